@@ -1,0 +1,163 @@
+// One box: boot, commands inside it, an orderly stop, a power cut, a snapshot to start the next case from.
+
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { daemonPid, startDaemon, stopDaemon, until } from "./daemon.ts";
+import { BOX_NAME, LAB_SOURCES, NETWORK, RUN } from "./places.ts";
+import { type RunOptions, type RunResult, run, runAside, say, tryRun } from "./shell.ts";
+
+export const BOX = {
+  tree: join(RUN, "tree"),
+  snapshot: join(RUN, "snapshot"),
+  programs: join(RUN, "programs"),
+  archives: join(RUN, "archives"),
+  kubeconfig: join(RUN, "kubeconfig"),
+} as const;
+
+const KUBERNETES_PROGRAMS = [
+  "kube-apiserver",
+  "kube-controller-manager",
+  "kube-scheduler",
+  "kubelet",
+  "kube-proxy",
+  "kubectl",
+  "containerd",
+  "containerd-shim-runc-v2",
+  "ctr",
+];
+
+/** Lays hard links to the programs and image archives beside the tree; the box sees both folders read-only. */
+export function furnish(programs: Readonly<Record<string, string>>, archives: readonly string[]): void {
+  for (const [folder, files] of [
+    [BOX.programs, KUBERNETES_PROGRAMS.map((name) => [name, programs[name] ?? ""] as const)],
+    [BOX.archives, archives.map((path) => [`${basename(join(path, ".."))}.tar`, path] as const)],
+  ] as const) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    for (const [name, source] of files) linkSync(source, join(folder, name));
+  }
+}
+
+/** Boots the box's tree; answers when its systemd runs. */
+export async function boot(): Promise<void> {
+  if (boxPid() !== undefined) return;
+  removeControlGroups();
+  startDaemon("box", [
+    join(LAB_SOURCES, "box/boot.sh"),
+    BOX.tree,
+    BOX_NAME,
+    `--network-bridge=${NETWORK.bridge}`,
+    `--bind-ro=${BOX.programs}:/usr/local/lib/k3s`,
+    `--bind-ro=${BOX.archives}:/var/lib/rancher/k3s/agent/images`,
+  ]);
+  await until(
+    "systemd of the box",
+    30,
+    () => boxPid() !== undefined && inBox(["systemctl", "is-system-running"]).stdout !== "",
+  );
+}
+
+/** Waits until the box's Kubernetes has a Ready node, and writes a kubeconfig for use outside the box. */
+export async function kubernetesReady(seconds = 120): Promise<void> {
+  const inside = join(BOX.tree, "etc/rancher/k3s/outside.yaml");
+  await until("the kubeconfig of the box", seconds, () => existsSync(inside));
+  run(["cp", inside, BOX.kubeconfig]);
+  await until("a Ready node", seconds, () => kubectl(["get", "nodes", "--no-headers"]).stdout.includes(" Ready "));
+}
+
+/** Runs a command inside the box; blocks this process meanwhile. */
+export function inBox(argv: readonly string[], options: RunOptions = {}): RunResult {
+  const pid = boxPid();
+  if (pid === undefined) return { code: 1, stdout: "", stderr: "the box does not run" };
+  return tryRun(["nsenter", "-t", String(pid), "-m", "-u", "-i", "-p", "-n", "-C", "--", ...argv], {
+    timeoutMs: 60_000,
+    ...options,
+  });
+}
+
+/** kubectl as the box's administrator, from outside. */
+export function kubectl(argv: readonly string[], options: RunOptions = {}): RunResult {
+  const program = join(BOX.programs, "kubectl");
+  return tryRun([program, `--kubeconfig=${BOX.kubeconfig}`, "--request-timeout=20s", ...argv], {
+    timeoutMs: 60_000,
+    ...options,
+  });
+}
+
+/** The same without blocking this process. */
+export function kubectlAside(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const program = join(BOX.programs, "kubectl");
+  return runAside([program, `--kubeconfig=${BOX.kubeconfig}`, ...argv], { timeoutMs: 60_000, ...options });
+}
+
+/** Orderly shutdown; safe to call again. */
+export async function shutDown(): Promise<void> {
+  if (daemonPid("box") === undefined) return;
+  await stopDaemon("box", "SIGTERM", 60_000);
+  powerCutNow();
+  removeControlGroups();
+}
+
+/** Kills PID 1 of the box, and with it every process inside at once, as a power cut does (the page cache survives). */
+export async function powerCut(): Promise<void> {
+  powerCutNow();
+  await stopDaemon("box", "SIGTERM", 10_000);
+  removeControlGroups();
+}
+
+function powerCutNow(): void {
+  const pid = boxPid();
+  if (pid !== undefined) process.kill(pid, "SIGKILL");
+}
+
+/** Keeps the tree of a stopped box, to begin later cases from. */
+export function takeSnapshot(): void {
+  rmSync(BOX.snapshot, { recursive: true, force: true });
+  run(["cp", "-a", BOX.tree, BOX.snapshot]);
+}
+
+/** Puts the snapshot back in place of the tree of a stopped box. */
+export function restoreSnapshot(): void {
+  run(["rsync", "-aHX", "--delete", `${BOX.snapshot}/`, `${BOX.tree}/`]);
+}
+
+/** The box's PID 1 as this machine numbers it: the first process below nspawn that is 1 in a namespace of its own. */
+export function boxPid(): number | undefined {
+  const root = daemonPid("box");
+  return root === undefined ? undefined : findInit(root);
+}
+
+function findInit(pid: number): number | undefined {
+  for (const child of childrenOf(pid)) {
+    const status = readFileSync(`/proc/${child}/status`, "utf8");
+    if (/^NSpid:.*\t1$/m.test(status) && /^Name:\tsystemd$/m.test(status)) return child;
+    const deeper = findInit(child);
+    if (deeper !== undefined) return deeper;
+  }
+  return undefined;
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Removes the control groups a stopped box leaves behind, deepest first; safe to call again. */
+export function removeControlGroups(): void {
+  for (const hierarchy of readdirSync("/sys/fs/cgroup")) removeGroup(join("/sys/fs/cgroup", hierarchy, BOX_NAME));
+}
+
+function removeGroup(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeGroup(join(folder, entry.name));
+  }
+  try {
+    rmdirSync(folder);
+  } catch (problem) {
+    say(`control group ${folder} stays: ${problem instanceof Error ? problem.message : problem}`);
+  }
+}

@@ -1,0 +1,111 @@
+// Every image of the lab: what is real, what is a stand-in, and which program each holds.
+
+import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { type BuiltImage, buildImage, sharedLibraries } from "./images.ts";
+import { CACHE, keyOf, LAB_SOURCES, REPOSITORY } from "./places.ts";
+import { run, say } from "./shell.ts";
+import { ensureTools } from "./tools.ts";
+
+export interface LabImages {
+  /** Imported into the box at its first start, as an ISO would bring them. */
+  readonly pause: BuiltImage;
+  readonly coredns: BuiltImage;
+  readonly provisioner: BuiltImage;
+  readonly busybox: BuiltImage;
+  readonly controlPlane: BuiltImage;
+  /** Pulled by the box from the registry. */
+  readonly standins: BuiltImage;
+  readonly kustomizeController: BuiltImage;
+  readonly helmController: BuiltImage;
+}
+
+/** Printed at every run: what of the lab is not the real thing. */
+export const STAND_INS: readonly string[] = [
+  "source-controller: a stand-in (OCIRepository only); its modules do not build",
+  "helm-controller: a stand-in that runs the real helm v4.3.1; its modules do not build",
+  "database, cache, pooler, temporal, workers, e-mail service, web application, bootstrap job: stand-ins in six small charts",
+  "k3s: its parts as separate real processes (Kubernetes 1.36.3, containerd 2.4.2, etcd) under one unit of that name",
+  "the machine: systemd-nspawn, so the kernel, its clock and its disk are shared with this machine",
+];
+
+export const CONTROL_PLANE_IMAGE = "localhost/alga-appliance-control-plane:baked";
+
+/** Builds what is not in the cache. The control plane's image holds `dist/alga-appliance`, as it is now. */
+export function ensureImages(): LabImages {
+  const tools = ensureTools(["pause", "coredns", "local-path-provisioner", "kustomize-controller", "helm"]);
+  const standins = ensureStandins();
+  const libraries = sharedLibraries(standins);
+  const single = (name: string, program: string) =>
+    buildImage({
+      name: `localhost/${name}:1`,
+      files: { [`/${name}`]: tools[program] ?? "" },
+      entrypoint: [`/${name}`],
+    });
+  return {
+    pause: single("pause", "pause"),
+    coredns: single("coredns", "coredns"),
+    provisioner: buildImage({
+      name: "localhost/local-path-provisioner:1",
+      files: { "/usr/local/bin/local-path-provisioner": tools["local-path-provisioner"] ?? "" },
+      entrypoint: ["/usr/local/bin/local-path-provisioner"],
+    }),
+    busybox: buildImage({ name: "localhost/busybox:1", files: busyboxFiles(), entrypoint: ["/bin/busybox"] }),
+    controlPlane: controlPlaneImage(),
+    standins: buildImage({
+      name: "localhost/lab-parts:1",
+      files: { "/standins": standins, ...libraries },
+      entrypoint: ["/standins"],
+      user: "65534:65534",
+      folders: ["/tmp"],
+    }),
+    kustomizeController: buildImage({
+      name: "localhost/kustomize-controller:1",
+      files: { "/kustomize-controller": tools["kustomize-controller"] ?? "" },
+      entrypoint: ["/kustomize-controller"],
+      user: "65534:65534",
+      folders: ["/tmp"],
+    }),
+    helmController: buildImage({
+      name: "localhost/helm-controller:1",
+      files: { "/standins": standins, "/helm": tools.helm ?? "", ...libraries },
+      entrypoint: ["/standins"],
+      user: "65534:65534",
+      folders: ["/tmp"],
+    }),
+  };
+}
+
+/**
+ * The image of the executable as it will be: the file, the five libraries of glibc, nothing else.
+ * @throws {Error} when `dist/alga-appliance` has not been built
+ */
+export function controlPlaneImage(): BuiltImage {
+  const executable = process.env.ALGA_LAB_EXECUTABLE ?? join(REPOSITORY, "dist/alga-appliance");
+  if (!existsSync(executable))
+    throw new Error(`Cannot make the control plane's image: ${executable} is absent, run npm run build`);
+  const files = { "/alga-appliance": executable, ...sharedLibraries(executable) };
+  return buildImage({ name: CONTROL_PLANE_IMAGE, files, entrypoint: ["/alga-appliance"], user: "10001:10001" });
+}
+
+function ensureStandins(): string {
+  const folder = join(LAB_SOURCES, "standins");
+  const sources = readdirSync(folder)
+    .sort()
+    .map((name) => join(folder, name));
+  const path = join(CACHE, "standins", keyOf(sources, process.versions.bun), "standins");
+  if (existsSync(path)) return path;
+  say("compiling the stand-ins");
+  mkdirSync(join(path, ".."), { recursive: true });
+  run([process.execPath, "build", "--compile", "--minify", join(folder, "main.ts"), "--outfile", `${path}.new`]);
+  renameSync(`${path}.new`, path);
+  return path;
+}
+
+// The provisioner's helper pods run a shell with mkdir and rm; Debian's busybox-static answers to each name.
+function busyboxFiles(): Record<string, string> {
+  const busybox = "/bin/busybox";
+  return Object.fromEntries(
+    ["/bin/busybox", "/bin/sh", "/bin/mkdir", "/bin/rm", "/bin/sleep"].map((path) => [path, busybox]),
+  );
+}

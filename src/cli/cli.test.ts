@@ -1,0 +1,222 @@
+/** The command line: every way to type it, and what comes back. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ApplianceError } from "../core/errors.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { completionCommands } from "./completion-command.ts";
+import { commandHelp, overviewHelp } from "./help.ts";
+import { nearest } from "./nearest.ts";
+import type { Noun } from "./nouns.ts";
+import { type Environment, runCommandLine } from "./run.ts";
+import { resolveSettings, SETTINGS } from "./settings.ts";
+import { createOutput } from "./terminal-output.ts";
+import { commands as versionCommands } from "./version-command.ts";
+
+const greet: Command = {
+  path: ["greet"],
+  summary: "Greet somebody",
+  flags: [{ name: "tone", type: "string", choices: ["warm", "cold"], summary: "How" }],
+  positionals: [{ name: "who", summary: "a name" }],
+  examples: [{ command: "alga-appliance greet Ada", about: "A name" }],
+  run: async ({ args, out, flags }) => {
+    out.result({ hello: args[0], tone: flags.tone ?? null }, () => `Hello ${args[0]}`);
+    return 0;
+  },
+};
+const failing: Command = {
+  path: ["box", "open"],
+  summary: "Open",
+  flags: [],
+  examples: [],
+  run: async () => {
+    throw new ApplianceError("operation/busy", 'Cannot open box "a": it is being updated', {
+      hint: "Wait",
+      details: { id: 7 },
+    });
+  },
+};
+const crashing: Command = {
+  ...failing,
+  path: ["box", "crash"],
+  run: async () => Promise.reject(new Error("password=hunter2")),
+};
+const nouns: readonly Noun[] = [
+  { name: "greet", group: "G", summary: "Greet somebody", load: async () => [greet] },
+  { name: "box", group: "G", summary: "Boxes", load: async () => [failing, crashing] },
+  { name: "version", group: "G", summary: "Version", load: async () => versionCommands },
+];
+
+async function type(
+  line: string,
+  more: Partial<Environment> = {},
+): Promise<{ code: number; out: string; err: string; failures: unknown[] }> {
+  const seen = { out: "", err: "", failures: [] as unknown[] };
+  const code = await runCommandLine(nouns, {
+    words: line.split(" ").filter((word) => word !== ""),
+    baseName: "alga-appliance",
+    streams: {
+      out: (text) => {
+        seen.out += text;
+      },
+      err: (text) => {
+        seen.err += text;
+      },
+    },
+    stdoutIsTerminal: false,
+    stderrIsTerminal: false,
+    columns: 80,
+    env: {},
+    bare: { build: { version: "1.2.3", revision: "abc", target: "linux-x64" }, runtime: "bun 1" },
+    context: async (invocation, out) => ({ ...invocation, out }) as Partial<CommandContext> as CommandContext,
+    onFailure: (thrown) => void seen.failures.push(thrown),
+    ...more,
+  });
+  return { code, ...seen };
+}
+
+describe("the command line", () => {
+  it("runs a command and prints its result in the asked form", async () => {
+    assert.deepEqual(await type("greet Ada"), { code: 0, out: "Hello Ada\n", err: "", failures: [] });
+    assert.deepEqual(JSON.parse((await type("greet Ada --json --tone warm")).out), { hello: "Ada", tone: "warm" });
+    assert.equal((await type("greet Ada -o yaml")).out, "hello: Ada\ntone: null\n");
+  });
+  it("shows help for nothing, a noun, a verb and a flag", async () => {
+    assert.match((await type("")).out, /Usage: alga-appliance <noun>/);
+    assert.match((await type("box")).out, /open +Open/);
+    assert.match((await type("box open -h")).out, /Usage: alga-appliance box open \[flags\]/);
+    assert.match((await type("greet --help")).out, /--tone <value> +How \(warm\|cold\)/);
+  });
+  const mistakes: readonly [string, RegExp][] = [
+    ["gret Ada", /there is no such command\nNext: alga-appliance greet/],
+    ["box opne", /Next: alga-appliance box open/],
+    ["greet", /<who> is missing/],
+    ["greet Ada Bob", /"Bob" is one word too many/],
+    ["greet Ada --tona warm", /there is no flag "--tona", --tone is near/],
+    ["greet Ada --tone hot", /--tone is "hot", one of warm, cold is wanted/],
+    ["greet Ada --tone", /Cannot run "greet": /],
+  ];
+  for (const [line, message] of mistakes) {
+    it(`says what is wrong with: ${line}`, async () => {
+      const { code, err } = await type(line);
+      assert.equal(code, 2);
+      assert.match(err, message);
+    });
+  }
+  it("gives the code, the hint and the details of an error, in text and in JSON", async () => {
+    const text = await type("box open");
+    assert.deepEqual([text.code, text.err], [5, 'Cannot open box "a": it is being updated\nNext: Wait\n']);
+    const shown = JSON.parse((await type("box open -o json")).out);
+    assert.deepEqual(shown, {
+      error: {
+        code: "operation/busy",
+        message: 'Cannot open box "a": it is being updated',
+        hint: "Wait",
+        details: { id: 7 },
+      },
+    });
+  });
+  it("hides a defect from the screen and tells the log", async () => {
+    const { code, out, err, failures } = await type("box crash");
+    assert.equal(code, 1);
+    assert.equal((out + err).includes("hunter2"), false);
+    assert.equal(failures.length, 1);
+  });
+  it("answers under its other names", async () => {
+    const { err } = await type("pack x", { baseName: "alga" });
+    assert.match(err, /alga-appliance extension/);
+  });
+});
+
+describe("version", () => {
+  it("answers without ports and settings, in every form", async () => {
+    const context = () => Promise.reject(new Error("the ports were made"));
+    assert.equal((await type("--version", { context })).out, "alga-appliance 1.2.3 (abc, linux-x64, bun 1)\n");
+    assert.equal(JSON.parse((await type("version -o json", { context })).out).runtime, "bun 1");
+    assert.match((await type("version -o yaml", { context })).out, /^version: 1\.2\.3$/m);
+  });
+});
+
+describe("help", () => {
+  it("has no line wider than 120 characters", () => {
+    for (const line of [overviewHelp(nouns), commandHelp(greet)].join("").split("\n"))
+      assert.ok(line.length <= 120, line);
+  });
+  it("completes every noun, verb and flag in three shells", async () => {
+    const [completion] = completionCommands(nouns);
+    for (const shell of ["bash", "zsh", "fish"]) {
+      let script = "";
+      const streams = {
+        out: (text: string) => {
+          script += text;
+        },
+        err: () => {},
+      };
+      const out = createOutput(streams, {
+        format: "text",
+        quiet: false,
+        verbose: false,
+        color: false,
+        terminal: false,
+        columns: 80,
+      });
+      await completion?.run({ args: [shell], out } as Partial<CommandContext> as CommandContext);
+      for (const word of ["greet", "box", "open", "--tone"]) assert.ok(script.includes(word), `${shell}: ${word}`);
+    }
+  });
+  it("finds the nearest word, or none", () => {
+    assert.equal(nearest("stauts", ["status", "setup"]), "status");
+    assert.equal(nearest("resol", ["resolve"]), "resolve");
+    assert.equal(nearest("xyz", ["status"]), undefined);
+  });
+});
+
+describe("settings", () => {
+  const file = {
+    path: "/etc/alga-appliance/config.yaml",
+    text: "registry:\n  host: mirror.example\nchannel: nightly\n",
+  };
+  it("come from flag, environment, file and default, in this order", () => {
+    const env = { ALGA_APPLIANCE_REGISTRY_HOST: "env.example" };
+    const origins = (sources: Parameters<typeof resolveSettings>[0]) => {
+      const one = resolveSettings(sources).all.find((setting) => setting.key === "registry.host");
+      return [one?.value, one?.origin];
+    };
+    assert.deepEqual(origins({ flags: { registry: "flag.example" }, env, file }), ["flag.example", "--registry"]);
+    assert.deepEqual(origins({ flags: {}, env, file }), ["env.example", "ALGA_APPLIANCE_REGISTRY_HOST"]);
+    assert.deepEqual(origins({ flags: {}, env: {}, file }), ["mirror.example", file.path]);
+    assert.deepEqual(origins({ flags: {}, env: {} }), ["ghcr.io", "default"]);
+  });
+  it("are refused with the file and the key that is wrong", () => {
+    for (const text of ["registyr: {host: x}", "- a", "a: b: c", "registry: {host: [1], x: 2}"]) {
+      assert.throws(() => resolveSettings({ flags: {}, env: {}, file: { path: "/x", text } }), {
+        code: "config/invalid",
+      });
+    }
+  });
+  it("have unique keys and environment names", () => {
+    assert.equal(new Set(SETTINGS.map((one) => one.key)).size, SETTINGS.length);
+    assert.equal(new Set(SETTINGS.map((one) => one.env)).size, SETTINGS.length);
+  });
+});
+
+describe("doctor --settings", () => {
+  it("shows no login that stands in an address", async () => {
+    const { commands } = await import("./doctor-command.ts");
+    const env = { HTTPS_PROXY: "http://robot:canary@proxy.test:3128", ALGA_APPLIANCE_REGISTRY_PASSWORD: "canary" };
+    for (const format of ["text", "json"] as const) {
+      const lines: string[] = [];
+      const streams = { out: (text: string) => void lines.push(text), err: () => {} };
+      const options = { format, quiet: false, verbose: true, color: false, terminal: false, columns: 80 };
+      const out = createOutput(streams, options);
+      const context: Partial<CommandContext> = {
+        flags: { settings: true },
+        settings: resolveSettings({ flags: {}, env }),
+        out,
+      };
+      assert.equal(await commands[0]?.run(context as CommandContext), 0);
+      const shown = lines.join("");
+      assert.match(shown, /proxy\.test:3128/);
+      assert.doesNotMatch(shown, /canary/);
+    }
+  });
+});

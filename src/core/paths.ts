@@ -1,0 +1,51 @@
+/**
+ * Where things lie on the box. One table, so that a path is spelled once.
+ *
+ * `ALGA_APPLIANCE_ROOT` moves all of them under another root, for tests and for the copied recovery binary.
+ */
+import { join } from "node:path/posix";
+
+export interface StatePaths {
+  readonly state: string;
+  readonly setupToken: string;
+  readonly adminCredential: string;
+  readonly answers: string;
+  readonly secrets: string;
+  readonly journal: string;
+  /** Folder of the numbered leases; the highest number counts. */
+  readonly lease: string;
+  readonly release: string;
+  readonly history: string;
+  readonly sessions: string;
+  readonly lockout: string;
+  readonly bootstrapRecord: string;
+  readonly resolvedReleases: string;
+  readonly config: string;
+  readonly trustedKeys: string;
+  readonly hostAgentSocket: string;
+  readonly payload: string;
+}
+
+/** Paths under a root ("/" on a box). */
+export function statePaths(root = "/"): StatePaths {
+  const state = join(root, "var/lib/alga-appliance");
+  return {
+    state,
+    setupToken: join(state, "setup-token"),
+    adminCredential: join(state, "admin-credential.json"),
+    answers: join(state, "answers.json"),
+    secrets: join(state, "secrets"),
+    journal: join(state, "journal"),
+    lease: join(state, "lease"),
+    release: join(state, "release.json"),
+    history: join(state, "history.ndjson"),
+    sessions: join(state, "sessions.json"),
+    lockout: join(state, "lockout.json"),
+    bootstrapRecord: join(state, "bootstrap.json"),
+    resolvedReleases: join(state, "resolved-releases"),
+    config: join(root, "etc/alga-appliance/config.yaml"),
+    trustedKeys: join(root, "etc/alga-appliance/trusted-keys"),
+    hostAgentSocket: join(root, "run/alga-appliance/host-agent.sock"),
+    payload: join(root, "opt/alga-appliance"),
+  };
+}

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FLUX_TEMPLATES } from "../../embed/templates.ts";
+import { parseDigest } from "../core/digest.ts";
+import { Secret } from "../core/secret.ts";
+import { fieldAt, type KubeObject } from "../kube/model.ts";
+import { readReleaseManifest } from "../release/model.ts";
+import { type SourceAccess, sourceObjects } from "./source.ts";
+import { buildTree, type Patch } from "./tree.ts";
+
+const DIGEST = parseDigest(`sha256:${"b".repeat(64)}`);
+const TREE = new Map(Object.entries(FLUX_TEMPLATES));
+const HOME: SourceAccess = { place: { registry: "ghcr.io", base: "nine-minds" } };
+const MIRROR: SourceAccess = {
+  place: { registry: "harbor.example:5000", base: "alga" },
+  plainHttp: true,
+  ca: "-----BEGIN CERTIFICATE-----",
+  credentials: { kind: "password", username: "robot", password: new Secret("hunter2") },
+};
+
+function release(change: object = {}) {
+  const manifest = readReleaseManifest({
+    version: "1.0.3",
+    images: { algaCore: "abc" },
+    config: { repository: "ghcr.io/nine-minds/alga-appliance-config", digest: DIGEST },
+    charts: { sebastian: "0.0.2", temporal: "0.3.0" },
+    ...change,
+  });
+  return { manifest, digest: DIGEST };
+}
+
+/** Plays kustomize-controller: the parent, then every child with the patches that it got. */
+function reconcile(objects: readonly KubeObject[]): readonly KubeObject[] {
+  const parent = find(objects, "Kustomization", "alga-appliance");
+  const top = buildTree(TREE, "./base", patchesOf(parent));
+  const children = top.filter((object) => object.kind === "Kustomization");
+  return [
+    ...top,
+    ...children.flatMap((child) => buildTree(TREE, String(fieldAt(child, "spec", "path")), patchesOf(child))),
+  ];
+}
+
+function patchesOf(object: KubeObject): readonly Patch[] {
+  return (fieldAt(object, "spec", "patches") ?? []) as readonly Patch[];
+}
+
+function find(objects: readonly KubeObject[], kind: string, name: string): KubeObject {
+  const found = objects.find((object) => object.kind === kind && object.metadata.name === name);
+  assert.ok(found !== undefined, `${kind} ${name}`);
+  return found;
+}
+
+test("pins the bundle by digest and applies ./base with pruning, without waiting", () => {
+  const objects = sourceObjects(release(), HOME);
+  assert.deepEqual(
+    objects.map((object) => `${object.apiVersion} ${object.kind}`),
+    ["source.toolkit.fluxcd.io/v1 OCIRepository", "kustomize.toolkit.fluxcd.io/v1 Kustomization"],
+  );
+  const source = find(objects, "OCIRepository", "alga-appliance");
+  assert.deepEqual(fieldAt(source, "spec", "ref"), { digest: DIGEST });
+  assert.equal(fieldAt(source, "spec", "url"), "oci://ghcr.io/nine-minds/alga-appliance-config");
+  assert.equal(fieldAt(source, "spec", "insecure"), undefined);
+});
+
+test("the chart versions of the release win over those in the bundle", () => {
+  const built = reconcile(sourceObjects(release(), HOME));
+  const version = (name: string) => fieldAt(find(built, "HelmRelease", name), "spec", "chart", "spec", "version");
+  assert.equal(version("alga-core"), "0.0.2");
+  assert.equal(version("temporal"), "0.3.0");
+  assert.equal(version("pgbouncer"), "0.1.0");
+  const chart = fieldAt(find(built, "HelmRelease", "alga-core"), "spec", "chart", "spec", "chart");
+  assert.equal(chart, "sebastian");
+});
+
+test("another registry, its CA, its credentials and plain HTTP reach the source and the charts", () => {
+  const objects = sourceObjects(release(), MIRROR);
+  const built = reconcile(objects);
+  for (const object of [
+    find(objects, "OCIRepository", "alga-appliance"),
+    find(built, "HelmRepository", "alga-charts"),
+  ]) {
+    assert.equal(fieldAt(object, "spec", "insecure"), true);
+    assert.deepEqual(fieldAt(object, "spec", "certSecretRef"), { name: "alga-appliance-registry-ca" });
+    assert.deepEqual(fieldAt(object, "spec", "secretRef"), { name: "alga-appliance-registry-auth" });
+  }
+  assert.equal(
+    fieldAt(find(built, "HelmRepository", "alga-charts"), "spec", "url"),
+    "oci://harbor.example:5000/alga/charts",
+  );
+  assert.equal(
+    fieldAt(find(objects, "OCIRepository", "alga-appliance"), "spec", "url"),
+    "oci://harbor.example:5000/alga/alga-appliance-config",
+  );
+});
+
+test("credentials stand only in the Secret, as Docker's configuration", () => {
+  const objects = sourceObjects(release(), MIRROR);
+  const text = JSON.stringify(objects.filter((object) => object.kind !== "Secret"));
+  assert.doesNotMatch(text, /hunter2|cm9ib3Q6aHVudGVyMg/);
+  const secret = find(objects, "Secret", "alga-appliance-registry-auth");
+  const config = Buffer.from(String(fieldAt(secret, "data", ".dockerconfigjson")), "base64").toString();
+  assert.deepEqual(JSON.parse(config), {
+    auths: { "harbor.example:5000": { auth: Buffer.from("robot:hunter2").toString("base64") } },
+  });
+});
+
+test("another profile reads its values under its own key", () => {
+  const built = reconcile(sourceObjects(release({ valuesProfile: "ha" }), HOME));
+  assert.deepEqual(fieldAt(find(built, "HelmRelease", "email-service"), "spec", "valuesFrom"), [
+    { kind: "ConfigMap", name: "appliance-values-email-service", valuesKey: "email-service.ha.yaml" },
+  ]);
+});

@@ -1,0 +1,178 @@
+/**
+ * Our source and the parent Kustomization: the two objects by which a release reaches the cluster, and what they need
+ * to pull from another registry than the publisher's.
+ *
+ * The bundle is the same bytes for everybody. What differs on this appliance (the registry of the charts, a private CA,
+ * credentials, plain HTTP, chart versions of the release, another profile) comes as patches of the parent, which
+ * kustomize-controller applies when it builds. Patches for HelmReleases go through the child Kustomization that builds
+ * them.
+ *
+ * @see Flux source-controller v1, "OCIRepository", "HelmRepository"; kustomize-controller v1, "Patches"
+ */
+import { stringify } from "yaml";
+import type { Digest } from "../core/digest.ts";
+import type { KubeObject } from "../kube/model.ts";
+import type { Credentials } from "../oci/credentials.ts";
+import type { ComponentSpec } from "../release/components.ts";
+import { locate, placeText, publishedPlace } from "../release/location.ts";
+import { componentsOf, type ReleaseManifest } from "../release/model.ts";
+import type { RegistryAccess } from "../release/registry-access.ts";
+import type { Patch } from "./tree.ts";
+
+export const FLUX_NAMESPACE = "flux-system";
+/** Name of the OCIRepository and of the parent Kustomization. */
+const SOURCE_NAME = "alga-appliance";
+const CHARTS_NAME = "alga-charts";
+/** The child Kustomizations in the order in which each waits for the one before. */
+export const CHILD_KUSTOMIZATIONS = ["alga-platform", "alga-core", "alga-background"] as const;
+const CA_SECRET = "alga-appliance-registry-ca";
+const AUTH_SECRET = "alga-appliance-registry-auth";
+
+/** How Flux reaches the registry: as this process does. */
+export type SourceAccess = Pick<RegistryAccess, "place" | "plainHttp" | "ca" | "credentials">;
+
+/** The part of a resolved release that the source needs. */
+export interface SourceRelease {
+  readonly manifest: ReleaseManifest;
+  /** Digest of the release's own OCI manifest. */
+  readonly digest: Digest;
+}
+
+/** Everything that `source` applies: Secrets for the registry where they are needed, the source, the parent. */
+export function sourceObjects(release: SourceRelease, access: SourceAccess): readonly KubeObject[] {
+  return [...accessSecrets(access), ociRepository(release, access), kustomization(release, access)];
+}
+
+/** The config bundle, pinned by digest. */
+function ociRepository(release: SourceRelease, access: SourceAccess): KubeObject {
+  const { config } = release.manifest;
+  const repository = locate(config.repository, { published: publishedPlace(release.manifest), place: access.place });
+  return {
+    apiVersion: "source.toolkit.fluxcd.io/v1",
+    kind: "OCIRepository",
+    metadata: metadataOf(release),
+    spec: {
+      interval: "1m",
+      timeout: "2m",
+      url: `oci://${repository}`,
+      ref: { digest: config.digest },
+      ...registryFields(access),
+    },
+  };
+}
+
+/**
+ * The parent Kustomization, which applies `./base`: namespaces, the chart repository and the child Kustomizations.
+ *
+ * It does not wait for the children: they are watched one by one, and a waiting parent would hold a corrected release
+ * back until its timeout.
+ */
+function kustomization(release: SourceRelease, access: SourceAccess): KubeObject {
+  return {
+    apiVersion: "kustomize.toolkit.fluxcd.io/v1",
+    kind: "Kustomization",
+    metadata: metadataOf(release),
+    spec: {
+      interval: "5m",
+      retryInterval: "1m",
+      timeout: "5m",
+      path: "./base",
+      prune: true,
+      wait: false,
+      sourceRef: { kind: "OCIRepository", name: SOURCE_NAME },
+      patches: [chartsPatch(access), ...childPatches(release.manifest)],
+    },
+  };
+}
+
+function metadataOf(release: SourceRelease): KubeObject["metadata"] {
+  return {
+    name: SOURCE_NAME,
+    namespace: FLUX_NAMESPACE,
+    labels: { "app.kubernetes.io/part-of": "alga-appliance" },
+    annotations: {
+      "appliance.alga/release-version": release.manifest.version,
+      "appliance.alga/release-digest": release.digest,
+    },
+  };
+}
+
+/** The fields that OCIRepository and HelmRepository share. */
+function registryFields(access: SourceAccess): Readonly<Record<string, unknown>> {
+  return {
+    ...(access.plainHttp === true ? { insecure: true } : {}),
+    ...(access.ca === undefined ? {} : { certSecretRef: { name: CA_SECRET } }),
+    ...(access.credentials === undefined ? {} : { secretRef: { name: AUTH_SECRET } }),
+  };
+}
+
+function chartsPatch(access: SourceAccess): Patch {
+  const spec = { url: `oci://${placeText(access.place)}/charts`, ...registryFields(access) };
+  return patchOf({ apiVersion: "source.toolkit.fluxcd.io/v1", kind: "HelmRepository", name: CHARTS_NAME }, spec);
+}
+
+/** One patch a child whose HelmReleases take something from this release. */
+function childPatches(manifest: ReleaseManifest): readonly Patch[] {
+  const components = componentsOf(manifest);
+  return (["core", "background"] as const).flatMap((group) => {
+    const patches = components
+      .filter((component) => component.group === group)
+      .flatMap((component) => releasePatch(component, manifest));
+    const child = { apiVersion: "kustomize.toolkit.fluxcd.io/v1", kind: "Kustomization", name: `alga-${group}` };
+    return patches.length === 0 ? [] : [patchOf(child, { patches })];
+  });
+}
+
+function releasePatch(component: ComponentSpec, manifest: ReleaseManifest): readonly Patch[] {
+  const version = manifest.charts[component.chart];
+  const values = { kind: "ConfigMap", name: component.valuesConfigMap, valuesKey: component.valuesKey };
+  const spec = {
+    ...(version === undefined ? {} : { chart: { spec: { version } } }),
+    ...(manifest.valuesProfile === "single-node" ? {} : { valuesFrom: [values] }),
+  };
+  const target = { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease", name: component.name };
+  return Object.keys(spec).length === 0 ? [] : [patchOf(target, spec)];
+}
+
+function patchOf(
+  target: { readonly apiVersion: string; readonly kind: string; readonly name: string },
+  spec: Readonly<Record<string, unknown>>,
+): Patch {
+  const { apiVersion, kind, name } = target;
+  // kustomize drops the last line break of a patch inside a patch; without one both read the same.
+  const patch = stringify({ apiVersion, kind, metadata: { name }, spec }, { lineWidth: 0 }).trimEnd();
+  return { target: { kind, name }, patch };
+}
+
+/** Secrets by which Flux trusts and enters the registry; none for a public one. */
+function accessSecrets(access: SourceAccess): readonly KubeObject[] {
+  const secrets: KubeObject[] = [];
+  if (access.ca !== undefined)
+    secrets.push(secretOf(CA_SECRET, { type: "Opaque", data: { "ca.crt": base64(access.ca) } }));
+  if (access.credentials !== undefined) secrets.push(secretOf(AUTH_SECRET, dockerConfig(access, access.credentials)));
+  return secrets;
+}
+
+function secretOf(name: string, content: { readonly type: string; readonly data: Record<string, string> }): KubeObject {
+  const labels = { "app.kubernetes.io/part-of": "alga-appliance" };
+  return { apiVersion: "v1", kind: "Secret", metadata: { name, namespace: FLUX_NAMESPACE, labels }, ...content };
+}
+
+/** @see Kubernetes documentation, "Secrets", type kubernetes.io/dockerconfigjson; docker/cli config.json "auths" */
+function dockerConfig(
+  access: SourceAccess,
+  credentials: Credentials,
+): { readonly type: string; readonly data: Record<string, string> } {
+  const config = JSON.stringify({ auths: { [access.place.registry]: authEntry(credentials) } });
+  return { type: "kubernetes.io/dockerconfigjson", data: { ".dockerconfigjson": base64(config) } };
+}
+
+function authEntry(credentials: Credentials): Readonly<Record<string, string>> {
+  if (credentials.kind === "identity") return { identitytoken: credentials.token.reveal() };
+  if (credentials.kind === "bearer") return { registrytoken: credentials.token.reveal() };
+  return { auth: base64(`${credentials.username}:${credentials.password.reveal()}`) };
+}
+
+function base64(text: string): string {
+  return Buffer.from(text, "utf8").toString("base64");
+}

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { eventually } from "../../test/support/eventually.ts";
+import { kubeDeps, memoryKube, THING_DEFINITION } from "../../test/support/kubernetes.ts";
+import type { KubeObject } from "./model.ts";
+import { createWatchCache, type WatchCache, type WatchedKind } from "./watch-cache.ts";
+
+const CONFIG_MAPS: WatchedKind = { key: "maps", apiVersion: "v1", kind: "ConfigMap", namespace: "default" };
+const THINGS: WatchedKind = { key: "things", apiVersion: "example.org/v1", kind: "Thing" };
+const open: WatchCache[] = [];
+after(() => {
+  for (const cache of open) cache.stop();
+});
+
+function map(name: string, data: Record<string, string> = {}): KubeObject {
+  return { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "default" }, data };
+}
+
+function start(memory: ReturnType<typeof memoryKube>, kinds: readonly WatchedKind[]): WatchCache {
+  const cache = createWatchCache(memory.kube, kinds, kubeDeps, { batchMs: 5 });
+  open.push(cache);
+  return cache;
+}
+
+const names = (cache: WatchCache, key = "maps"): string[] =>
+  cache
+    .list(key)
+    .items.map((item) => item.metadata.name)
+    .filter((name) => name !== "kube-root-ca.crt")
+    .sort();
+
+test("lists, then follows additions, changes and deletions", async () => {
+  const memory = memoryKube();
+  await memory.kube.create(map("a", { x: "1" }));
+  const cache = start(memory, [CONFIG_MAPS]);
+  assert.equal(cache.list("maps").state, "starting");
+  await cache.settled();
+  assert.deepEqual([cache.list("maps").state, names(cache)], ["synced", ["a"]]);
+  await memory.kube.create(map("b"));
+  await memory.kube.patch({ ...CONFIG_MAPS, name: "a" }, { data: { x: "2" } });
+  await eventually("b and the change of a", () => names(cache).length === 2);
+  await memory.kube.delete({ ...CONFIG_MAPS, name: "a" });
+  await eventually("a is gone", () => names(cache).join() === "b");
+});
+
+test("gathers many changes into few notifications, and drops managed fields", async () => {
+  const memory = memoryKube();
+  const cache = start(memory, [CONFIG_MAPS]);
+  await cache.settled();
+  const told: ReadonlySet<string>[] = [];
+  const stop = cache.onChange((keys) => void told.push(keys));
+  await Promise.all(Array.from({ length: 50 }, (_, index) => memory.kube.apply(map(`m${index}`))));
+  await eventually("all are there", () => names(cache).length === 50);
+  await eventually("it was told", () => told.length > 0);
+  assert.ok(told.length < 25, `${told.length} notifications`);
+  assert.deepEqual([...(told[0] ?? [])], ["maps"]);
+  assert.ok(cache.list("maps").items.every((item) => item.metadata.managedFields === undefined));
+  assert.equal(cache.list("maps"), cache.list("maps"));
+  stop();
+});
+
+test("goes on after cut watches without listing again", async () => {
+  const memory = memoryKube();
+  const asked: string[] = [];
+  const cache = createWatchCache(
+    {
+      ...memory.kube,
+      list: (kind, options) => {
+        asked.push("list");
+        return memory.kube.list(kind, options);
+      },
+    },
+    [CONFIG_MAPS],
+    kubeDeps,
+  );
+  open.push(cache);
+  await cache.settled();
+  memory.server.cutWatches();
+  await memory.kube.create(map("late"));
+  await eventually("the watch was resumed", () => names(cache).includes("late"));
+  assert.deepEqual(asked, ["list"]);
+});
+
+test("lists again when its version was compacted", async () => {
+  const memory = memoryKube();
+  const cache = start(memory, [CONFIG_MAPS]);
+  await cache.settled();
+  const lift = memory.server.faults.add({ path: "watch=true", status: 503 });
+  memory.server.cutWatches();
+  await memory.kube.create(map("unseen"));
+  await eventually("it is stale", () => cache.list("maps").state === "stale");
+  await memory.kube.create(map("kept"));
+  await memory.kube.delete({ ...CONFIG_MAPS, name: "unseen" });
+  memory.server.compact();
+  lift();
+  await eventually(
+    "it is current again",
+    () => names(cache).join() === "kept" && cache.list("maps").state === "synced",
+  );
+});
+
+test("keeps the last objects and says stale while the server is away", async () => {
+  const memory = memoryKube();
+  await memory.kube.create(map("a"));
+  const cache = start(memory, [CONFIG_MAPS]);
+  await cache.settled();
+  const lift = memory.server.faults.add({ unreachable: true });
+  memory.server.cutWatches();
+  await eventually("it is stale", () => cache.list("maps").state === "stale");
+  assert.deepEqual(names(cache), ["a"]);
+  assert.equal(cache.list("maps").problem?.code, "kube/unreachable");
+  lift();
+  await eventually("it is back", () => cache.list("maps").state === "synced");
+  assert.equal(cache.list("maps").problem, undefined);
+});
+
+test("a kind without definition is absent until the definition comes", async () => {
+  const memory = memoryKube();
+  const cache = start(memory, [THINGS, CONFIG_MAPS]);
+  await cache.settled();
+  assert.equal(cache.list("things").state, "absent");
+  assert.equal(cache.list("maps").state, "synced");
+  await memory.kube.apply(THING_DEFINITION);
+  await eventually("things are served", () => cache.list("things").state === "synced");
+  await memory.kube.apply({
+    apiVersion: "example.org/v1",
+    kind: "Thing",
+    metadata: { name: "t", namespace: "default" },
+  });
+  await eventually("the thing is seen", () => names(cache, "things").join() === "t");
+});
+
+test("a missing permission is told, and forgotten when it is given", async () => {
+  const rules = [{ verbs: ["get"], groups: [""], resources: ["configmaps"] }];
+  const memory = memoryKube({ identity: { user: "me", rules } });
+  const cache = start(memory, [CONFIG_MAPS]);
+  await cache.settled();
+  const view = cache.list("maps");
+  assert.equal(view.state, "forbidden");
+  assert.match(view.problem?.message ?? "", /permission to list configmaps in namespace "default" is missing/);
+  rules.push({ verbs: ["list", "watch"], groups: [""], resources: ["configmaps"] });
+  await eventually("it may read now", () => cache.list("maps").state === "synced");
+});
+
+test("more objects than allowed make it stale", async () => {
+  const memory = memoryKube();
+  const cache = start(memory, [{ ...CONFIG_MAPS, maxObjects: 3 }]);
+  await cache.settled();
+  for (const name of ["a", "b", "c", "d"]) await memory.kube.create(map(name));
+  await eventually("it is stale", () => cache.list("maps").state === "stale");
+  assert.equal(cache.list("maps").problem?.code, "kube/too-large");
+});
+
+test("reduces objects by keep", async () => {
+  const memory = memoryKube();
+  await memory.kube.create(map("a", { secret: "x" }));
+  const keep = (object: KubeObject): KubeObject => ({
+    apiVersion: object.apiVersion,
+    kind: object.kind,
+    metadata: object.metadata,
+  });
+  const cache = start(memory, [{ ...CONFIG_MAPS, keep }]);
+  await cache.settled();
+  assert.ok(cache.list("maps").items.every((item) => item.data === undefined));
+});

@@ -1,0 +1,75 @@
+#!/usr/bin/env bun
+/**
+ * The composition root: the table of nouns, the real ports, and from a result to an exit code.
+ *
+ * Nothing imports this file. Rooms are loaded when their noun is typed: `version` costs 3 ms because it loads nothing.
+ */
+import { basename } from "node:path";
+import type { Noun } from "./cli/nouns.ts";
+import { runCommandLine } from "./cli/run.ts";
+import { commands as versionCommands } from "./cli/version-command.ts";
+
+/** The command table, in the order in which help shows it. */
+export const NOUNS: readonly Noun[] = [
+  {
+    name: "rehearse",
+    group: "On a laptop",
+    summary: "Run the whole appliance with an embedded registry and Kubernetes API",
+    load: async () => (await import("./rehearsal/command.ts")).commands,
+  },
+  {
+    name: "serve",
+    group: "On the box",
+    summary: "Run the control plane: wizard, setup, status",
+    load: async () => (await import("./server/command.ts")).commands,
+  },
+  {
+    name: "host",
+    group: "On the box",
+    summary: "Make the setup token",
+    load: async () => (await import("./host/command.ts")).commands,
+  },
+  {
+    name: "setup",
+    group: "For operators",
+    summary: "Plan, run and resume the installation without a browser",
+    load: async () => (await import("./setup/command.ts")).commands,
+  },
+  {
+    name: "status",
+    group: "For operators",
+    summary: "Show how the appliance is, or wait until it is ready",
+    load: async () => (await import("./status/command.ts")).commands,
+  },
+  {
+    name: "release",
+    group: "For publishers",
+    summary: "Resolve and inspect releases in a registry",
+    load: async () => (await import("./release/command.ts")).commands,
+  },
+  {
+    name: "doctor",
+    group: "Everywhere",
+    summary: "Say what this machine lacks, and where settings come from",
+    load: async () => (await import("./cli/doctor-command.ts")).commands,
+  },
+  {
+    name: "completion",
+    group: "Everywhere",
+    summary: "Print a completion script for bash, zsh or fish",
+    load: async () => (await import("./cli/completion-command.ts")).completionCommands(NOUNS),
+  },
+  {
+    name: "version",
+    group: "Everywhere",
+    summary: "Print version, revision, runtime and target",
+    load: async () => versionCommands,
+  },
+];
+
+if (import.meta.main) await main();
+
+async function main(): Promise<void> {
+  const { endProcess, processEnvironment } = await import("./platform/process.ts");
+  await endProcess(await runCommandLine(NOUNS, processEnvironment(basename(process.argv0))));
+}

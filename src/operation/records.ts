@@ -1,0 +1,76 @@
+/** Small parts of the engine: the first line of a journal, the line of history, and the errors. */
+import { ApplianceError, isApplianceError } from "../core/errors.ts";
+import type { Deps } from "../core/ports.ts";
+import { toInstant } from "../core/time.ts";
+import type { Run } from "./fold.ts";
+import { JOURNAL_SCHEMA, type JournalEntry } from "./journal.ts";
+import type { OperationKind, OperationView } from "./model.ts";
+import type { Program } from "./step.ts";
+import type { StateStore } from "./store.ts";
+
+type RecordDeps = Pick<Deps, "clock" | "machine"> & { readonly store: StateStore };
+
+/** Creates the journal of a new operation under the next free number and returns its id ("0001-setup"). */
+export async function createJournal(
+  deps: RecordDeps,
+  kind: OperationKind,
+  what: { readonly plan: unknown; readonly steps: Program["steps"] },
+): Promise<string> {
+  const { store, clock, machine } = deps;
+  const first: JournalEntry = {
+    kind: "planned",
+    schema: JOURNAL_SCHEMA,
+    operation: kind,
+    bootId: await machine.bootId(),
+    steps: what.steps.map(({ id, title }) => ({ id, title })),
+    plan: what.plan,
+    seq: 1,
+    at: toInstant(clock.now()),
+    uptimeMs: await machine.uptimeMs(),
+  };
+  for (let number = lastNumber(await store.listJournals()) + 1; ; number += 1) {
+    const id = `${String(number).padStart(4, "0")}-${kind}`;
+    if (await store.createJournal(id, first)) return id;
+  }
+}
+
+/** Writes the end of a run into the history. What it was about comes from `about` of its plan, and from its result. */
+export function writeHistory(deps: RecordDeps, { id, kind, view, plan }: Run, result: object = {}): Promise<void> {
+  const about = typeof plan === "object" && plan !== null && "about" in plan ? plan.about : {};
+  return deps.store.appendHistory({
+    schema: "alga.appliance.history/v1",
+    at: view.endedAt ?? toInstant(deps.clock.now()),
+    operationId: id,
+    kind,
+    state: view.state,
+    startedAt: view.startedAt,
+    about: { ...(about as object), ...result },
+  });
+}
+
+/** Id of the first step that reads one of the answers. */
+export function firstStepReading(program: Program, fields: readonly string[]): string | undefined {
+  return program.steps.find((step) => step.answers?.some((answer) => fields.includes(answer)))?.id;
+}
+
+function lastNumber(ids: readonly string[]): number {
+  return Number(ids.at(-1)?.split("-")[0] ?? 0);
+}
+
+export function busy(view: OperationView): ApplianceError {
+  return new ApplianceError("operation/busy", `Cannot start an operation: "${view.id}" is ${view.state}`, {
+    hint: "Wait until it has ended, resume it, or cancel it",
+    details: { operation: view.id },
+  });
+}
+
+export function unknown(id: string): ApplianceError {
+  return new ApplianceError(
+    "operation/unknown",
+    `Cannot find operation "${id.slice(0, 60)}": there is none of this id`,
+  );
+}
+
+export function ignoreUnknown(thrown: unknown): void {
+  if (!isApplianceError(thrown, "operation/unknown")) throw thrown;
+}

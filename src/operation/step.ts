@@ -1,0 +1,124 @@
+/**
+ * Steps as data: what a run does, in which order, with which budget, and what a failure of each means.
+ *
+ * A step is idempotent: it may be killed anywhere and run again from its start. It reads its inputs from the store or the
+ * cluster, not from an earlier step's memory.
+ */
+import { ApplianceError, ERROR_CODES, publicError } from "../core/errors.ts";
+import type { Evidence } from "../core/evidence.ts";
+import { redactText } from "../core/redact.ts";
+import type { RetryPolicy } from "../core/retry.ts";
+import type { StepProblem } from "./journal.ts";
+
+/** Ten attempts, 15 s to 5 min apart: the wait of a box whose network is being mended. */
+export const PATIENT_RETRY: RetryPolicy = { attempts: 10, baseMs: 15_000, maxMs: 300_000 };
+
+export interface StepResult {
+  readonly state: "done" | "skipped";
+  /** One line that stays on the screen: "1.0.3, 14 artifacts". */
+  readonly detail?: string;
+}
+
+/** Tells one line of progress; with a problem while the step waits for something that is wrong now. */
+export type Progress = (detail: string, problem?: StepProblem) => void;
+
+export interface Step<C> {
+  readonly id: string;
+  readonly title: string;
+  /** Milliseconds for one attempt. */
+  readonly budgetMs: number;
+  readonly retry: RetryPolicy;
+  /** Answers that this step reads: correcting one of them runs this step and all later ones again. */
+  readonly answers?: readonly string[];
+  /** A failure by the network is tried again only when the network answers. */
+  readonly needsNetwork?: boolean;
+  run(context: C, progress: Progress, signal: AbortSignal): Promise<StepResult>;
+}
+
+/** A step with its context bound: what the runner runs. */
+export interface BoundStep extends Omit<Step<never>, "run"> {
+  run(progress: Progress, signal: AbortSignal): Promise<StepResult>;
+}
+
+/** The steps of one kind of operation, and how to bind them to a plan, also after a restart. */
+export interface Program {
+  readonly steps: readonly Pick<Step<never>, "id" | "title" | "answers">[];
+  /** @param plan What `start` was given, as it was read back from the journal. */
+  open(operation: { readonly id: string; readonly plan: unknown }): Promise<readonly BoundStep[]>;
+  /** What a run that is done has made, for the history; never a secret. */
+  result?(): Promise<Readonly<Record<string, unknown>>>;
+}
+
+/** Makes a program of steps and of the function that builds their context. */
+export function createProgram<C>(
+  steps: readonly Step<C>[],
+  open: (operation: { readonly id: string; readonly plan: unknown }) => Promise<C>,
+): Program {
+  return {
+    steps,
+    open: async (operation) => {
+      const context = await open(operation);
+      return steps.map((step) => ({
+        ...step,
+        run: (progress: Progress, signal: AbortSignal) => step.run(context, progress, signal),
+      }));
+    },
+  };
+}
+
+/** Bytes of one piece of evidence on a screen. */
+const MAX_EVIDENCE_CHARS = 2_048;
+
+/**
+ * What a thrown failure means for the operator: redacted and bounded.
+ *
+ * `details.fields` names answers to correct, `details.evidence` what was seen, `details.retrySafe` overrides the table of
+ * codes.
+ */
+export function problemOf(thrown: unknown): StepProblem {
+  const shown = publicError(thrown);
+  const { fields, evidence, retrySafe } = shown.details ?? {};
+  return {
+    code: shown.code,
+    message: redactText(shown.message),
+    hint: shown.hint === undefined ? null : redactText(shown.hint),
+    retrySafe: typeof retrySafe === "boolean" ? retrySafe : ERROR_CODES[shown.code].retry,
+    fields: Array.isArray(fields) ? fields.filter((field) => typeof field === "string") : [],
+    evidence: Array.isArray(evidence) ? evidence.filter(isEvidence).map(bounded) : [],
+  };
+}
+
+/** Tells whether a failure has its cause in the network, so that the network must answer before another attempt. */
+export function isNetworkProblem(problem: StepProblem): boolean {
+  return /^(?:net|oci)\/|^setup\/license-unavailable$|^release\/offline$/.test(problem.code) && problem.retrySafe;
+}
+
+/** An error of a step with what the operator sees. */
+export function stepError(
+  problem: Omit<StepProblem, "code" | "hint"> & {
+    readonly code: ApplianceError["code"];
+    readonly hint: string | null;
+    readonly cause?: unknown;
+  },
+): ApplianceError {
+  return new ApplianceError(problem.code, problem.message, {
+    cause: problem.cause,
+    ...(problem.hint === null ? {} : { hint: problem.hint }),
+    details: { fields: problem.fields, evidence: problem.evidence, retrySafe: problem.retrySafe },
+  });
+}
+
+function isEvidence(value: unknown): value is Evidence {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "ref" in value &&
+    "text" in value &&
+    typeof value.ref === "string" &&
+    typeof value.text === "string"
+  );
+}
+
+function bounded(evidence: Evidence): Evidence {
+  return { ref: redactText(evidence.ref), text: redactText(evidence.text).slice(0, MAX_EVIDENCE_CHARS) };
+}

@@ -1,0 +1,54 @@
+/** Reading a file with a bound: regular files only, and never more bytes than asked for, whatever its size claims. */
+import { constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { ApplianceError } from "../core/errors.ts";
+import { isMissing, unreadable } from "./file-errors.ts";
+
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * Reads a whole file. Follows symbolic links (mounted tokens are links); opens without waiting, so that a pipe cannot
+ * hang the caller.
+ *
+ * @throws {ApplianceError} file/too-large, or file/unreadable also for folders, pipes and devices.
+ */
+export async function readBounded(
+  path: string,
+  options: { readonly maxBytes: number },
+): Promise<Uint8Array | undefined> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    if (isMissing(cause)) return undefined;
+    throw unreadable(path, cause);
+  }
+  try {
+    if (!(await handle.stat()).isFile()) throw new Error("it is not a regular file");
+    return await readAll(handle, path, options.maxBytes);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Reads to the end rather than to the size: files of /proc say 0, and a file may grow meanwhile. */
+async function readAll(handle: FileHandle, path: string, maxBytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let total = 0;
+  for (;;) {
+    const room = new Uint8Array(Math.min(CHUNK_BYTES, maxBytes - total + 1));
+    const { bytesRead } = await handle.read(room, 0, room.length, null);
+    if (bytesRead === 0) return new Uint8Array(Buffer.concat(parts));
+    total += bytesRead;
+    if (total > maxBytes) {
+      throw new ApplianceError(
+        "file/too-large",
+        `Cannot read file "${path}": it is longer than ${maxBytes} bytes, at most that many are read`,
+        { details: { path } },
+      );
+    }
+    parts.push(room.subarray(0, bytesRead));
+  }
+}

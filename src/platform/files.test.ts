@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { isApplianceError } from "../core/errors.ts";
+import { systemFiles as files } from "./files.ts";
+
+const root = mkdtempSync(join(tmpdir(), "alga-files-"));
+after(() => rmSync(root, { recursive: true, force: true }));
+const at = (name: string): string => join(root, name);
+const text = async (path: string): Promise<string | undefined> => {
+  const bytes = await files.read(path, { maxBytes: 1_000 });
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+};
+const code = (wanted: Parameters<typeof isApplianceError>[1]) => (thrown: unknown) =>
+  isApplianceError(thrown, wanted as never);
+
+test("a written file is whole, has its mode whatever the umask, and leaves no temporary name", async () => {
+  const before = process.umask(0o077);
+  await files.write(at("a.json"), "one", { mode: 0o644 });
+  process.umask(before);
+  await files.write(at("a.json"), "two", { mode: 0o644 });
+  assert.equal(await text(at("a.json")), "two");
+  assert.equal(statSync(at("a.json")).mode & 0o777, 0o644);
+  await files.write(at("secret"), "x");
+  assert.equal(statSync(at("secret")).mode & 0o777, 0o600);
+  assert.deepEqual(
+    readdirSync(root).filter((name) => name.endsWith(".tmp")),
+    [],
+  );
+});
+
+test("missing things are undefined or empty, not errors", async () => {
+  assert.equal(await files.read(at("none"), { maxBytes: 1 }), undefined);
+  assert.equal(await files.stat(at("none/deeper")), undefined);
+  assert.deepEqual(await files.list(at("none")), []);
+  await files.remove(at("none"));
+});
+
+test("reading is bounded also for files that say they are empty, and refuses what is no file", async () => {
+  await files.write(at("ten"), "0123456789");
+  assert.equal((await files.read(at("ten"), { maxBytes: 10 }))?.length, 10);
+  await assert.rejects(files.read(at("ten"), { maxBytes: 9 }), code("file/too-large"));
+  await assert.rejects(files.read("/proc/kallsyms", { maxBytes: 100 }), code("file/too-large"));
+  await assert.rejects(files.read(root, { maxBytes: 10 }), code("file/unreadable"));
+  execFileSync("mkfifo", [at("pipe")]);
+  await assert.rejects(files.read(at("pipe"), { maxBytes: 10 }), code("file/unreadable"));
+});
+
+test("a reader follows a link, a writer refuses it", async () => {
+  await files.write(at("target"), "kept");
+  symlinkSync(at("target"), at("link"));
+  assert.equal(await text(at("link")), "kept");
+  await assert.rejects(files.write(at("link"), "gone"), code("file/unwritable"));
+  await assert.rejects(files.append(at("link"), "gone"), code("file/unwritable"));
+  await assert.rejects(files.write(root, "gone"), code("file/unwritable"));
+  assert.equal(lstatSync(at("link")).isSymbolicLink(), true);
+  assert.equal(readFileSync(at("target"), "utf8"), "kept");
+});
+
+test("of many that create one name, one wins, and its content stays", async () => {
+  const tries = await Promise.all(Array.from({ length: 20 }, (_, n) => files.create(at("lease"), `winner ${n}`)));
+  assert.equal(tries.filter(Boolean).length, 1);
+  assert.equal(await text(at("lease")), `winner ${tries.indexOf(true)}`);
+  assert.deepEqual(
+    readdirSync(root).filter((name) => name.endsWith(".tmp")),
+    [],
+  );
+});
+
+test("append grows, truncate cuts, rename moves", async () => {
+  await files.append(at("log"), "one\n");
+  await files.append(at("log"), new TextEncoder().encode("two\nthr"));
+  await files.truncate(at("log"), 8);
+  assert.equal(await text(at("log")), "one\ntwo\n");
+  assert.equal(statSync(at("log")).mode & 0o777, 0o600);
+  await files.rename(at("log"), at("log.old"));
+  assert.equal(await text(at("log")), undefined);
+  assert.equal((await files.stat(at("log.old")))?.sizeBytes, 8);
+});
+
+test("folders are made with their parents and removed only empty", async () => {
+  await files.makeDirectory(at("deep/er"), { mode: 0o700 });
+  await files.makeDirectory(at("deep/er"), { mode: 0o700 });
+  assert.equal(statSync(at("deep/er")).mode & 0o777, 0o700);
+  await assert.rejects(files.remove(at("deep")), code("file/unwritable"));
+  await files.remove(at("deep/er"));
+  assert.deepEqual(await files.list(at("deep")), []);
+});
+
+test("a folder without permission says so", async (t) => {
+  if (process.getuid?.() === 0) return t.diagnostic("not tried: root may write everywhere");
+  await files.makeDirectory(at("closed"));
+  chmodSync(at("closed"), 0o500);
+  await assert.rejects(files.write(at("closed/x"), "x"), code("file/unwritable"));
+});
+
+test("room is known also for a folder that does not exist yet", async () => {
+  const room = await files.space(at("not/yet/there"));
+  assert.ok(room.freeBytes > 0 && room.totalBytes >= room.freeBytes);
+});
+
+test("a full disk gives file/disk-full, keeps the old file and cuts a half line off", async (t) => {
+  const disk = at("small");
+  await files.makeDirectory(disk);
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], { stdio: "pipe" });
+  } catch {
+    console.log("# not tried: a small file system needs root and mount");
+    return t.diagnostic("not tried: a small file system needs root and mount");
+  }
+  try {
+    await files.write(join(disk, "state"), "old");
+    await files.append(join(disk, "journal"), "line\n");
+    writeFileSync(join(disk, "filler"), new Uint8Array(48 * 1024));
+    await assert.rejects(files.write(join(disk, "state"), "n".repeat(40_000)), code("file/disk-full"));
+    await assert.rejects(files.append(join(disk, "journal"), "l".repeat(40_000)), code("file/disk-full"));
+    await assert.rejects(files.create(join(disk, "new"), "n".repeat(40_000)), code("file/disk-full"));
+    assert.equal(await text(join(disk, "state")), "old");
+    assert.equal(await text(join(disk, "journal")), "line\n");
+    assert.deepEqual(readdirSync(disk).sort(), ["filler", "journal", "state"]);
+  } finally {
+    execFileSync("umount", [disk]);
+  }
+});

@@ -1,0 +1,236 @@
+/**
+ * The `Files` port on `node:fs`: whole files or nothing, synced before they count.
+ *
+ * A written file becomes visible under its name only complete and on disk (temporary name, fsync, rename or link, fsync
+ * of the folder). Writers refuse a target that is a symbolic link, folder or device, so that nobody can point the
+ * appliance's own names elsewhere; readers follow links, because Kubernetes mounts tokens that way.
+ */
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import {
+  chmod,
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rmdir,
+  stat,
+  statfs,
+  unlink,
+} from "node:fs/promises";
+import { basename, dirname, join } from "node:path/posix";
+import type { FileStat, Files } from "../core/ports.ts";
+import { errnoOf, isMissing, unreadable, unwritable } from "./file-errors.ts";
+import { readBounded } from "./file-read.ts";
+
+const SECRET_MODE = 0o600;
+const FOLDER_MODE = 0o750;
+
+export const systemFiles: Files = {
+  read: readBounded,
+  write,
+  create,
+  append,
+  truncate,
+  remove,
+  rename: move,
+  list,
+  stat: describe,
+  makeDirectory,
+  space,
+};
+
+async function write(
+  path: string,
+  content: Uint8Array | string,
+  options: { readonly mode?: number } = {},
+): Promise<void> {
+  try {
+    await refuseOddTarget(path);
+    await withTemporary(path, { content, mode: options.mode ?? SECRET_MODE }, (temporary) => rename(temporary, path));
+    await syncFolder(dirname(path));
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+async function create(
+  path: string,
+  content: Uint8Array | string,
+  options: { readonly mode?: number } = {},
+): Promise<boolean> {
+  try {
+    const created = await withTemporary(path, { content, mode: options.mode ?? SECRET_MODE }, async (temporary) => {
+      const linked = await linkIfFree(temporary, path);
+      await unlink(temporary);
+      return linked;
+    });
+    await syncFolder(dirname(path));
+    return created;
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+/** Appends and syncs; a piece that did not fit is cut off again, so that a full disk leaves no half line. */
+async function append(path: string, content: Uint8Array | string): Promise<void> {
+  try {
+    const isNew = !(await exists(path));
+    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+    await withHandle(await open(path, flags, SECRET_MODE), async (handle) => {
+      const before = await handle.stat();
+      if (!before.isFile()) throw new Error("it is not a regular file");
+      try {
+        await handle.appendFile(content);
+        await handle.sync();
+      } catch (cause) {
+        await handle.truncate(before.size);
+        throw cause;
+      }
+    });
+    if (isNew) await syncFolder(dirname(path));
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+async function truncate(path: string, sizeBytes: number): Promise<void> {
+  try {
+    await withHandle(await open(path, constants.O_WRONLY | constants.O_NOFOLLOW), async (handle) => {
+      await handle.truncate(sizeBytes);
+      await handle.sync();
+    });
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+async function remove(path: string): Promise<void> {
+  try {
+    const found = await lstat(path);
+    await (found.isDirectory() ? rmdir(path) : unlink(path));
+    await syncFolder(dirname(path));
+  } catch (cause) {
+    if (!isMissing(cause)) throw unwritable(path, cause);
+  }
+}
+
+async function move(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+    await syncFolder(dirname(to));
+    if (dirname(from) !== dirname(to)) await syncFolder(dirname(from));
+  } catch (cause) {
+    throw unwritable(from, cause);
+  }
+}
+
+async function list(path: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(path)).sort();
+  } catch (cause) {
+    if (isMissing(cause)) return [];
+    throw unreadable(path, cause);
+  }
+}
+
+async function describe(path: string): Promise<FileStat | undefined> {
+  try {
+    const found = await stat(path);
+    return {
+      kind: found.isFile() ? "file" : found.isDirectory() ? "directory" : "other",
+      sizeBytes: found.size,
+      mode: found.mode & 0o7777,
+      modifiedMs: found.mtimeMs,
+    };
+  } catch (cause) {
+    if (isMissing(cause)) return undefined;
+    throw unreadable(path, cause);
+  }
+}
+
+async function makeDirectory(path: string, options: { readonly mode?: number } = {}): Promise<void> {
+  const mode = options.mode ?? FOLDER_MODE;
+  try {
+    const first = await mkdir(path, { recursive: true, mode });
+    if (first === undefined) return;
+    await chmod(path, mode);
+    await syncFolder(dirname(first));
+  } catch (cause) {
+    throw unwritable(path, cause);
+  }
+}
+
+/** Asks the nearest folder that exists, so that the room is known before the state folder is made. */
+async function space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
+  try {
+    const found = await statfs(path);
+    return { freeBytes: found.bavail * found.bsize, totalBytes: found.blocks * found.bsize };
+  } catch (cause) {
+    if (isMissing(cause) && dirname(path) !== path) return space(dirname(path));
+    throw unreadable(path, cause);
+  }
+}
+
+interface Piece {
+  readonly content: Uint8Array | string;
+  readonly mode: number;
+}
+
+/** Writes and syncs a temporary file beside the target, hands it over, and removes it when anything fails. */
+async function withTemporary<T>(path: string, piece: Piece, use: (temporary: string) => Promise<T>): Promise<T> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const handle = await open(temporary, flags, piece.mode);
+  try {
+    await withHandle(handle, async () => {
+      await handle.chmod(piece.mode);
+      await handle.writeFile(piece.content);
+      await handle.sync();
+    });
+    return await use(temporary);
+  } catch (cause) {
+    await unlink(temporary).catch(() => {});
+    throw cause;
+  }
+}
+
+async function withHandle(handle: FileHandle, use: (handle: FileHandle) => Promise<void>): Promise<void> {
+  try {
+    await use(handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function linkIfFree(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path);
+    return true;
+  } catch (cause) {
+    if (errnoOf(cause) === "EEXIST") return false;
+    throw cause;
+  }
+}
+
+async function refuseOddTarget(path: string): Promise<void> {
+  if ((await exists(path)) && !(await lstat(path)).isFile()) throw new Error("it is not a regular file");
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (cause) {
+    if (isMissing(cause)) return false;
+    throw cause;
+  }
+}
+
+/** A rename or a new name is on disk only after its folder is. */
+async function syncFolder(path: string): Promise<void> {
+  await withHandle(await open(path, constants.O_RDONLY | constants.O_DIRECTORY), (handle) => handle.sync());
+}

@@ -1,0 +1,31 @@
+/** Pulling images as a kubelet does: images of the embedded registry are looked up there, foreign ones are taken as present. */
+import { ApplianceError } from "../../core/errors.ts";
+import { parseReference } from "../../oci/reference.ts";
+import type { ActorContext } from "./actor.ts";
+
+export interface PullProblem {
+  readonly reason: "ErrImagePull" | "ImagePullBackOff";
+  readonly message: string;
+}
+
+/** Looks whether an image can be pulled now; undefined when it can. */
+export async function pullProblem(context: ActorContext, image: string): Promise<PullProblem | undefined> {
+  const reference = parseReference(image, { registry: "docker.io" });
+  if (reference.registry !== context.registryHost) return undefined;
+  const failed = (why: string): PullProblem => ({
+    reason: "ImagePullBackOff",
+    message: `Back-off pulling image "${image}": ErrImagePull: ${why}`,
+  });
+  const component = context.components.find((one) => one.name === context.faults().missingImage);
+  if (component?.imageRepository !== undefined && reference.repository.endsWith(`/${component.imageRepository}`)) {
+    return failed(`rpc error: code = NotFound desc = failed to pull and unpack image "${image}": not found`);
+  }
+  if (context.faults().registryDown) return failed(`dial tcp: connect: connection refused`);
+  try {
+    await context.registry.resolve(reference.repository, reference.digest ?? reference.tag ?? "latest");
+    return undefined;
+  } catch (thrown) {
+    if (thrown instanceof ApplianceError) return failed(thrown.message);
+    throw thrown;
+  }
+}

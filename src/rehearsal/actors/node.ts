@@ -1,0 +1,59 @@
+/** The node and its volumes: a Ready node, claims that are bound once there is a storage class, and what a full disk does. */
+import type { KubeObject } from "../../kube/model.ts";
+import { conditionOf, fieldAt, refOf, textAt } from "../../kube/model.ts";
+import { type Actor, type ActorContext, listOf, NODE, type Told, tellStatus } from "./actor.ts";
+
+const NODE_NAME = "rehearsal";
+const STORAGE_CLASS = { apiVersion: "storage.k8s.io/v1", kind: "StorageClass" } as const;
+const CLAIM = { apiVersion: "v1", kind: "PersistentVolumeClaim" } as const;
+const BIND_MS = 1_500;
+
+export const nodeActor: Actor = {
+  name: "node",
+  act: async (context) => {
+    const node = await context.kube.get({ ...NODE, name: NODE_NAME });
+    if (node === undefined) await context.kube.create(newNode());
+    else await tellStatus(context, node, { conditions: nodeConditions(context, node) });
+    for (const claim of await listOf(context, CLAIM)) await bindClaim(context, claim);
+  },
+};
+
+function newNode(): KubeObject {
+  const capacity = { cpu: "4", memory: "16Gi", pods: "110", "ephemeral-storage": "118Gi" };
+  return {
+    ...NODE,
+    metadata: { name: NODE_NAME, labels: { "kubernetes.io/hostname": NODE_NAME } },
+    spec: {},
+    status: {
+      capacity,
+      allocatable: capacity,
+      nodeInfo: { kubeletVersion: "v1.36.3", osImage: "Rehearsal", containerRuntimeVersion: "rehearsal://1" },
+    },
+  };
+}
+
+function nodeConditions(context: ActorContext, node: KubeObject): Told[] {
+  const { nodeNotReady, diskFull } = context.faults();
+  const ready: Told = nodeNotReady
+    ? { type: "Ready", status: "Unknown", reason: "NodeStatusUnknown", message: "Kubelet stopped posting node status." }
+    : { type: "Ready", status: "True", reason: "KubeletReady", message: "kubelet is posting ready status" };
+  const disk: Told = diskFull
+    ? { type: "DiskPressure", status: "True", reason: "KubeletHasDiskPressure", message: "kubelet has disk pressure" }
+    : {
+        type: "DiskPressure",
+        status: "False",
+        reason: "KubeletHasNoDiskPressure",
+        message: "kubelet has no disk pressure",
+      };
+  if (conditionOf(node, "Ready")?.status !== ready.status) context.log.debug("node changes", { ready: ready.status });
+  return [ready, disk];
+}
+
+async function bindClaim(context: ActorContext, claim: KubeObject): Promise<void> {
+  if (textAt(claim, "status", "phase") === "Bound") return;
+  const wanted = textAt(claim, "spec", "storageClassName") ?? "local-path";
+  if ((await context.kube.get({ ...STORAGE_CLASS, name: wanted })) === undefined) return;
+  if (!context.passed(`claim ${claim.metadata.uid}`, BIND_MS)) return;
+  const capacity = fieldAt(claim, "spec", "resources", "requests") ?? {};
+  await context.kube.patch(refOf(claim), { status: { phase: "Bound", capacity } }, { subresource: "status" });
+}

@@ -1,0 +1,239 @@
+/** `rehearse`: the whole appliance on this machine. Prints the address with its token, plays until it is stopped. */
+import { renderUnicodeCompact } from "uqr";
+import { uiFiles } from "../../embed/ui.ts";
+import type { Command, CommandContext } from "../cli/command.ts";
+import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
+import { isLoopbackHost } from "../core/hosts.ts";
+import { statePaths } from "../core/paths.ts";
+import type { Deps } from "../core/ports.ts";
+import { ensureSetupToken, readSetupToken } from "../host/setup-token.ts";
+import { createKube } from "../kube/client.ts";
+import { untilStopped } from "../server/command.ts";
+import { type ControlPlane, createControlPlane } from "../server/control-plane.ts";
+import { type Box, openBox, SAMPLE_BASE } from "./box.ts";
+import { createStage, SCENARIOS, type Stage } from "./faults.ts";
+import { createMemoryFiles } from "./memory-files.ts";
+import { rehearsedDeps } from "./rehearsed-deps.ts";
+import { scenarioRoutes } from "./scenario-routes.ts";
+
+const DRAIN_MS = 1_000;
+/** Milliseconds between looks at the cluster at speed 1, as on a box. */
+const POLL_MS = 1_000;
+/** Milliseconds that a failure lasts before it counts, at speed 1, as on a box. */
+const GRACE_MS = 10_000;
+/** Nothing is downloaded and nothing big starts, so a rehearsal is done sooner than its plan says of a box. */
+const ON_A_LAPTOP = 6;
+const MAX_SPEED = 1_000;
+const MAX_PORT = 65_535;
+
+export const commands: readonly Command[] = [
+  {
+    path: ["rehearse"],
+    summary: "Run the whole appliance with an embedded registry and Kubernetes API",
+    description:
+      "The real control plane with everything around it played: the registry serves a sample release, the Kubernetes API is in " +
+      "memory, and actors act as the kubelet, Flux and Helm do. Nothing on this machine is installed or changed.\n\n" +
+      `Scenarios: ${SCENARIOS.map((one) => one.name).join(", ")}.`,
+    flags: [
+      {
+        name: "scenario",
+        type: "string",
+        value: "<name>",
+        summary: "Play a failure",
+        choices: SCENARIOS.map((one) => one.name),
+      },
+      { name: "speed", type: "string", value: "<factor>", summary: "How much faster than a real box", fallback: "1" },
+      { name: "listen", type: "string", value: "<address>", summary: "Interface to listen on", fallback: "127.0.0.1" },
+      {
+        name: "port",
+        type: "string",
+        value: "<port>",
+        summary: "Port of the wizard; 0 takes a free one",
+        fallback: "8080, or a free one",
+      },
+      {
+        name: "state",
+        type: "string",
+        value: "<folder>",
+        summary: "Keep the rehearsal in this folder across runs",
+        fallback: "in memory",
+      },
+    ],
+    examples: [
+      { command: "alga-appliance rehearse", about: "An installation that works" },
+      {
+        command: "alga-appliance rehearse --scenario image-missing --speed 5",
+        about: "One image of the release is missing",
+      },
+      {
+        command: "alga-appliance rehearse --port 0 -o json",
+        about: "For scripts: one line with addresses and token, then events",
+      },
+    ],
+    run: rehearse,
+  },
+];
+
+interface Rehearsal {
+  readonly box: Box;
+  readonly plane: ControlPlane;
+  readonly stateDir: string;
+  readonly deps: Deps;
+}
+
+async function rehearse(context: CommandContext): Promise<ExitCode> {
+  const address = await addressOf(context);
+  const stage = createStage(text(context.flags.scenario) ?? null);
+  const heard: { url: string | null } = { url: null };
+  const rehearsal = await openRehearsal(context, stage, () => heard.url);
+  try {
+    return await perform(context, rehearsal, { address, heard });
+  } finally {
+    await rehearsal.plane.stop();
+    await rehearsal.box.close();
+  }
+}
+
+async function perform(
+  context: CommandContext,
+  rehearsal: Rehearsal,
+  at: { readonly address: Address; readonly heard: { url: string | null } },
+): Promise<ExitCode> {
+  const { plane } = rehearsal;
+  await plane.app.prepare();
+  const listening = await context.listen({ ...at.address, handle: plane.app.handle });
+  try {
+    const host = listening.address.includes(":") ? `[${listening.address}]` : listening.address;
+    const url = `http://${host}:${listening.port}`;
+    at.heard.url = `${url}/setup`;
+    await announce(context, rehearsal, url);
+    streamEvents(context, plane);
+    await plane.start();
+    await untilStopped(context.signal);
+    return EXIT.done;
+  } finally {
+    plane.app.stop();
+    await listening.close(DRAIN_MS);
+  }
+}
+
+async function openRehearsal(context: CommandContext, stage: Stage, setupUrl: () => string | null): Promise<Rehearsal> {
+  const speed = speedOf(context);
+  const folder = text(context.flags.state);
+  const stateDir = folder === undefined ? "/rehearsal" : absolute(folder, context);
+  const real =
+    folder === undefined ? { ...context.deps, files: createMemoryFiles(() => context.deps.clock.now()) } : context.deps;
+  await real.files.makeDirectory(stateDir);
+  const box = await openBox(real, context.listen, { stage, speed, stateDir });
+  const deps = rehearsedDeps(real, { stage, application: box.application });
+  const paths = statePaths(stateDir);
+  await deps.files.makeDirectory(paths.state);
+  if ((await deps.files.stat(paths.adminCredential)) === undefined) await ensureSetupToken(deps, paths.setupToken);
+  const plane = createControlPlane(deps, {
+    paths,
+    build: context.build,
+    name: "box-7f3a",
+    kube: createKube(deps, {
+      server: box.kubernetes,
+      fetch: deps.transports.open({ idleTimeoutMs: 0 }),
+      headers: async () => ({}),
+    }),
+    registry: { place: { registry: box.registry, base: SAMPLE_BASE }, plainHttp: true },
+    licenseUrl: undefined,
+    assets: uiFiles(),
+    rehearsal: true,
+    setupUrl,
+    routes: scenarioRoutes(stage),
+    setup: {
+      pollMs: Math.max(50, POLL_MS / speed),
+      graceMs: Math.max(500, GRACE_MS / speed),
+      pace: speed * ON_A_LAPTOP,
+      passwordIterations: 10_000,
+    },
+  });
+  return { box, plane, stateDir: folder === undefined ? "memory" : stateDir, deps };
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The asked port; without one 8080, or a free port when that is taken. Looked at before anything is opened. */
+async function addressOf({ flags, deps }: CommandContext): Promise<Address> {
+  const host = text(flags.listen) ?? "127.0.0.1";
+  const asked = text(flags.port);
+  if (asked === undefined) return { host, port: (await deps.network.isListening(8080)) ? 0 : 8080 };
+  if (/^\d{1,5}$/.test(asked) && Number(asked) <= MAX_PORT) return { host, port: Number(asked) };
+  throw new ApplianceError("cli/usage", `Cannot listen on port "${asked}": a number from 0 to ${MAX_PORT} is wanted`, {
+    hint: "alga-appliance rehearse --port 0 takes a free one",
+  });
+}
+
+async function announce(context: CommandContext, rehearsal: Rehearsal, url: string): Promise<void> {
+  const { box, stateDir, deps } = rehearsal;
+  const root = text(context.flags.state) === undefined ? "/rehearsal" : stateDir;
+  const token = (await readSetupToken(deps.files, statePaths(root).setupToken))?.reveal() ?? null;
+  const setupUrl = token === null ? `${url}/` : `${url}/setup?token=${token}`;
+  const shown = {
+    url,
+    setupUrl,
+    token,
+    registry: box.registry,
+    kubernetes: box.kubernetes,
+    loginUrl: box.loginUrl,
+    stateDir,
+  };
+  context.out.event(shown, () => announcement({ setupUrl, token, box }));
+}
+
+function announcement(shown: { readonly setupUrl: string; readonly token: string | null; readonly box: Box }): string {
+  return [
+    "",
+    "  This is a rehearsal: nothing on this computer is installed or changed.",
+    "",
+    `  Open      ${shown.setupUrl}`,
+    shown.token === null ? "  It is claimed: log in with the password you chose." : `  Token     ${shown.token}`,
+    ...qrCode(shown.setupUrl),
+    `  Registry  ${shown.box.registry}     Kubernetes  ${shown.box.kubernetes}`,
+    "  Stop with Ctrl-C.",
+    "",
+  ].join("\n");
+}
+
+/** For a phone in the same network; a loopback address is of no use to it. */
+function qrCode(url: string): readonly string[] {
+  if (isLoopbackHost(new URL(url).host)) return [];
+  const rows = renderUnicodeCompact(url, { border: 2 }).split("\n");
+  return ["", ...rows.map((row) => `  ${row}`), ""];
+}
+
+/** With -o json every change is one line, so that a script can follow without the HTTP API. */
+function streamEvents({ out }: CommandContext, plane: ControlPlane): void {
+  plane.operations.subscribe((event) => {
+    if (event.type !== "operation") return;
+    const { operation } = event;
+    const step = operation.steps.find((one) => one.id === operation.step);
+    if (out.format === "text")
+      out.progress(`  ${operation.state}: ${step?.title ?? "done"}${step?.detail ? ` (${step.detail})` : ""}`);
+    else out.event(event, () => "");
+  });
+}
+
+function speedOf(context: CommandContext): number {
+  const given = text(context.flags.speed) ?? "1";
+  const speed = Number(given);
+  if (Number.isFinite(speed) && speed > 0 && speed <= MAX_SPEED) return speed;
+  throw new ApplianceError(
+    "cli/usage",
+    `Cannot play at speed "${given}": a number above 0 and up to ${MAX_SPEED} is wanted`,
+  );
+}
+
+function absolute(folder: string, { env }: CommandContext): string {
+  return folder.startsWith("/") ? folder : `${env.PWD ?? ""}/${folder}`;
+}
+
+function text(flag: CommandContext["flags"][string]): string | undefined {
+  return typeof flag === "string" ? flag : undefined;
+}

@@ -1,0 +1,124 @@
+/**
+ * The store: objects by collection, one revision counter, and a bounded history that watches resume from.
+ *
+ * It knows nothing of HTTP or kinds. Stored objects are never changed in place. Everything is plain JSON, so a snapshot
+ * is a copy.
+ */
+import type { KubeObject } from "../../kube/model.ts";
+
+export interface Change {
+  readonly revision: number;
+  readonly type: "ADDED" | "MODIFIED" | "DELETED";
+  readonly collection: string;
+  readonly object: KubeObject;
+  /** What it was before: selectors need it to tell objects that left the selection. */
+  readonly before: KubeObject | undefined;
+}
+
+/** The store as JSON. Managed by the rehearsal; the shape may change between versions of the executable. */
+export interface StoreSnapshot {
+  readonly revision: number;
+  readonly objects: readonly (readonly [collection: string, objects: readonly KubeObject[]])[];
+}
+
+export interface Store {
+  /** The revision of the last write. */
+  revision(): number;
+  /** Changes up to this revision can no more be replayed. */
+  compacted(): number;
+  get(collection: string, namespace: string, name: string): KubeObject | undefined;
+  /** Objects of a collection, ordered by namespace and name; namespace "" means all. */
+  list(collection: string, namespace?: string): readonly KubeObject[];
+  collections(): readonly string[];
+  /** Stores an object under a new revision and returns it with that resourceVersion. */
+  put(collection: string, object: KubeObject): KubeObject;
+  /** Removes an object; the event carries it with a new resourceVersion. */
+  remove(collection: string, object: KubeObject): KubeObject;
+  /** Changes after a revision, in order. */
+  since(revision: number): readonly Change[];
+  subscribe(listener: (change: Change) => void): () => void;
+  /** Forgets all history, as etcd's compaction does. */
+  compact(): void;
+  snapshot(): StoreSnapshot;
+  restore(snapshot: StoreSnapshot): void;
+}
+
+/** 2000 changes: some minutes of a busy installation; older watches get 410 and list again. */
+const DEFAULT_HISTORY = 2000;
+
+export function createStore(options: { readonly history?: number } = {}): Store {
+  const limit = options.history ?? DEFAULT_HISTORY;
+  const objects = new Map<string, Map<string, KubeObject>>();
+  const listeners = new Set<(change: Change) => void>();
+  let history: Change[] = [];
+  let revision = 1;
+  let compacted = 0;
+
+  const record = (change: Change): void => {
+    history.push(change);
+    if (history.length > limit) {
+      compacted = history[history.length - limit - 1]?.revision ?? compacted;
+      history = history.slice(-limit);
+    }
+    for (const listener of [...listeners]) listener(change);
+  };
+  const collectionMap = (name: string): Map<string, KubeObject> => {
+    const found = objects.get(name) ?? new Map<string, KubeObject>();
+    objects.set(name, found);
+    return found;
+  };
+
+  return {
+    revision: () => revision,
+    compacted: () => compacted,
+    get: (collection, namespace, name) => objects.get(collection)?.get(`${namespace}/${name}`),
+    list: (collection, namespace = "") => sorted(objects.get(collection), namespace),
+    collections: () => [...objects.keys()],
+    put: (collection, object) => {
+      revision += 1;
+      const before = collectionMap(collection).get(placeOf(object));
+      const stored = withVersion(object, revision);
+      collectionMap(collection).set(placeOf(object), stored);
+      const type = before === undefined ? "ADDED" : "MODIFIED";
+      record({ revision, type, collection, object: stored, before });
+      return stored;
+    },
+    remove: (collection, object) => {
+      revision += 1;
+      collectionMap(collection).delete(placeOf(object));
+      const gone = withVersion(object, revision);
+      record({ revision, type: "DELETED", collection, object: gone, before: object });
+      return gone;
+    },
+    since: (from) => history.filter((change) => change.revision > from),
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    compact: () => {
+      compacted = revision;
+      history = [];
+    },
+    snapshot: () => ({ revision, objects: [...objects].map(([name, map]) => [name, [...map.values()]] as const) }),
+    restore: (snapshot) => {
+      objects.clear();
+      for (const [name, list] of snapshot.objects) for (const one of list) collectionMap(name).set(placeOf(one), one);
+      revision = snapshot.revision;
+      compacted = revision;
+      history = [];
+    },
+  };
+}
+
+function placeOf(object: KubeObject): string {
+  return `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
+}
+
+function withVersion(object: KubeObject, revision: number): KubeObject {
+  return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+}
+
+function sorted(map: ReadonlyMap<string, KubeObject> | undefined, namespace: string): readonly KubeObject[] {
+  const found = [...(map ?? [])].filter(([place]) => namespace === "" || place.startsWith(`${namespace}/`));
+  return found.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([, object]) => object);
+}

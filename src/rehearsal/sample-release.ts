@@ -1,0 +1,257 @@
+/**
+ * A whole release in a registry store: what a publisher pushes, small enough for a laptop and with the same shape.
+ *
+ * Charts, images, the config bundle made from the real `flux/` tree, Flux's manifests and the release manifest, all
+ * deterministic: the same options give the same digests. The rehearsal serves it; tests and the lab push it elsewhere.
+ * Faults are those of a publisher's bad day.
+ */
+import { gunzipSync } from "node:zlib";
+import { type Digest, digestOf } from "../core/digest.ts";
+import { canonicalJson } from "../core/json.ts";
+import { pushArtifact } from "../oci/artifact.ts";
+import { MEDIA } from "../oci/media-types.ts";
+import type { RegistryStore } from "../oci/store.ts";
+import { packTree } from "../oci/tar.ts";
+import { placeText, type RegistryPlace } from "../release/location.ts";
+import {
+  type ComponentSpec,
+  DEFAULT_COMPONENTS,
+  RELEASE_ARTIFACT_TYPE,
+  RELEASE_CONFIG_MEDIA_TYPE,
+  RELEASE_REPOSITORY,
+  RELEASE_SCHEMA,
+  type ReleaseManifest,
+  readReleaseManifest,
+} from "../release/model.ts";
+import { bundleLayer, FLUX_CONFIG_TYPE, FLUX_CONTENT_TYPE, sampleProfileValues } from "./sample/bundle.ts";
+import { CHART_CONFIG_TYPE, CHART_LAYER_TYPE, packChart } from "./sample/charts.ts";
+import { fluxManifestsLayer, SAMPLE_FLUX_VERSION } from "./sample/flux-manifests.ts";
+
+/** What a publisher can get wrong. */
+export type SampleFault =
+  /** The manifest names a bundle digest that was never pushed. */
+  | "missing-config"
+  /** The chart of the application is not pushed. */
+  | "missing-chart"
+  /** Somebody pushed another chart under the tag that the manifest pins. */
+  | "moved-chart"
+  /** The application's image is not pushed. */
+  | "missing-image"
+  /** The manifest's version is a number. */
+  | "invalid-manifest";
+
+export interface SampleOptions {
+  /** `host[:port]` by which the cluster and this appliance reach the registry. */
+  readonly registry: string;
+  /** Default "nine-minds". */
+  readonly base?: string;
+  readonly version: string;
+  /** Tags that point at the release beside its version. */
+  readonly channels?: readonly string[];
+  /** Tag of all images; default: the version. */
+  readonly imageTag?: string;
+  /** Version of all charts; default "0.1.0". */
+  readonly chartVersion?: string;
+  /** RFC 3339; default a fixed instant, so that the bytes do not change from day to day. */
+  readonly createdAt?: string;
+  readonly minimumControlPlane?: string;
+  readonly tenantSecret?: "hashed" | "plaintext";
+  /** Layer of the Flux artifact in place of the sample's own. */
+  readonly fluxManifests?: { readonly layer: Uint8Array; readonly version: string };
+  /** Bytes of a chart (as `helm package` writes them) in place of the sample's own, by chart name. */
+  readonly charts?: Readonly<Record<string, { readonly layer: Uint8Array; readonly config: Uint8Array }>>;
+  /** Bytes of filler in every image, so that downloads have a size. Default 1,024. */
+  readonly imageBytes?: number;
+  readonly fault?: SampleFault;
+}
+
+export interface SampleRelease {
+  readonly manifest: ReleaseManifest;
+  /** Of the release's OCI manifest. */
+  readonly digest: Digest;
+  readonly configDigest: Digest;
+  readonly fluxDigest: Digest;
+  readonly chartDigests: Readonly<Record<string, Digest>>;
+  readonly imageDigests: Readonly<Record<string, Digest>>;
+}
+
+const CREATED_AT = "2026-01-01T00:00:00Z";
+const NEVER_PUSHED = digestOf("never pushed");
+
+interface Publisher {
+  readonly store: RegistryStore;
+  readonly options: SampleOptions;
+  readonly place: RegistryPlace;
+}
+
+/** Pushes the release and points its version and channels at it. Safe to call again; a later call moves the channels. */
+export function buildSampleRelease(store: RegistryStore, options: SampleOptions): SampleRelease {
+  const publisher = { store, options, place: { registry: options.registry, base: options.base ?? "nine-minds" } };
+  const imageDigests = pushImages(publisher);
+  const chartDigests = pushCharts(publisher);
+  const configDigest = pushConfig(publisher);
+  const fluxDigest = pushFlux(publisher);
+  const document = releaseDocument(publisher, { chartDigests, configDigest, fluxDigest });
+  const digest = pushRelease(publisher, document);
+  const manifest = readReleaseManifest({ ...document, version: options.version });
+  return { manifest, digest, configDigest, fluxDigest, chartDigests, imageDigests };
+}
+
+function repositoryOf({ place }: Publisher, name: string): string {
+  return place.base === "" ? name : `${place.base}/${name}`;
+}
+
+function chartVersionOf({ options }: Publisher): string {
+  return options.chartVersion ?? "0.1.0";
+}
+
+function imageTagOf({ options }: Publisher): string {
+  return options.imageTag ?? options.version;
+}
+
+/** What charts bring themselves. The same in every release, so that a chart does not change under its version. */
+const BUNDLED_IMAGE = { name: "sample-base", tag: "1" } as const;
+const CONTROL_PLANE_IMAGE = "alga-appliance-control-plane";
+
+/** Image key -> repository, each once, and the control plane's. */
+function imageNames(): ReadonlyMap<string, string> {
+  const named = DEFAULT_COMPONENTS.flatMap(({ imageKey, imageRepository }) =>
+    imageKey === undefined || imageRepository === undefined ? [] : [[imageKey, imageRepository] as const],
+  );
+  return new Map([...named, ["controlPlane", CONTROL_PLANE_IMAGE]]);
+}
+
+function pushImages(publisher: Publisher): Readonly<Record<string, Digest>> {
+  const rows = [...imageNames()].filter(([key]) => publisher.options.fault !== "missing-image" || key !== "algaCore");
+  pushImage(publisher, BUNDLED_IMAGE);
+  const tag = imageTagOf(publisher);
+  return Object.fromEntries(rows.map(([key, name]) => [key, pushImage(publisher, { name, tag })]));
+}
+
+/** An image of one layer with one file: valid, and of a size that was asked for. */
+function pushImage(publisher: Publisher, image: { readonly name: string; readonly tag: string }): Digest {
+  const { options, store } = publisher;
+  const { name, tag } = image;
+  const filler = new Uint8Array(options.imageBytes ?? 1024).map((_byte, at) => (at * 2654435761) >>> 24);
+  const label = new TextEncoder().encode(`${name} ${tag}\n`);
+  const layer = packTree([
+    { path: "etc/sample-release", bytes: label },
+    { path: "filler", bytes: filler },
+  ]);
+  const config = {
+    architecture: "amd64",
+    os: "linux",
+    created: options.createdAt ?? CREATED_AT,
+    config: { Entrypoint: ["/sample"] },
+    rootfs: { type: "layers", diff_ids: [digestOf(gunzipSync(layer))] },
+  };
+  return pushArtifact(store, repositoryOf(publisher, name), {
+    tag,
+    config: { mediaType: MEDIA.config, bytes: json(config) },
+    layers: [{ mediaType: MEDIA.layerGzip, bytes: layer }],
+  });
+}
+
+function pushCharts(publisher: Publisher): Readonly<Record<string, Digest>> {
+  return Object.fromEntries(
+    DEFAULT_COMPONENTS.map((component) => [component.chart, pushChart(publisher, component)] as const),
+  );
+}
+
+function pushChart(publisher: Publisher, component: ComponentSpec): Digest {
+  const { store, options } = publisher;
+  const { chart } = component;
+  const version = chartVersionOf(publisher);
+  const bundledImage = `${placeText(publisher.place)}/${BUNDLED_IMAGE.name}:${BUNDLED_IMAGE.tag}`;
+  const packed = options.charts?.[chart] ?? packChart({ component, version, bundledImage });
+  const isLost = options.fault === "missing-chart" && chart === "sebastian";
+  const isMoved = options.fault === "moved-chart" && chart === "sebastian";
+  const repository = repositoryOf(publisher, `charts/${chart}`);
+  if (isLost) return NEVER_PUSHED;
+  const digest = pushArtifact(store, repository, {
+    tag: version,
+    config: { mediaType: CHART_CONFIG_TYPE, bytes: packed.config },
+    layers: [{ mediaType: CHART_LAYER_TYPE, bytes: packed.layer }],
+    annotations: { "org.opencontainers.image.title": chart, "org.opencontainers.image.version": version },
+  });
+  return isMoved ? NEVER_PUSHED : digest;
+}
+
+function pushConfig(publisher: Publisher): Digest {
+  const charts = chartVersions(publisher);
+  const digest = pushFluxArtifact(publisher, {
+    name: "alga-appliance-config",
+    tag: publisher.options.version,
+    layer: bundleLayer({ place: publisher.place, charts }),
+  });
+  return publisher.options.fault === "missing-config" ? NEVER_PUSHED : digest;
+}
+
+function pushFlux(publisher: Publisher): Digest {
+  const { layer, version } = fluxSource(publisher);
+  return pushFluxArtifact(publisher, { name: "flux-manifests", tag: version, layer });
+}
+
+function fluxSource({ options }: Publisher): { readonly layer: Uint8Array; readonly version: string } {
+  return options.fluxManifests ?? { layer: fluxManifestsLayer(), version: SAMPLE_FLUX_VERSION };
+}
+
+function pushFluxArtifact(
+  publisher: Publisher,
+  part: { readonly name: string; readonly tag: string; readonly layer: Uint8Array },
+): Digest {
+  const created = publisher.options.createdAt ?? CREATED_AT;
+  const rootfs = { type: "layers", diff_ids: [digestOf(gunzipSync(part.layer))] };
+  return pushArtifact(publisher.store, repositoryOf(publisher, part.name), {
+    tag: part.tag,
+    config: { mediaType: FLUX_CONFIG_TYPE, bytes: json({ architecture: "", os: "", config: {}, rootfs }) },
+    layers: [{ mediaType: FLUX_CONTENT_TYPE, bytes: part.layer }],
+    annotations: { "org.opencontainers.image.created": created, "org.opencontainers.image.revision": part.tag },
+  });
+}
+
+function chartVersions(publisher: Publisher): Readonly<Record<string, string>> {
+  return Object.fromEntries(DEFAULT_COMPONENTS.map(({ chart }) => [chart, chartVersionOf(publisher)]));
+}
+
+type Digests = Pick<SampleRelease, "chartDigests" | "configDigest" | "fluxDigest">;
+
+function releaseDocument(publisher: Publisher, digests: Digests): Record<string, unknown> {
+  const { options, place } = publisher;
+  const tag = imageTagOf(publisher);
+  const keys = DEFAULT_COMPONENTS.flatMap(({ imageKey }) => (imageKey === undefined ? [] : [imageKey]));
+  const at = placeText(place);
+  return {
+    schema: RELEASE_SCHEMA,
+    version: options.fault === "invalid-manifest" ? Number.parseFloat(options.version) : options.version,
+    ...(options.channels?.[0] === undefined ? {} : { channel: options.channels[0] }),
+    valuesProfile: "single-node",
+    images: Object.fromEntries(keys.map((key) => [key, tag])),
+    controlPlane: tag,
+    config: { repository: `${at}/alga-appliance-config`, version: options.version, digest: digests.configDigest },
+    flux: { repository: `${at}/flux-manifests`, version: fluxSource(publisher).version, digest: digests.fluxDigest },
+    charts: chartVersions(publisher),
+    chartDigests: digests.chartDigests,
+    profileValues: sampleProfileValues(place),
+    createdAt: options.createdAt ?? CREATED_AT,
+    ...(options.minimumControlPlane === undefined ? {} : { minimumControlPlane: options.minimumControlPlane }),
+    ...(options.tenantSecret === undefined ? {} : { tenantSecret: options.tenantSecret }),
+  };
+}
+
+function pushRelease(publisher: Publisher, document: Record<string, unknown>): Digest {
+  const { store, options } = publisher;
+  const repository = repositoryOf(publisher, RELEASE_REPOSITORY);
+  const digest = pushArtifact(store, repository, {
+    tag: options.version.replaceAll("+", "_"),
+    artifactType: RELEASE_ARTIFACT_TYPE,
+    config: { mediaType: RELEASE_CONFIG_MEDIA_TYPE, bytes: json(document) },
+    annotations: { "org.opencontainers.image.version": options.version },
+  });
+  for (const channel of options.channels ?? []) store.tag(repository, channel, digest);
+  return digest;
+}
+
+function json(value: unknown): Uint8Array {
+  return new TextEncoder().encode(canonicalJson(value));
+}

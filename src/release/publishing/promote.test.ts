@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ApplianceError } from "../../core/errors.ts";
+import { SILENT_LOG } from "../../core/log.ts";
+import type { Fetch } from "../../core/ports.ts";
+import { createRegistryClient } from "../../oci/client.ts";
+import { pushStore } from "../../oci/push.ts";
+import { createRegistryServer } from "../../oci/registry-server.ts";
+import { buildSampleRelease, type SampleFault } from "../../rehearsal/sample-release.ts";
+import { readHistory } from "./history.ts";
+import { type Promotion, promote } from "./promote.ts";
+
+const HOST = "registry.test";
+const REPOSITORY = "nine-minds/alga-appliance-release";
+
+/** A registry with stable at 1.0.3 and nightly at 1.0.4. */
+function world(fault?: SampleFault) {
+  const { fetch, store } = createRegistryServer();
+  const old = buildSampleRelease(store, { registry: HOST, version: "1.0.3", channels: ["stable"] });
+  const release = { registry: HOST, version: "1.0.4", imageTag: "new", chartVersion: "0.2.0", channels: ["nightly"] };
+  const next = buildSampleRelease(store, fault === undefined ? release : { ...release, fault });
+  const stable = () => store.manifest(REPOSITORY, "stable")?.digest;
+  const clock = { now: () => 0, monotonic: () => 0, sleep: async () => {}, after: () => () => {} };
+  const random = { bytes: (count: number) => new Uint8Array(count), uuid: () => "id", fraction: () => 0 };
+  const open = (wire: Fetch = fetch) => {
+    const deps = { clock, random, log: SILENT_LOG, fetch: wire };
+    const client = createRegistryClient(deps, { registry: HOST });
+    return {
+      ...deps,
+      client,
+      push: async (pushed: typeof store) => void (await pushStore(pushed, deps, { registry: HOST })),
+    };
+  };
+  const run = (wanted: Partial<Promotion> = {}, wire: Fetch = fetch) => {
+    const promotion = {
+      ref: { channel: "nightly" },
+      channel: "stable",
+      by: "ann",
+      allowDowngrade: false,
+      dryRun: false,
+    };
+    return promote(open(wire), { ...promotion, ...wanted }, { repository: REPOSITORY, running: "1.0.0" });
+  };
+  const history = (channel = "stable") => readHistory(open().client, { repository: REPOSITORY, channel });
+  return { fetch, store, old, next, stable, run, history };
+}
+
+const isWrite = (request: Request): boolean => !["GET", "HEAD"].includes(request.method);
+
+test("moves the channel, records who, when, from and to, and has nothing to do the second time", async () => {
+  const { run, stable, history, old, next } = world();
+  const moved = await run();
+  assert.deepEqual([moved.outcome, moved.from?.version, moved.to.version], ["moved", "1.0.3", "1.0.4"]);
+  assert.equal(stable(), next.digest);
+  const entry = {
+    at: "1970-01-01T00:00:00Z",
+    by: "ann",
+    from: { version: "1.0.3", digest: old.digest },
+    to: { version: "1.0.4", digest: next.digest },
+  };
+  const [found, ...more] = await history();
+  assert.deepEqual({ ...found, at: found?.at.replace(".000", "") }, entry);
+  assert.deepEqual(more, []);
+  assert.equal((await run()).outcome, "already");
+  assert.equal((await history()).length, 1);
+});
+
+test("makes a channel that does not exist", async () => {
+  const { run, store, next, history } = world();
+  const moved = await run({ channel: "beta", ref: { version: "1.0.4" } });
+  assert.deepEqual([moved.from, store.manifest(REPOSITORY, "beta")?.digest], [null, next.digest]);
+  assert.equal((await history("beta"))[0]?.from, null);
+});
+
+for (const [fault, code] of [
+  ["missing-image", "release/incomplete"],
+  ["missing-chart", "release/incomplete"],
+  ["missing-config", "release/incomplete"],
+  ["moved-chart", "oci/digest-mismatch"],
+] as const) {
+  test(`refuses a release with a ${fault} before anything is written`, async () => {
+    const { run, stable, old, fetch } = world(fault);
+    const wire: Fetch = (request) => {
+      assert.ok(!isWrite(request), request.method);
+      return fetch(request);
+    };
+    await assert.rejects(run({}, wire), { code });
+    assert.equal(stable(), old.digest);
+  });
+}
+
+test("refuses an older release without the flag", async () => {
+  const { run, store, next, old } = world();
+  const back = { ref: { channel: "stable" }, channel: "nightly" };
+  await assert.rejects(run(back), { code: "release/downgrade" });
+  assert.equal(store.manifest(REPOSITORY, "nightly")?.digest, next.digest);
+  assert.equal((await run({ ...back, allowDowngrade: true })).outcome, "moved");
+  assert.equal(store.manifest(REPOSITORY, "nightly")?.digest, old.digest);
+});
+
+test("a dry run checks all and writes nothing", async () => {
+  const { run, fetch, stable, old, history } = world();
+  const wire: Fetch = (request) => {
+    assert.ok(!isWrite(request), request.method);
+    return fetch(request);
+  };
+  assert.equal((await run({ dryRun: true }, wire)).outcome, "would-move");
+  assert.deepEqual([stable(), await history()], [old.digest, []]);
+});
+
+for (const moment of ["before", "after"] as const) {
+  test(`tells a publisher who lost a race ${moment} the move`, async () => {
+    const { run, store, fetch, stable, old } = world();
+    const third = buildSampleRelease(store, { registry: HOST, version: "1.0.5" });
+    const wire: Fetch = async (request) => {
+      const path = new URL(request.url).pathname;
+      const isMove = request.method === "PUT" && path.endsWith(`/alga-appliance-release/manifests/stable`);
+      const isRecord = request.method === "PUT" && path.endsWith(`/alga-appliance-release-history/manifests/stable`);
+      const response = await fetch(request);
+      if (moment === "before" ? isRecord : isMove) store.tag(REPOSITORY, "stable", third.digest);
+      return response;
+    };
+    assert.notEqual(third.digest, old.digest);
+    await assert.rejects(run({}, wire), { code: "oci/tag-moved" });
+    assert.equal(stable(), third.digest);
+  });
+}
+
+test("a registry that dies at any request leaves the old or the new release, and the next run completes it", async () => {
+  const { run, fetch, store, stable, history, old, next } = world();
+  let requests = 0;
+  await run({}, (request) => {
+    requests += 1;
+    return fetch(request);
+  });
+  assert.ok(requests > 20, `${requests}`);
+  const dieAt = async (dies: number, isServed: boolean): Promise<void> => {
+    store.tag(REPOSITORY, "stable", old.digest);
+    const kept = `${REPOSITORY}-history`;
+    for (const { digest } of store.manifests(kept)) store.deleteManifest(kept, digest);
+    for (const { digest } of store.blobs(kept)) store.deleteBlob(kept, digest);
+    let seen = 0;
+    const wire: Fetch = async (request) => {
+      seen += 1;
+      // The last request may be served although its answer does not arrive.
+      if (seen === dies && isServed) await fetch(request);
+      if (seen >= dies) throw new ApplianceError("net/reset", "Cannot go on: the registry died");
+      return fetch(request);
+    };
+    await assert.rejects(run({}, wire), { code: "net/reset" });
+    assert.ok(stable() === old.digest || stable() === next.digest, `request ${dies}`);
+    assert.ok(stable() === old.digest || (await history()).length === 1, `moved without a record at ${dies}`);
+    await run();
+    assert.equal(stable(), next.digest);
+    assert.equal((await history()).length, 1, `request ${dies}`);
+  };
+  for (let dies = 1; dies <= requests; dies += 1) {
+    await dieAt(dies, false);
+    await dieAt(dies, true);
+  }
+});
+
+test("a history of another form is not overwritten, and the channel stays", async () => {
+  const { run, store, stable, old } = world();
+  const bytes = new TextEncoder().encode('{"schema":"other"}');
+  const config = { mediaType: "application/json", ...store.putBlob(`${REPOSITORY}-history`, bytes) };
+  const mediaType = "application/vnd.oci.image.manifest.v1+json";
+  const document = new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, mediaType, config, layers: [] }));
+  store.putManifest(`${REPOSITORY}-history`, "stable", document, mediaType);
+  await assert.rejects(run(), { code: "release/invalid-manifest" });
+  assert.equal(stable(), old.digest);
+});

@@ -1,0 +1,125 @@
+/** `serve`: the control plane as the pod runs it. Prints where it listens, serves until it is told to stop, drains. */
+import { uiFiles } from "../../embed/ui.ts";
+import type { Command, CommandContext, Flag } from "../cli/command.ts";
+import { EXIT, type ExitCode, isApplianceError } from "../core/errors.ts";
+import { statePaths } from "../core/paths.ts";
+import { createKube, type Kube } from "../kube/client.ts";
+import { findKubeAccess, openConnection } from "../kube/config.ts";
+import { REGISTRY_FLAGS, registryAccess } from "../release/registry-flags.ts";
+import { type ControlPlane, createControlPlane } from "./control-plane.ts";
+
+/** Milliseconds that requests get to end after SIGTERM; Kubernetes kills after 20 s. */
+const DRAIN_MS = 5_000;
+
+const FLAGS: readonly Flag[] = [
+  { name: "listen", type: "string", value: "<address>", summary: "Interface to listen on", fallback: "::" },
+  { name: "port", type: "string", value: "<port>", summary: "Port to listen on; 0 takes a free one", fallback: "8080" },
+  {
+    name: "kubeconfig",
+    type: "string",
+    value: "<file>",
+    summary: "Kubeconfig of the cluster; in a pod the service account",
+  },
+  { name: "name", type: "string", value: "<name>", summary: "Name on screens", fallback: "the host name" },
+  {
+    name: "channel",
+    type: "string",
+    value: "<name>",
+    summary: "Channel that the wizard offers first",
+    fallback: "stable",
+  },
+  ...REGISTRY_FLAGS,
+];
+
+export const commands: readonly Command[] = [
+  {
+    path: ["serve"],
+    summary: "Run the control plane: wizard, setup, status",
+    description:
+      "Serves the wizard and the status over HTTP until SIGTERM. An interrupted setup goes on by itself. Without a cluster it " +
+      "serves too, and says what is missing.",
+    flags: FLAGS,
+    examples: [
+      { command: "alga-appliance serve", about: "As the pod does" },
+      {
+        command: "alga-appliance serve --listen 127.0.0.1 --port 0 -o json",
+        about: "For a script: prints one line with the address",
+      },
+    ],
+    run: serve,
+  },
+];
+
+async function serve(context: CommandContext): Promise<ExitCode> {
+  const { deps, settings, out } = context;
+  const heard: { url: string | null } = { url: null };
+  const plane = await openControlPlane(context, () => heard.url);
+  await plane.app.prepare();
+  const listening = await context.listen({
+    host: settings.get("listen.host") ?? "::",
+    port: Number(settings.get("listen.port") ?? "8080"),
+    handle: plane.app.handle,
+  });
+  const url = `http://${urlHost(listening.address)}:${listening.port}`;
+  heard.url = `${await reachableUrl(context, listening.port, url)}/setup`;
+  out.event({ url }, () => `Serving on ${url}`);
+  await plane.start();
+  await untilStopped(context.signal);
+  deps.log.info("control plane stops");
+  await Promise.all([plane.stop(), listening.close(DRAIN_MS)]);
+  return EXIT.done;
+}
+
+async function openControlPlane(context: CommandContext, setupUrl: () => string | null): Promise<ControlPlane> {
+  const { deps, settings } = context;
+  const { kube, problem } = await openKube(context);
+  return createControlPlane(deps, {
+    paths: statePaths(settings.get("root") ?? "/"),
+    build: context.build,
+    name: settings.get("name") ?? (await deps.machine.hostName()),
+    kube,
+    ...(problem === undefined ? {} : { kubeProblem: problem }),
+    registry: await registryAccess(context),
+    licenseUrl: settings.get("license.url"),
+    assets: uiFiles(),
+    rehearsal: false,
+    setupUrl,
+  });
+}
+
+/** The cluster, or a client that fails with the reason why there is none: the page must come up all the same. */
+async function openKube({
+  deps,
+  settings,
+  env,
+}: CommandContext): Promise<{ readonly kube: Kube; readonly problem?: string }> {
+  try {
+    const access = await findKubeAccess(deps, { kubeconfig: settings.get("kubeconfig"), environment: env });
+    return { kube: createKube(deps, openConnection(deps.transports, access)) };
+  } catch (thrown) {
+    if (!isApplianceError(thrown, "kube/config")) throw thrown;
+    deps.log.warn("no cluster", { error: thrown });
+    const fetch = (): Promise<Response> => Promise.reject(thrown);
+    return { kube: createKube(deps, { server: "none", fetch, headers: async () => ({}) }), problem: thrown.message };
+  }
+}
+
+/** The address that people can open: one of the box's own, when it listens on all of them. */
+async function reachableUrl({ deps }: CommandContext, port: number, url: string): Promise<string> {
+  const { hostname } = new URL(url);
+  if (hostname !== "[::]" && hostname !== "0.0.0.0") return url;
+  const [address] = await deps.network.addresses();
+  return address === undefined ? `http://localhost:${port}` : `http://${urlHost(address)}:${port}`;
+}
+
+function urlHost(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
+
+/** Resolves when the process is told to stop. */
+export function untilStopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

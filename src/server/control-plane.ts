@@ -1,0 +1,201 @@
+/**
+ * The control plane: one state, one lease, one status, and the HTTP application over them.
+ *
+ * `serve` and the rehearsal put it together here with everything injected, so that what is rehearsed is what runs on a box.
+ * Nothing is watched and no run goes on before `start()`; `stop()` leaves a run to the next process.
+ */
+import type { BuildInfo } from "../core/build.ts";
+import type { Route } from "../core/http.ts";
+import type { StatePaths } from "../core/paths.ts";
+import type { Deps } from "../core/ports.ts";
+import type { Kube } from "../kube/calls.ts";
+import { createOperations } from "../operation/engine.ts";
+import { createFileStore } from "../operation/file-store.ts";
+import type { Operations } from "../operation/operations.ts";
+import type { StateStore } from "../operation/store.ts";
+import { openRegistry, type RegistryAccess } from "../release/registry-access.ts";
+import { createResolvedStore, type ResolvedStore } from "../release/resolved-store.ts";
+import { createSetup, type Setup, setupProgram } from "../setup/engine.ts";
+import { createLicenseService } from "../setup/license.ts";
+import type { SetupDeps, SetupSettings } from "../setup/ports.ts";
+import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
+import { statusReadiness } from "../status/routes.ts";
+import type { StatusSources } from "../status/sources.ts";
+import type { AssetFile } from "./assets.ts";
+import { createBoxFacts, writeBootstrap } from "./box-facts.ts";
+import type { EventDocument } from "./events.ts";
+import type { Readiness } from "./health-routes.ts";
+import { roomRoutes } from "./routes.ts";
+import { createServerApp, type ServerApp } from "./server.ts";
+
+export interface ControlPlaneOptions {
+  readonly paths: StatePaths;
+  readonly build: BuildInfo;
+  /** Name on screens. */
+  readonly name: string;
+  readonly kube: Kube;
+  /** Why there is no cluster to speak with; absent: there is one. */
+  readonly kubeProblem?: string;
+  readonly registry: RegistryAccess;
+  readonly licenseUrl: string | undefined;
+  readonly assets: readonly AssetFile[];
+  readonly rehearsal: boolean;
+  /** Address of the wizard as the console shows it; null while nobody listens. */
+  readonly setupUrl: () => string | null;
+  /** Routes beside those of the rooms; the rehearsal has some. */
+  readonly routes?: readonly Route[];
+  /** What of setup differs from a box: requirements of the machine, times. */
+  readonly setup?: Partial<SetupSettings>;
+}
+
+export interface ControlPlane {
+  readonly app: ServerApp;
+  readonly setup: Setup;
+  readonly operations: Operations;
+  readonly status: StatusEngine;
+  /** Takes up an interrupted run and tells changes to the readers of the event stream. Call once. */
+  start(): Promise<void>;
+  /** Ends streams, watches and the run of this process. */
+  stop(): Promise<void>;
+}
+
+/** Puts the control plane together and starts looking at the cluster. */
+export function createControlPlane(deps: Deps, options: ControlPlaneOptions): ControlPlane {
+  const store = createFileStore(deps, options.paths);
+  const releases = createResolvedStore(deps, options.paths.resolvedReleases);
+  const settings = setupSettings(options);
+  const late: { status?: StatusEngine } = {};
+  const setupDeps = createSetupDeps(deps, options, { store, releases, status: () => late.status });
+  const operations = createOperations(
+    { ...deps, store },
+    {
+      programs: { setup: setupProgram(setupDeps, settings) },
+      networkReady: (signal) => registryAnswers(deps, options, signal),
+    },
+  );
+  const setup = createSetup(setupDeps, settings, operations);
+  const box = createBoxFacts(deps, { ...options, store, releases, operations, version: options.build.version });
+  const status = createStatusEngine(deps, statusSources(deps, options, { box, operations }));
+  late.status = status;
+  let mode: "setup" | "status" = "setup";
+  const refreshMode = async (): Promise<void> => {
+    mode = await setup.mode().catch(() => mode);
+  };
+  const app = createServerApp(deps, {
+    paths: options.paths,
+    routes: (own) => [...roomRoutes({ operations, setup, status }, own), ...(options.routes ?? [])],
+    assets: options.assets,
+    mode: () => mode,
+    rehearsal: options.rehearsal,
+    readiness: () => readiness(deps, options, status),
+    documents: () => currentDocuments(status, operations),
+    onClaimed: status.refresh,
+  });
+  const told = [
+    status.subscribe((document) => app.events.publish("status", document)),
+    operations.subscribe((event) => {
+      if (event.type === "journal")
+        app.events.publish("journal", { operationId: event.operationId, entry: event.entry });
+      else app.events.publish("operation", event.operation);
+      void refreshMode();
+    }),
+  ];
+  return {
+    app,
+    setup,
+    operations,
+    status,
+    start: async () => {
+      await refreshMode();
+      await operations.recover();
+    },
+    stop: async () => {
+      for (const untold of told) untold();
+      app.stop();
+      await operations.stop();
+      status.stop();
+    },
+  };
+}
+
+/** What a new reader of the event stream gets first. */
+function currentDocuments(status: StatusEngine, operations: Operations): readonly EventDocument[] {
+  const operation = operations.current();
+  const now: EventDocument = { type: "status", data: status.current() };
+  return operation === undefined ? [now] : [now, { type: "operation", data: operation }];
+}
+
+/** Ready when Kubernetes and the state folder answer. */
+async function readiness(deps: Deps, options: ControlPlaneOptions, status: StatusEngine): Promise<Readiness> {
+  const folder = await deps.files.stat(options.paths.state);
+  const reasons = [...statusReadiness(status), ...(folder === undefined ? ["The state folder does not exist"] : [])];
+  return { ready: reasons.length === 0, reasons };
+}
+
+function setupSettings(options: ControlPlaneOptions): SetupSettings {
+  const { build, paths, rehearsal } = options;
+  return { controlPlane: build.version, stateFolder: paths.state, rehearsal, ...options.setup };
+}
+
+interface Late {
+  readonly store: StateStore;
+  readonly releases: ResolvedStore;
+  readonly status: () => StatusEngine | undefined;
+}
+
+function createSetupDeps(deps: Deps, options: ControlPlaneOptions, late: Late): SetupDeps {
+  const fetch = deps.transports.open({
+    ...(options.registry.proxy === undefined ? {} : { proxy: options.registry.proxy }),
+  });
+  return {
+    ...deps,
+    store: late.store,
+    releases: late.releases,
+    kube: options.kube,
+    registry: options.registry,
+    license: createLicenseService(deps, { fetch, url: options.licenseUrl }),
+    observe: async (signal) => {
+      const status = late.status();
+      if (status === undefined) throw new TypeError("the status is asked for before it was made");
+      return status.observe(signal);
+    },
+  };
+}
+
+/** Whether it is worth trying again what failed by the network: the registry answers, with or without a login. */
+async function registryAnswers(deps: Deps, options: ControlPlaneOptions, signal: AbortSignal): Promise<boolean> {
+  try {
+    await openRegistry(deps, options.registry).ping(signal);
+    return true;
+  } catch (error) {
+    deps.log.debug("registry does not answer", { error });
+    return false;
+  }
+}
+
+function statusSources(
+  deps: Deps,
+  options: ControlPlaneOptions,
+  late: { readonly box: StatusSources["box"]; readonly operations: Operations },
+): StatusSources {
+  const { proxy } = options.registry;
+  return {
+    ...(options.kubeProblem === undefined ? { kube: options.kube } : { kubeProblem: options.kubeProblem }),
+    box: late.box,
+    operations: {
+      current: late.operations.current.bind(late.operations),
+      subscribe: (call) => late.operations.subscribe(call),
+    },
+    registry: () => openRegistry(deps, options.registry),
+    host: async () => {
+      const [space, memory] = await Promise.all([deps.files.space(options.paths.state), deps.machine.memory()]);
+      return { atMs: deps.clock.now(), disks: [{ path: options.paths.state, ...space }], memory };
+    },
+    login: { inside: deps.transports.open(), outside: deps.transports.open(proxy === undefined ? {} : { proxy }) },
+    rememberBootstrap: (record) => {
+      writeBootstrap(deps, options.paths, record).catch((error: unknown) =>
+        deps.log.warn("bootstrap record not written", { error }),
+      );
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/** `GET /api/events`: the hub as `text/event-stream`. The stream ends when its session does. */
+import type { Route } from "../core/http.ts";
+import type { EventHub } from "./events.ts";
+import type { Sessions } from "./sessions.ts";
+
+export function eventRoutes(edge: {
+  readonly events: EventHub;
+  readonly sessions: Pick<Sessions, "find">;
+}): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/api/events",
+      access: "session",
+      summary: "Streams status, operation, journal and log events; resumes by Last-Event-ID",
+      handle: async ({ request }) => {
+        const body =
+          request.method === "HEAD"
+            ? null
+            : edge.events.open({
+                lastEventId: request.headers.get("last-event-id"),
+                isAllowed: async () => (await edge.sessions.find(request))?.kind === "full",
+              });
+        return new Response(body, {
+          headers: {
+            "content-type": "text/event-stream; charset=utf-8",
+            "cache-control": "no-store, no-transform",
+            "x-accel-buffering": "no",
+          },
+        });
+      },
+    },
+  ];
+}

@@ -1,0 +1,24 @@
+/** Collects the HTTP edges of the rooms. One place knows which rooms have one. */
+import type { Route } from "../core/http.ts";
+import type { Operations } from "../operation/operations.ts";
+import { operationRoutes } from "../operation/routes.ts";
+import type { Setup } from "../setup/engine.ts";
+import { setupRoutes } from "../setup/routes.ts";
+import type { StatusEngine } from "../status/observer.ts";
+import { statusRoutes } from "../status/routes.ts";
+import type { OwnParts } from "./server.ts";
+
+/** What the edges work on. */
+export interface RoomEngines {
+  readonly operations: Operations;
+  readonly setup: Setup;
+  readonly status: StatusEngine;
+}
+
+export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[] {
+  return [
+    ...operationRoutes(engines.operations),
+    ...setupRoutes(engines.setup),
+    ...statusRoutes(engines.status, { hasSession: own.hasSession }),
+  ];
+}

@@ -1,0 +1,89 @@
+/** What the setup commands print for people. Pure. */
+
+import { shortDigest } from "../core/digest.ts";
+import { humanDuration } from "../core/duration.ts";
+import { humanBytes } from "../core/quantity.ts";
+import type { JournalEntry } from "../operation/journal.ts";
+import type { OperationView } from "../operation/model.ts";
+import type { HistoryRecord } from "../operation/store.ts";
+import { describeChange, type SetupPlan } from "./plan.ts";
+
+/** An answers file to fill in: the names of the API, with what each is. */
+export const EXAMPLE_ANSWERS = `# Answers for: alga-appliance setup run --answers <file>
+channel: stable
+# Install exactly this instead of the channel: a version or sha256:...
+releaseRef: ""
+# The address people will open.
+appHostname: https://psa.example.com
+# system, or custom with dnsServers.
+dnsMode: system
+dnsServers: ""
+tenantName: Example Ltd
+adminFirstName: Ada
+adminLastName: Example
+adminEmail: ada@example.com
+# At least 8 characters: lower case, upper case, a digit and a sign. Keep this file closed to others.
+adminPassword: ""
+# ee (enterprise) or ce (community).
+editionChoice: ee
+# One of them, for ee.
+installCode: ""
+licenseKey: ""
+`;
+
+export function planText(plan: SetupPlan): string {
+  const { release } = plan;
+  const counted = (action: string): number => plan.changes.filter((change) => change.action === action).length;
+  return [
+    `Release ${release.version} (${shortDigest(release.digest)})${release.channel === null ? "" : ` of channel ${release.channel}`}`,
+    `${plan.downloads.length} downloads, ${humanBytes(plan.totalBytes)}, about ${humanDuration(plan.expectedMs)}`,
+    "",
+    ...plan.steps.map((step, index) => `${String(index + 1).padStart(2)}  ${step.title}. ${step.about}`),
+    "",
+    `${counted("create")} objects are created, ${counted("change")} changed, ${counted("keep")} kept:`,
+    ...plan.changes.map((change) => `    ${describeChange(change)}`),
+    ...(plan.warnings.length === 0 ? [] : ["", ...plan.warnings.map((warning) => `Warning: ${warning}`)]),
+    "",
+    `Plan ${plan.digest}`,
+  ].join("\n");
+}
+
+/** One line for one transition, nothing for those that say nothing new. */
+export function entryText(entry: JournalEntry, titles: ReadonlyMap<string, string>): string | undefined {
+  switch (entry.kind) {
+    case "step-started":
+      return `${titles.get(entry.step) ?? entry.step}${entry.attempt > 1 ? ` (attempt ${entry.attempt})` : ""}`;
+    case "step-progress":
+      return `  ${entry.detail}${entry.problem === null ? "" : `: ${entry.problem.message}`}`;
+    case "step-done":
+    case "step-skipped":
+      return `  ${entry.kind === "step-done" ? "done" : "skipped"}${entry.detail === null ? "" : `: ${entry.detail}`}`;
+    case "step-failed":
+      return `  failed: ${entry.problem.message}${entry.retryInMs === null ? "" : `; tries again in ${humanDuration(entry.retryInMs)}`}`;
+    case "step-waits-for-network":
+      return "  waits for the network";
+    default:
+      return undefined;
+  }
+}
+
+export function operationText(view: OperationView): string {
+  const { problem } = view;
+  const lines = [`Setup ${view.id} is ${view.state}: ${view.progress.done} of ${view.progress.total} steps done`];
+  if (problem === null) return lines.join("\n");
+  lines.push("", problem.message);
+  for (const { ref, text } of problem.evidence) lines.push(`  ${ref}: ${text.replaceAll("\n", "\n    ")}`);
+  if (problem.hint !== null) lines.push(`Next: ${problem.hint}`);
+  if (problem.fields.length > 0) lines.push(`Answers to correct: ${problem.fields.join(", ")}`);
+  return lines.join("\n");
+}
+
+export function historyText(records: readonly HistoryRecord[]): string {
+  if (records.length === 0) return "Nothing has been done yet";
+  return records
+    .map(({ at, operationId, state, about }) => {
+      const release = typeof about.version === "string" ? about.version : String(about.release ?? "");
+      return `${at}  ${operationId}  ${state.padEnd(9)}  ${release}`.trimEnd();
+    })
+    .join("\n");
+}

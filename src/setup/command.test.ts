@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ANSWERS } from "../../test/crash/bench.ts";
+import { createFakeBox } from "../../test/crash/fake-box.ts";
+import { createMemoryFiles } from "../../test/crash/memory-files.ts";
+import type { CommandContext, FlagValue } from "../cli/command.ts";
+import { resolveSettings } from "../cli/settings.ts";
+import { SILENT_LOG } from "../core/log.ts";
+import type { Deps } from "../core/ports.ts";
+import { commands } from "./command.ts";
+
+const KUBECONFIG = `apiVersion: v1
+kind: Config
+current-context: box
+contexts: [{ name: box, context: { cluster: box, user: box } }]
+clusters: [{ name: box, cluster: { server: "http://127.0.0.1:9" } }]
+users: [{ name: box, user: {} }]
+`;
+
+interface Given {
+  readonly answers?: unknown;
+  readonly flags?: Readonly<Record<string, FlagValue>>;
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** Runs a command on a box that has no cluster unless a file names one. */
+function run(verb: string, given: Given = {}): Promise<number> {
+  const box = createFakeBox({ instant: true });
+  const files = createMemoryFiles(() => box.clock.now());
+  for (const [path, text] of Object.entries(given.files ?? {})) files.garble(path, text);
+  const flags = { registry: "registry.test:5000", ...given.flags };
+  const env = { ALGA_APPLIANCE_ROOT: "/box" };
+  const deps = {
+    clock: box.clock,
+    random: box.random,
+    files,
+    machine: box.machineOf(box.spawn()),
+    transports: { open: () => () => Promise.reject(new Error("the network is not asked in this test")) },
+    log: SILENT_LOG,
+  } as Partial<Deps> as Deps;
+  const out = { result: () => {}, notice: () => {}, progress: () => {}, event: () => {} };
+  const context: CommandContext = {
+    flags,
+    args: [],
+    env,
+    deps,
+    settings: resolveSettings({ flags, env }),
+    out: { ...out, format: "text", quiet: false, verbose: false, color: false, terminal: false, columns: 80 },
+    build: { version: "1.0.0", revision: "r", target: "t" },
+    runtime: "test",
+    signal: new AbortController().signal,
+    readStdin: async () => new TextEncoder().encode(JSON.stringify(given.answers)),
+    listen: () => Promise.reject(new Error("not of this test")),
+  };
+  const command = commands.find((one) => one.path[1] === verb);
+  assert.ok(command !== undefined);
+  return command.run(context);
+}
+
+const { adminPassword: _password, adminPasswordConfirm: _confirm, ...WITHOUT_PASSWORD } = ANSWERS;
+const STDIN = { answers: "-" };
+
+for (const verb of ["plan", "run"]) {
+  test(`setup ${verb} tells wrong answers before it looks for the cluster`, async () => {
+    const answers = { ...ANSWERS, adminEmail: "nobody" };
+    await assert.rejects(run(verb, { answers, flags: STDIN }), { code: "setup/invalid-answers" });
+    await assert.rejects(run(verb, { answers: ANSWERS, flags: STDIN }), { code: "kube/config" });
+  });
+}
+
+test("a password is wanted by run where none is kept, and never by plan", async () => {
+  const files = { "/box/var/lib/alga-appliance/secrets/admin-password": "Correct-horse-7" };
+  const given = { answers: WITHOUT_PASSWORD, flags: STDIN };
+  await assert.rejects(run("plan", given), { code: "kube/config" });
+  await assert.rejects(run("run", given), { code: "setup/invalid-answers" });
+  await assert.rejects(run("run", { ...given, files }), { code: "kube/config" });
+});
+
+test("setup resume names the journal that it cannot read", async () => {
+  const path = "/box/var/lib/alga-appliance/journal/0001-setup.ndjson";
+  const files = { [path]: "garbage\n", "/kubeconfig": KUBECONFIG };
+  await assert.rejects(run("resume", { flags: { kubeconfig: "/kubeconfig" }, files }), (thrown: Error) => {
+    assert.match(thrown.message, new RegExp(`^Cannot read journal "${path}"`));
+    return true;
+  });
+});

@@ -1,0 +1,173 @@
+/** `setup plan`, `run`, `resume`, `answers`, `history`: the wizard without a page, for automation and for a console. */
+import { parse, stringify } from "yaml";
+import type { Command, CommandContext, Flag } from "../cli/command.ts";
+import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
+import type { OperationView } from "../operation/model.ts";
+import { REGISTRY_FLAGS } from "../release/registry-flags.ts";
+import { EXAMPLE_ANSWERS, entryText, historyText, operationText, planText } from "./command-text.ts";
+import { readAnswers } from "./documents.ts";
+import { validateAnswers } from "./model.ts";
+import { type OpenSetup, openSetup, openStore } from "./open.ts";
+
+/** 64 KiB, as for the same document over HTTP. */
+const MAX_ANSWERS_BYTES = 64 * 1024;
+
+const KUBECONFIG: Flag = { name: "kubeconfig", type: "string", value: "<file>", summary: "Kubeconfig of the cluster" };
+const ANSWERS: Flag = {
+  name: "answers",
+  type: "string",
+  value: "<file>",
+  summary: "Answers as YAML or JSON; - reads standard input",
+};
+
+export const commands: readonly Command[] = [
+  {
+    path: ["setup", "plan"],
+    summary: "Show what a setup with these answers would do",
+    description: "Nothing is changed. The password may be left out.",
+    flags: [ANSWERS, KUBECONFIG, ...REGISTRY_FLAGS],
+    examples: [{ command: "alga-appliance setup plan --answers answers.yaml", about: "Steps, downloads and changes" }],
+    run: plan,
+  },
+  {
+    path: ["setup", "run"],
+    summary: "Set the appliance up with these answers",
+    description:
+      "Saves the answers and works until the login page answers or something needs you. Interrupted, it goes on with setup resume, " +
+      "or with the control plane. When a setup waits or is blocked, the answers correct it.",
+    flags: [ANSWERS, KUBECONFIG, ...REGISTRY_FLAGS],
+    examples: [{ command: "alga-appliance setup run --answers answers.yaml", about: "The whole setup without a page" }],
+    run: runSetup,
+  },
+  {
+    path: ["setup", "resume"],
+    summary: "Go on with a setup that was interrupted or is blocked",
+    description: "When another process works on it, follows that one.",
+    flags: [KUBECONFIG, ...REGISTRY_FLAGS],
+    examples: [{ command: "alga-appliance setup resume", about: "Try again now" }],
+    run: (context) => work(context, resume),
+  },
+  {
+    path: ["setup", "answers"],
+    summary: "Print the kept answers without secrets, or an example to fill in",
+    flags: [{ name: "example", type: "boolean", summary: "Print a file to fill in" }],
+    examples: [{ command: "alga-appliance setup answers --example > answers.yaml", about: "Start an answers file" }],
+    run: printAnswers,
+  },
+  {
+    path: ["setup", "history"],
+    summary: "List every operation and its end",
+    flags: [],
+    examples: [{ command: "alga-appliance setup history -o json", about: "For scripts" }],
+    run: async (context) => {
+      const records = await openStore(context).readHistory();
+      context.out.result({ history: records }, () => historyText(records));
+      return EXIT.done;
+    },
+  },
+];
+
+async function plan(context: CommandContext): Promise<ExitCode> {
+  const answers = await answersFrom(context);
+  validateAnswers(answers, { passwordOptional: true });
+  const open = await openSetup(context);
+  try {
+    const made = await open.setup.plan(answers, context.signal);
+    context.out.result(made, () => planText(made));
+    return EXIT.done;
+  } finally {
+    await open.close();
+  }
+}
+
+/** Wrong answers are told before the cluster is looked for; what is kept from an earlier try need not be given again. */
+async function runSetup(context: CommandContext): Promise<ExitCode> {
+  const answers = await answersFrom(context);
+  const store = openStore(context);
+  const isKept = (await store.secretNames()).includes("admin-password");
+  validateAnswers(answers, { passwordOptional: isKept || (await store.listJournals()).length > 0 });
+  return work(context, async ({ setup }) => {
+    await setup.start(answers, context.signal);
+  });
+}
+
+/** Starts the work, tells its progress, and prints how it ended: done, or what it needs. */
+async function work(context: CommandContext, begin: (open: OpenSetup) => Promise<void>): Promise<ExitCode> {
+  const open = await openSetup(context);
+  const { operations } = open;
+  const untold = operations.subscribe((event) => {
+    if (event.type !== "journal") return;
+    const titles = new Map(operations.current()?.steps.map(({ id, title }) => [id, title]));
+    const line = entryText(event.entry, titles);
+    if (line !== undefined) context.out.progress(line);
+  });
+  try {
+    await operations.recover();
+    await begin(open);
+    const view = await operations.settled(context.signal);
+    if (view === undefined) throw nothingToDo();
+    context.out.result({ operation: view }, () => operationText(view));
+    return view.state === "done" ? EXIT.done : EXIT.failed;
+  } finally {
+    untold();
+    await open.close();
+  }
+}
+
+async function resume({ operations }: OpenSetup): Promise<void> {
+  const view = operations.current();
+  if (view === undefined) throw nothingToDo();
+  if (isBlocked(view) || view.state === "failed") await operations.resume(view.id);
+}
+
+function isBlocked(view: OperationView): boolean {
+  return view.steps.some((step) => step.state === "failed");
+}
+
+function nothingToDo(): ApplianceError {
+  return new ApplianceError("operation/unknown", "Cannot go on: no setup has been started", {
+    hint: "alga-appliance setup run --answers <file>",
+  });
+}
+
+async function printAnswers(context: CommandContext): Promise<ExitCode> {
+  if (context.flags.example === true) {
+    context.out.result(parse(EXAMPLE_ANSWERS), () => EXAMPLE_ANSWERS.trimEnd());
+    return EXIT.done;
+  }
+  const answers = await readAnswers(openStore(context));
+  context.out.result(answers ?? {}, () =>
+    answers === undefined ? "No answers are kept" : stringify(answers).trimEnd(),
+  );
+  return EXIT.done;
+}
+
+/**
+ * Reads the answers document. It is untrusted and may hold secrets, so errors never quote it.
+ *
+ * @throws {ApplianceError} cli/usage without --answers; config/unreadable when the file is missing or no YAML.
+ */
+async function answersFrom(context: CommandContext): Promise<unknown> {
+  const { answers } = context.flags;
+  if (typeof answers !== "string") {
+    throw new ApplianceError("cli/usage", "Cannot set up without answers: --answers <file> is wanted", {
+      hint: "alga-appliance setup answers --example > answers.yaml",
+    });
+  }
+  const bytes =
+    answers === "-"
+      ? await context.readStdin(MAX_ANSWERS_BYTES)
+      : await context.deps.files.read(answers, { maxBytes: MAX_ANSWERS_BYTES });
+  if (bytes === undefined) throw unreadable(answers, "there is no such file");
+  try {
+    return parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes), { maxAliasCount: 10 });
+  } catch {
+    throw unreadable(answers, "it is not YAML");
+  }
+}
+
+function unreadable(path: string, what: string): ApplianceError {
+  return new ApplianceError("config/unreadable", `Cannot read answers "${path}": ${what}, a YAML file is wanted`, {
+    hint: "alga-appliance setup answers --example shows one",
+  });
+}

@@ -1,0 +1,57 @@
+/**
+ * What setup works through: the ports of the box, the state, the cluster, the registry and the one observation of both.
+ *
+ * `main` and the rehearsal put it together; nothing in this room opens a connection by itself.
+ */
+import type { Deps } from "../core/ports.ts";
+import type { Kube } from "../kube/calls.ts";
+import type { StateStore } from "../operation/store.ts";
+import type { RegistryAccess } from "../release/registry-access.ts";
+import type { ResolvedStore } from "../release/resolved-store.ts";
+import type { ApplianceStatus } from "../status/model.ts";
+import type { LicenseService } from "./license.ts";
+
+export interface SetupDeps
+  extends Pick<Deps, "clock" | "random" | "files" | "network" | "machine" | "transports" | "log"> {
+  readonly store: StateStore;
+  readonly kube: Kube;
+  readonly registry: RegistryAccess;
+  /** Releases that were resolved before. */
+  readonly releases: ResolvedStore;
+  /** The status of the appliance as its one fold tells it; steps that wait for the cluster judge by nothing else. */
+  readonly observe: (signal: AbortSignal) => Promise<ApplianceStatus>;
+  readonly license: LicenseService;
+}
+
+export interface SetupSettings {
+  /** Version of this control plane. */
+  readonly controlPlane: string;
+  /** Folder of the state, for its free space. */
+  readonly stateFolder: string;
+  readonly rehearsal: boolean;
+  /** What the machine must have; absent: `REQUIREMENTS` of preflight. */
+  readonly requirements?: Partial<Requirements>;
+  /** Images of the storage provisioner, where the cluster has no default StorageClass. */
+  readonly storageImages?: { readonly provisioner: string; readonly helper: string };
+  /** Iterations of the administrator's password hash. Absent: 210,000. */
+  readonly passwordIterations?: number;
+  /** Milliseconds between looks at the cluster while a step waits. Absent: 2 s. */
+  readonly pollMs?: number;
+  /** Milliseconds that a check must fail before a waiting step calls it a problem. Absent: 10 s. */
+  readonly graceMs?: number;
+  /** How much faster than on a box everything goes; the plan tells its time by it. Absent: 1. */
+  readonly pace?: number;
+}
+
+/** What a machine must have. Sizes in bytes. */
+export interface Requirements {
+  readonly freeDiskBytes: number;
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  /** Lowest and highest minor version of Kubernetes 1.x. */
+  readonly kubernetes: { readonly min: number; readonly max: number };
+  /** TCP ports that the application takes on the host. */
+  readonly ports: readonly number[];
+  /** Difference to the registry's clock, in milliseconds. */
+  readonly clockSkewMs: number;
+}

@@ -1,0 +1,47 @@
+/** The shape of a preflight check, and how a failure that it did not expect is told. */
+import { publicError } from "../core/errors.ts";
+import type { Evidence } from "../core/evidence.ts";
+import { redactText } from "../core/redact.ts";
+import type { Requirements, SetupDeps, SetupSettings } from "./ports.ts";
+
+export interface PreflightContext extends Omit<SetupDeps, "license" | "observe"> {
+  readonly settings: SetupSettings;
+  readonly requirements: Requirements;
+  /** Name servers of the answers; absent: the system's. */
+  readonly nameServers: readonly string[] | undefined;
+}
+
+/** What one check found. */
+export type Finding =
+  | { readonly ok: true; readonly evidence: readonly Evidence[] }
+  | {
+      readonly ok: false;
+      readonly cause: string;
+      readonly evidence: readonly Evidence[];
+      readonly next: string;
+      /** Answers that mend it. */
+      readonly fields?: readonly string[];
+    };
+
+export interface PreflightCheck {
+  readonly code: string;
+  /** What is wanted, as a sentence. */
+  readonly title: string;
+  /** What is so when it fails. */
+  readonly wrong: string;
+  /** Whether looking again later, with nothing changed here, may find it well. */
+  readonly retrySafe: boolean;
+  look(context: PreflightContext, signal: AbortSignal): Promise<Finding>;
+}
+
+/** A failure that a check did not expect is still told as one. */
+export function findingOf(thrown: unknown): Extract<Finding, { ok: false }> {
+  const { code, message, hint } = publicError(thrown);
+  const cause = `${redactText(message)}.`;
+  return {
+    ok: false,
+    cause,
+    evidence: [{ ref: code, text: redactText(message) }],
+    next: hint ?? "Mend the cause, then try again",
+  };
+}

@@ -1,0 +1,89 @@
+/**
+ * The release of a setup: resolved exactly once per operation, then carried by digest.
+ *
+ * The first step that needs it asks the registry and saves the digest before it is used; later steps, and the same steps
+ * after a crash, read by that digest, mostly from disk. Another answer (channel or version) makes another release.
+ */
+import { isDigest } from "../core/digest.ts";
+import { openRegistry } from "../release/registry-access.ts";
+import { resolveRelease } from "../release/resolve.ts";
+import { describeReleaseRef, type ReleaseRef, type ResolvedRelease } from "../release/resolved.ts";
+import { RELEASE_OF_RUN_SCHEMA, readInstalled, releaseOfRunSchema } from "./documents.ts";
+import { nameServersOf, type SetupInputs } from "./model.ts";
+import type { SetupDeps, SetupSettings } from "./ports.ts";
+
+/** What the answers name: an exact version or digest, else the channel. */
+export function releaseRefOf(inputs: Pick<SetupInputs, "channel" | "releaseRef">): ReleaseRef {
+  if (inputs.releaseRef === "") return { channel: inputs.channel };
+  return isDigest(inputs.releaseRef) ? { digest: inputs.releaseRef } : { version: inputs.releaseRef };
+}
+
+/** A client of the registry that asks the name servers of the answers. */
+export function registryFor(deps: SetupDeps, inputs: Pick<SetupInputs, "dnsMode" | "dnsServers">) {
+  const nameServers = nameServersOf(inputs);
+  return openRegistry(deps, { ...deps.registry, ...(nameServers === undefined ? {} : { nameServers }) });
+}
+
+export interface ResolveForSetup {
+  readonly inputs: SetupInputs;
+  readonly settings: SetupSettings;
+  readonly signal: AbortSignal;
+  /** Resolves this instead of what the answers name: the same release by its digest. It may go down no more than that. */
+  readonly ref?: ReleaseRef;
+}
+
+/** Resolves a release as setup does it: never below what is installed, unless it is named exactly. */
+export async function resolveForSetup(deps: SetupDeps, options: ResolveForSetup): Promise<ResolvedRelease> {
+  const { inputs, settings, signal } = options;
+  const installed = await readInstalled(deps);
+  return resolveRelease(deps, registryFor(deps, inputs), options.ref ?? releaseRefOf(inputs), {
+    base: deps.registry.place.base,
+    running: settings.controlPlane,
+    store: deps.releases,
+    asked: !("channel" in releaseRefOf(inputs)),
+    signal,
+    ...(installed === undefined ? {} : { installed: installed.version }),
+  });
+}
+
+/** The release of a run with the channel it was found under. */
+export interface RunRelease extends ResolvedRelease {
+  readonly channel: string | null;
+}
+
+export interface RunOptions extends ResolveForSetup {
+  readonly operationId: string;
+  /** The release that the operator saw in the plan. */
+  readonly planned: { readonly ref: string; readonly digest: string } | null;
+}
+
+/**
+ * Gives the release of a run, resolving it the first time. Safe to call again: after the digest is saved it is the same
+ * release, whatever the channel points at by then.
+ */
+export async function releaseOfRun(deps: SetupDeps, options: RunOptions): Promise<RunRelease> {
+  const { inputs, operationId, planned } = options;
+  const ref = releaseRefOf(inputs);
+  const name = describeReleaseRef(ref);
+  const channel = "channel" in ref ? ref.channel : null;
+  const saved = await deps.store.readDocument("setup-release", releaseOfRunSchema);
+  const digest = saved?.operationId === operationId && saved.ref === name ? saved.digest : plannedDigest(planned, name);
+  const resolved = await resolveForSetup(deps, digest === undefined ? options : { ...options, ref: { digest } });
+  if (saved?.digest !== resolved.digest || saved.operationId !== operationId || saved.ref !== name) {
+    const { digest: found, manifest } = resolved;
+    const document = {
+      schema: RELEASE_OF_RUN_SCHEMA,
+      operationId,
+      ref: name,
+      channel,
+      version: manifest.version,
+      digest: found,
+    };
+    await deps.store.writeDocument("setup-release", document);
+  }
+  return { ...resolved, channel };
+}
+
+function plannedDigest(planned: RunOptions["planned"], name: string) {
+  return planned !== null && planned.ref === name && isDigest(planned.digest) ? planned.digest : undefined;
+}

@@ -1,0 +1,30 @@
+/** The HTTP edge of setup: what the wizard shows first, the plan, and the start. */
+import { json, type Route } from "../core/http.ts";
+import type { Setup } from "./engine.ts";
+
+export function setupRoutes(setup: Setup): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/api/setup/config",
+      access: "session",
+      summary:
+        "Mode, saved answers without secrets, the network of the box, channels offered, and the running operation",
+      handle: async ({ signal }) => json(await setup.config(signal)),
+    },
+    {
+      method: "POST",
+      path: "/api/setup/plan",
+      access: "session",
+      summary: "The plan for these answers; nothing is changed",
+      handle: async ({ body, signal }) => json(await setup.plan(body, signal)),
+    },
+    {
+      method: "POST",
+      path: "/api/setup",
+      access: "session",
+      summary: "Saves the answers and starts setup, or corrects and goes on with the one that waits or is blocked",
+      handle: async ({ body, signal }) => json({ operation: await setup.start(body, signal) }, { status: 202 }),
+    },
+  ];
+}

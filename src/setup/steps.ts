@@ -1,0 +1,202 @@
+/** The steps of setup in their order, as data: title, budget, retry, and which answers each reads. */
+import { humanBytes } from "../core/quantity.ts";
+import type { RetryPolicy } from "../core/retry.ts";
+import { toInstant } from "../core/time.ts";
+import { installFlux, pullFluxObjects, waitForFlux } from "../flux/install.ts";
+import { sourceObjects } from "../flux/source.ts";
+import { renderValues } from "../flux/values.ts";
+import { PATIENT_RETRY, type Step, type StepResult } from "../operation/step.ts";
+import { answersOf, applyAll, releaseOf, type SetupContext, type StepCall } from "./context.ts";
+import { answersDigest, INSTALLED_SCHEMA, type Installed, readInstalled } from "./documents.ts";
+import { appHost, nameServersOf, type SetupInputs } from "./model.ts";
+import { nudgeFlux } from "./nudge.ts";
+import { namespaces, selectionObject } from "./objects.ts";
+import { assertPreflight, REQUIREMENTS, runPreflight } from "./preflight.ts";
+import { type RunRelease, registryFor } from "./release-of-run.ts";
+import { waitForTiers } from "./step-observe.ts";
+import { secretsStep } from "./step-secrets.ts";
+import { storageStep } from "./step-storage.ts";
+import { tenantStep } from "./step-tenant.ts";
+
+/** A step of setup with a sentence for the plan. */
+export interface SetupStep extends Step<SetupContext> {
+  readonly about: string;
+}
+
+const MINUTE_MS = 60_000;
+/** Looking again costs nothing and the cause is often being mended: some hours, up to 5 minutes apart. */
+const WATCHFUL_RETRY: RetryPolicy = { attempts: 40, baseMs: 15_000, maxMs: 300_000 };
+/** Observing again after a whole budget has passed. */
+const OBSERVE_RETRY: RetryPolicy = { attempts: 3, baseMs: 5_000, maxMs: 15_000 };
+const DNS = ["dnsMode", "dnsServers"] as const;
+const RELEASE = ["channel", "releaseRef"] as const;
+
+function step(
+  id: string,
+  words: { readonly title: string; readonly about: string },
+  more: Pick<SetupStep, "budgetMs"> & Partial<SetupStep> & { readonly work: (call: StepCall) => Promise<StepResult> },
+): SetupStep {
+  const { work, ...rest } = more;
+  const run: SetupStep["run"] = (context, progress, signal) => work({ context, progress, signal });
+  return { id, ...words, retry: PATIENT_RETRY, ...rest, run };
+}
+
+export const SETUP_STEPS: readonly SetupStep[] = [
+  step(
+    "preflight",
+    { title: "Check the machine and the network", about: "Nothing is changed." },
+    { budgetMs: 2 * MINUTE_MS, retry: WATCHFUL_RETRY, answers: DNS, work: preflight },
+  ),
+  step(
+    "storage",
+    { title: "Prove the storage", about: "A default StorageClass is found, or a provisioner is installed." },
+    { budgetMs: 15 * MINUTE_MS, work: storageStep },
+  ),
+  step(
+    "flux",
+    { title: "Install Flux", about: "The controllers that apply the release to the cluster." },
+    { budgetMs: 15 * MINUTE_MS, needsNetwork: true, answers: RELEASE, work: flux },
+  ),
+  step(
+    "release",
+    { title: "Resolve the release", about: "Everything it refers to is pinned by digest and found in the registry." },
+    { budgetMs: 5 * MINUTE_MS, needsNetwork: true, answers: RELEASE, work: release },
+  ),
+  step(
+    "namespaces",
+    { title: "Create the namespaces", about: "Where the application and its releases live." },
+    { budgetMs: 2 * MINUTE_MS, work: (call) => applyAll(call, namespaces()) },
+  ),
+  step(
+    "values",
+    { title: "Write the values", about: "The release's values with your address." },
+    { budgetMs: 2 * MINUTE_MS, answers: ["appHostname"], work: values },
+  ),
+  step(
+    "secrets",
+    { title: "Create the secrets", about: "Administrator, application key and license; created once." },
+    {
+      budgetMs: 5 * MINUTE_MS,
+      needsNetwork: true,
+      answers: [
+        "tenantName",
+        "adminFirstName",
+        "adminLastName",
+        "adminEmail",
+        "adminPassword",
+        "editionChoice",
+        "licenseKey",
+        "installCode",
+      ],
+      work: secretsStep,
+    },
+  ),
+  step(
+    "selection",
+    { title: "Record the release", about: "What is installed, for the application and for support." },
+    { budgetMs: 2 * MINUTE_MS, work: selection },
+  ),
+  step(
+    "source",
+    { title: "Hand the release to Flux", about: "From here on Flux keeps the cluster at this release." },
+    { budgetMs: 2 * MINUTE_MS, work: source },
+  ),
+  step(
+    "reconcile",
+    { title: "Start the platform", about: "Images are pulled; database, cache and pooler start." },
+    { budgetMs: 90 * MINUTE_MS, retry: OBSERVE_RETRY, work: reconcile },
+  ),
+  step(
+    "tenant",
+    { title: "Create your organization", about: "The bootstrap job creates the organization and its administrator." },
+    { budgetMs: 60 * MINUTE_MS, retry: OBSERVE_RETRY, work: tenantStep },
+  ),
+  step(
+    "login",
+    { title: "Ask the login page", about: "Setup is done when the login page answers." },
+    { budgetMs: 60 * MINUTE_MS, retry: OBSERVE_RETRY, work: login },
+  ),
+];
+
+async function preflight({ context, progress, signal }: StepCall): Promise<StepResult> {
+  const { deps, settings } = context;
+  const inputs = await answersOf(context);
+  progress("All checks run side by side");
+  const requirements = { ...REQUIREMENTS, ...settings.requirements };
+  const result = await runPreflight({ ...deps, settings, requirements, nameServers: nameServersOf(inputs) }, signal);
+  assertPreflight(result);
+  return { state: "done", detail: `${result.checks.length} checks passed` };
+}
+
+async function flux(call: StepCall): Promise<StepResult> {
+  const { context, progress, signal } = call;
+  const { deps } = context;
+  const { manifest } = await releaseOf(call);
+  const registry = registryFor(deps, await answersOf(context));
+  const objects = await pullFluxObjects(deps, registry, { manifest, place: deps.registry.place, signal });
+  if (objects !== undefined) await installFlux(deps, objects, { onProgress: progress, signal });
+  await waitForFlux(deps, { onProgress: progress, signal });
+  if (objects === undefined) return { state: "skipped", detail: "The cluster's own Flux is used" };
+  return { state: "done", detail: `Flux ${manifest.flux?.version ?? manifest.flux?.digest.slice(0, 19) ?? ""}` };
+}
+
+async function release(call: StepCall): Promise<StepResult> {
+  const resolved = await releaseOf(call);
+  const bytes = resolved.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
+  const parts = [resolved.manifest.version, `${resolved.artifacts.length} artifacts`, humanBytes(bytes)];
+  return { state: "done", detail: parts.join(", ") };
+}
+
+async function values(call: StepCall): Promise<StepResult> {
+  const { manifest } = await releaseOf(call);
+  const inputs = await answersOf(call.context);
+  const { place } = call.context.deps.registry;
+  return applyAll(call, renderValues(manifest, { appUrl: inputs.appHostname, host: appHost(inputs), place }));
+}
+
+async function selection(call: StepCall): Promise<StepResult> {
+  const resolved = await releaseOf(call);
+  const { store } = call.context.deps;
+  const inputs = await answersOf(call.context);
+  const result = await applyAll(call, [selectionObject(resolved, resolved.channel)]);
+  await store.writeDocument("release", installedRecord(resolved, inputs));
+  return result;
+}
+
+function installedRecord(resolved: RunRelease, inputs: SetupInputs): Installed {
+  return {
+    schema: INSTALLED_SCHEMA,
+    channel: resolved.channel,
+    version: resolved.manifest.version,
+    digest: resolved.digest,
+    verifiedBy: resolved.verifiedBy,
+    answersDigest: answersDigest(inputs),
+    registry: resolved.registry,
+    repository: resolved.repository,
+    appUrl: inputs.appHostname,
+    installedAt: null,
+  };
+}
+
+async function source(call: StepCall): Promise<StepResult> {
+  const resolved = await releaseOf(call);
+  return applyAll(call, sourceObjects(resolved, call.context.deps.registry));
+}
+
+async function reconcile(call: StepCall): Promise<StepResult> {
+  await nudgeFlux(call, "reconcile");
+  return waitForTiers(call, ["platform", "core"]);
+}
+
+async function login(call: StepCall): Promise<StepResult> {
+  const { deps } = call.context;
+  await nudgeFlux(call, "login");
+  const result = await waitForTiers(call, ["login"]);
+  // A bad disk may have taken the document of an earlier step: it is made anew from the release of this run.
+  const installed =
+    (await readInstalled(deps)) ?? installedRecord(await releaseOf(call), await answersOf(call.context));
+  if (installed.installedAt === null) {
+    await deps.store.writeDocument("release", { ...installed, installedAt: toInstant(deps.clock.now()) });
+  }
+  return result;
+}

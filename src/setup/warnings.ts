@@ -1,0 +1,51 @@
+/** What an operator should know before starting, and what does not stop a setup. */
+import { isApplianceError } from "../core/errors.ts";
+import { isLoopbackHost } from "../core/hosts.ts";
+import type { ResolvedRelease } from "../release/resolved.ts";
+import { isIpAddress } from "./ip.ts";
+import { nameServersOf, type SetupInputs } from "./model.ts";
+import type { SetupDeps, SetupSettings } from "./ports.ts";
+
+export interface WarningOptions {
+  readonly resolved: ResolvedRelease;
+  readonly settings: SetupSettings;
+  readonly licensed: boolean;
+}
+
+export async function planWarnings(deps: SetupDeps, inputs: SetupInputs, options: WarningOptions): Promise<string[]> {
+  const { resolved } = options;
+  const warnings: string[] = [];
+  if (resolved.verifiedBy === "none") {
+    warnings.push("The release is not signed: it is what the registry gives, checked by digest only.");
+  }
+  if (deps.registry.plainHttp === true && !isLoopbackHost(deps.registry.place.registry)) {
+    warnings.push(
+      "The registry is spoken to without TLS: anybody on the way can read and change what the channel points at.",
+    );
+  }
+  if (resolved.missing.length > 0) {
+    const names = resolved.missing.map(({ name }) => name).join(", ");
+    warnings.push(`The registry does not show ${names}; they must be on this machine already.`);
+  }
+  if (inputs.editionChoice === "ee" && !options.licensed) {
+    warnings.push("Enterprise edition is chosen without a license: enter one later in the application.");
+  }
+  const address = await addressWarning(deps, inputs);
+  return address === undefined ? warnings : [...warnings, address];
+}
+
+/** People reach the application only when its name leads to this machine. */
+async function addressWarning(deps: SetupDeps, inputs: SetupInputs): Promise<string | undefined> {
+  const host = new URL(inputs.appHostname).hostname.replace(/^\[|\]$/g, "");
+  const mine = await deps.network.addresses();
+  const servers = nameServersOf(inputs);
+  try {
+    const options = { timeoutMs: 3_000, ...(servers === undefined ? {} : { servers }) };
+    const found = isIpAddress(host) ? [host] : await deps.network.resolve(host, options);
+    if (found.some((address) => mine.includes(address))) return undefined;
+    return `${host} leads to ${found.join(", ")}, not to this machine (${mine.join(", ")}). That is right only behind a proxy; otherwise correct its DNS record.`;
+  } catch (thrown) {
+    if (!isApplianceError(thrown)) throw thrown;
+    return `The name ${host} is not known yet. Give it a DNS record that leads to ${mine.join(" or ")}.`;
+  }
+}

@@ -1,0 +1,311 @@
+/** Each check finds what it is for: a healthy box with one thing changed, and the check says so. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { parse } from "yaml";
+import { foldStatus } from "../fold.ts";
+import type { Check, CheckState } from "../model.ts";
+import { readSituation } from "../situations/situation.ts";
+import { CHECKS } from "./index.ts";
+
+const FOLDER = new URL("../situations/", import.meta.url);
+const read = (name: string): string => readFileSync(new URL(`${name}.yaml`, FOLDER), "utf8");
+const healthy: unknown = parse(read("healthy"));
+
+/** What the change makes the check say; the text stands in its title, cause or evidence. */
+interface Row {
+  readonly code: string;
+  readonly change: string;
+  readonly says: string;
+  readonly state?: CheckState;
+}
+
+const APP = "msp/alga-core-sebastian-7d9c4-x1";
+const JOB = "msp/alga-core-sebastian-bootstrap";
+const node = (spec: string, conditions: string): string =>
+  `lists: { nodes: { box: { spec: ${spec}, status: { conditions: [{ type: Ready, status: "True" }, ${conditions}] } } } }`;
+const waiting = (reason: string, message: string): string =>
+  `lists: { pods: { ${APP}: { status: { phase: Pending, conditions: [{ type: Ready, status: "False" }], containerStatuses: ` +
+  `[{ name: main, image: "registry.example/app:1", ready: false, restartCount: 0, state: { waiting: { reason: ${reason}, message: '${message}' } } }] } } } }`;
+const started = (reason: string, message: string): string =>
+  `lists: { pods: { ${APP}: { status: { phase: Pending, conditions: [], containerStatuses: [{ name: main, image: x, ready: false, state: { waiting: { reason: ContainerCreating } } }] } } }, ` +
+  `events: { msp/e: { type: Warning, reason: ${reason}, message: '${message}', involvedObject: { kind: Pod, namespace: msp, name: alga-core-sebastian-7d9c4-x1 }, lastTimestamp: "2026-11-21T08:59:00Z" } } }`;
+const source = (message: string): string =>
+  `lists: { ociRepositories: { flux-system/alga-appliance: { status: { artifact: null, conditions: [{ type: Ready, status: "False", reason: OCIArtifactPullFailed, message: '${message}' }] } } } }`;
+const helm = (reason: string, message: string): string =>
+  `lists: { helmReleases: { alga-system/temporal: { status: { conditions: [{ type: Ready, status: "False", reason: ${reason}, message: '${message}' }] } } } }`;
+const part = (reason: string, message: string): string =>
+  `lists: { kustomizations: { flux-system/alga-core: { status: { conditions: [{ type: Ready, status: "False", reason: ${reason}, message: '${message}' }] } } } }`;
+const login = (fields: string): string => `observe: { login: { public: { sinceMs: -1m, ${fields} } } }`;
+const registry = (state: string): string =>
+  `observe: { installed: null, registry: { state: ${state}, text: went wrong }, operation: { id: o, kind: setup, state: running, step: null, steps: [], progress: { done: 0, total: 1, unit: steps }, startedAt: "2026-11-21T08:59:00Z", endedAt: null, problem: null } }`;
+
+const ROWS: readonly Row[] = [
+  {
+    code: "kube/unauthorized",
+    change: "observe: { kubernetes: { state: unauthorized, problem: no } }",
+    says: "credentials",
+  },
+  {
+    code: "kube/unreachable",
+    change: "observe: { kubernetes: { state: broken, problem: '500' } }",
+    says: "with errors",
+  },
+  { code: "kube/unreachable", change: "observe: { kubernetes: { state: unconfigured } }", says: "no kubeconfig" },
+  {
+    code: "kube/half-answering",
+    change: "listStates: { jobs: { state: stale, sinceMs: -5m, problem: reset } }",
+    says: "jobs.batch",
+  },
+  {
+    code: "host/disk-full",
+    change: "observe: { host: { disks: [{ path: /var, freeBytes: 1000, totalBytes: 100000000000 }] } }",
+    says: "1 kB",
+  },
+  {
+    code: "host/memory-low",
+    change: "observe: { host: { memory: { totalBytes: 16000000000, availableBytes: 100000000 } } }",
+    says: "100 MB",
+  },
+  { code: "node/none", change: "lists: { nodes: null }", says: "no node" },
+  {
+    code: "node/memory-pressure",
+    change: node("{}", "{ type: MemoryPressure, status: 'True' }"),
+    says: "MemoryPressure",
+  },
+  { code: "node/process-pressure", change: node("{}", "{ type: PIDPressure, status: 'True' }"), says: "PIDPressure" },
+  {
+    code: "node/network-unavailable",
+    change: node("{}", "{ type: NetworkUnavailable, status: 'True' }"),
+    says: "NetworkUnavailable",
+  },
+  { code: "node/closed", change: node("{ unschedulable: true }", ""), says: "cordoned" },
+  {
+    code: "node/closed",
+    change: node("{ taints: [{ key: a.b/c, value: d, effect: NoSchedule }] }", ""),
+    says: "a.b/c=d:NoSchedule",
+  },
+  { code: "registry/no-such-name", change: registry("no-such-name"), says: "does not resolve" },
+  { code: "registry/certificate", change: registry("certificate"), says: "not trusted" },
+  { code: "registry/denied", change: registry("denied"), says: "rejects" },
+  { code: "registry/broken", change: registry("broken"), says: "wrong answers" },
+  { code: "registry/no-answer", change: registry("no-answer"), says: "does not answer" },
+  {
+    code: "flux/missing",
+    change: "listStates: { kustomizations: { state: absent } }\nlists: { kustomizations: null }",
+    says: "not installed",
+  },
+  { code: "flux/source-not-found", change: source("MANIFEST_UNKNOWN: manifest unknown"), says: "does not have" },
+  {
+    code: "flux/source-certificate",
+    change: source("x509: certificate signed by unknown authority"),
+    says: "certificate",
+  },
+  { code: "flux/source-network", change: source("dial tcp 192.0.2.7:443: i/o timeout"), says: "cannot reach" },
+  { code: "flux/source-not-ready", change: source("something new"), says: "not ready" },
+  {
+    code: "storage/claim-lost",
+    change: "lists: { claims: { msp/alga-core-sebastian-postgres-data: { status: { phase: Lost } } } }",
+    says: "gone",
+  },
+  {
+    code: "image/disk-full",
+    change: waiting("ErrImagePull", "write /x: no space left on device"),
+    says: "no room",
+    state: "progressing",
+  },
+  {
+    code: "image/digest",
+    change: waiting("ImagePullBackOff", "failed size validation: 3 != 4: failed precondition"),
+    says: "wrong bytes",
+  },
+  { code: "image/rate-limited", change: waiting("ImagePullBackOff", "toomanyrequests: rate limit"), says: "later" },
+  {
+    code: "image/certificate",
+    change: waiting("ImagePullBackOff", "x509: certificate has expired"),
+    says: "not trusted",
+  },
+  {
+    code: "image/registry-name",
+    change: waiting("ImagePullBackOff", "lookup registry.example: no such host"),
+    says: "does not resolve",
+  },
+  {
+    code: "image/network",
+    change: waiting("ImagePullBackOff", "connect: connection refused"),
+    says: "does not answer",
+  },
+  { code: "image/invalid-name", change: waiting("InvalidImageName", "could not parse"), says: "cannot be used" },
+  { code: "image/pull-failed", change: waiting("ImagePullBackOff", "a new sentence"), says: "cannot be pulled" },
+  {
+    code: "pod/config-missing",
+    change: waiting("CreateContainerConfigError", 'secret "db" not found'),
+    says: 'secret "db" not found',
+  },
+  { code: "pod/start-failed", change: waiting("RunContainerError", "exec: no such file"), says: "no such file" },
+  { code: "pod/no-network", change: started("FailedCreatePodSandBox", "cni: no plugin"), says: "cni: no plugin" },
+  {
+    code: "pod/evicted",
+    change: `lists: { pods: { ${APP}: { status: { phase: Failed, reason: Evicted, message: The node was low on memory } } } }`,
+    says: "low on memory",
+  },
+  {
+    code: "pod/stuck-terminating",
+    change: `lists: { pods: { ${APP}: { metadata: { deletionTimestamp: "2026-11-21T08:40:00Z" } } } }`,
+    says: "20 min",
+  },
+  {
+    code: "pod/init-waiting",
+    change: `lists: { pods: { ${APP}: { status: { phase: Pending, initContainerStatuses: [{ name: wait, ready: false, state: { running: { startedAt: "2026-11-21T08:50:00Z" } } }] } } } }`,
+    says: "10 min",
+    state: "progressing",
+  },
+  {
+    code: "bootstrap/retrying",
+    change: `lists: { jobs: { ${JOB}: { status: { failed: 2, active: 1, conditions: [] } } } }`,
+    says: "2 times",
+    state: "progressing",
+  },
+  {
+    code: "bootstrap/slow",
+    change: `lists: { jobs: { ${JOB}: { metadata: { creationTimestamp: "2026-11-21T08:00:00Z" }, status: { active: 1, conditions: [] } } } }`,
+    says: "60 min",
+  },
+  {
+    code: "workload/stalled",
+    change:
+      'lists: { deployments: { msp/temporal: { status: { conditions: [{ type: Progressing, status: "False", reason: ProgressDeadlineExceeded, message: has timed out progressing }] } } } }',
+    says: "timed out",
+  },
+  {
+    code: "workload/slow",
+    change:
+      'lists: { deployments: { msp/temporal: { status: { availableReplicas: 0, conditions: [{ type: Available, status: "False", lastTransitionTime: "2026-11-21T08:30:00Z" }] } } } }',
+    says: "30 min",
+  },
+  {
+    code: "flux/helm-missing",
+    change: "lists: { helmReleases: { alga-system/temporal: null } }",
+    says: "does not exist",
+  },
+  {
+    code: "flux/helm-rolled-back",
+    change: helm("RollbackSucceeded", "Helm rollback to v1 succeeded"),
+    says: "version before",
+  },
+  {
+    code: "flux/helm-upgrade-failed",
+    change: helm("UpgradeFailed", "Helm upgrade failed: timed out"),
+    says: "updated",
+  },
+  { code: "flux/helm-not-ready", change: helm("Strange", "new"), says: "as the release wants" },
+  {
+    code: "flux/helm-dependency",
+    change: helm("DependencyNotReady", "alga-core"),
+    says: "waits",
+    state: "progressing",
+  },
+  { code: "flux/kustomization-prune", change: part("PruneFailed", "cannot delete"), says: "cannot delete" },
+  { code: "flux/kustomization-source", change: part("ArtifactFailed", "not found"), says: "nothing to apply" },
+  { code: "flux/kustomization-not-ready", change: part("Strange", "new"), says: "cannot be applied" },
+  {
+    code: "flux/kustomization-health",
+    change: part("HealthCheckFailed", "timeout waiting for: [x]"),
+    says: "does not become ready",
+  },
+  { code: "login/certificate-ends", change: login("certificate: { validToMs: +48h }"), says: "ends in" },
+  {
+    code: "login/certificate",
+    change: login(
+      'outcome: certificate, text: no, certificate: { problem: "Hostname/IP does not match certificate\'s altnames" }',
+    ),
+    says: "another name",
+  },
+  {
+    code: "login/certificate",
+    change: login("outcome: certificate, text: no, certificate: { validFromMs: +1h, problem: no }"),
+    says: "not valid yet",
+  },
+  {
+    code: "login/client-error",
+    change: login("outcome: client-error, status: 404, text: '404'"),
+    says: "not at its address",
+  },
+  {
+    code: "login/foreign-redirect",
+    change: login("outcome: foreign-redirect, status: 302, text: '302 to https://other.example/'"),
+    says: "other.example",
+  },
+  { code: "login/broken", change: login("outcome: broken, text: reset"), says: "does not speak HTTP" },
+  { code: "login/no-answer", change: login("outcome: no-answer, text: silence"), says: "in time", state: "unknown" },
+];
+
+const good = checksAfter("");
+
+function checkAfter(change: string, code: string): Check {
+  const found = checksAfter(change).find((check) => check.code === code);
+  assert.ok(found !== undefined, `${code} is a check`);
+  return found;
+}
+
+function checksAfter(change: string): readonly Check[] {
+  const { observations, nowMs } = readSituation(
+    `about: one change\nfrom: healthy\nexpect: {}\n${change}`,
+    () => healthy,
+  );
+  return foldStatus(observations, nowMs).checks;
+}
+
+describe("checks", () => {
+  for (const row of ROWS) {
+    test(`${row.code} says "${row.says}"`, () => {
+      const check = checkAfter(row.change, row.code);
+      assert.equal(check.state, row.state ?? "failed", JSON.stringify(check));
+      const said = [check.title, check.cause, ...check.evidence.map((one) => one.text)].join(" ");
+      assert.ok(said.includes(row.says), said);
+      assert.equal(good.find((one) => one.code === row.code)?.state, "ok", "and nothing on a healthy box");
+    });
+  }
+
+  test("each check is shown to fire here or by a recorded situation", () => {
+    const shown = new Set(ROWS.map((row) => row.code));
+    for (const file of readdirSync(FOLDER).filter((one) => one.endsWith(".yaml"))) {
+      const { observations, nowMs } = readSituation(read(file.replace(/\.yaml$/, "")), () => healthy);
+      for (const check of foldStatus(observations, nowMs).checks) {
+        if (check.evidence.length > 0 || check.state === "failed" || check.state === "progressing")
+          shown.add(check.code);
+      }
+    }
+    assert.deepEqual(
+      CHECKS.map((rule) => rule.code).filter((code) => !shown.has(code)),
+      [],
+    );
+  });
+
+  test("codes stand once, and every sentence is there", () => {
+    const codes = CHECKS.map((rule) => rule.code);
+    assert.equal(new Set(codes).size, codes.length);
+    for (const rule of CHECKS) {
+      assert.match(rule.code, /^[a-z]+\/[a-z-]+$/);
+      assert.ok(!rule.title.endsWith("."), `${rule.code}: the sentence of a good state has no period`);
+      assert.ok(rule.about.endsWith("."), `${rule.code}: about`);
+      assert.doesNotMatch(
+        `${rule.title} ${rule.about} ${rule.next}`,
+        /!|please|error occurred|\bfailed to\b/i,
+        rule.code,
+      );
+    }
+  });
+
+  test("what a check explains exists", () => {
+    const codes = CHECKS.map((rule) => rule.code);
+    for (const rule of CHECKS) {
+      for (const pattern of (rule.explains ?? []).flatMap((one) => one.codes)) {
+        const known = codes.some((code) =>
+          pattern.endsWith("*") ? code.startsWith(pattern.slice(0, -1)) : code === pattern,
+        );
+        assert.ok(known, `${rule.code} explains ${pattern}`);
+      }
+    }
+  });
+});

@@ -1,0 +1,142 @@
+/** Checks of the box itself, where its host tells: room on the disks, memory, the clock. */
+import { humanAbout } from "../../core/duration.ts";
+import { humanBytes } from "../../core/quantity.ts";
+import { evidence, oneLine } from "../evidence.ts";
+import { instantOrNull } from "../instant.ts";
+import { FRESH_MS } from "../observation.ts";
+import type { View } from "../view.ts";
+import type { CheckRule, Finding } from "./rule.ts";
+
+/** The kubelet begins to evict at 15 % free for images and 10 % for the node; people should hear of it before. */
+const NEARLY_FULL = 0.15;
+const FULL_BYTES = 512 * 1024 * 1024;
+const LOW_MEMORY = 0.05;
+/** Certificates and registry tokens are valid for minutes around now. */
+const SKEW_WARN_MS = 30_000;
+const SKEW_FAIL_MS = 300_000;
+
+export const HOST_CHECKS: readonly CheckRule[] = [
+  {
+    code: "host/clock-skew",
+    tier: "platform",
+    title: "The clock is in step",
+    about: "A clock that is minutes away makes certificates and registry tokens invalid.",
+    next: "Set the clock of the box: timedatectl set-ntp true",
+    retrySafe: true,
+    needs: [],
+    explains: [
+      {
+        codes: ["registry/certificate", "registry/denied", "login/certificate", "flux/source-*", "image/certificate"],
+        where: "any",
+      },
+      { codes: ["operation/*", "kube/unauthorized"], where: "any" },
+    ],
+    find: findSkew,
+  },
+  {
+    code: "host/disk-full",
+    tier: "platform",
+    title: "The disks have room",
+    about: "A disk that is full stops the database, image pulls and the journal of setup and updates.",
+    next: "Make room on the disk of the box, or make it larger",
+    retrySafe: true,
+    needs: [],
+    explains: [
+      {
+        codes: [
+          "node/disk-pressure",
+          "image/disk-full",
+          "storage/*",
+          "pod/*",
+          "workload/*",
+          "flux/*",
+          "bootstrap/*",
+          "login/*",
+          "operation/*",
+        ],
+        where: "any",
+      },
+    ],
+    find: (view) => findDisks(view, "full"),
+  },
+  {
+    code: "host/disk-nearly-full",
+    tier: "full",
+    title: "No disk will be full soon",
+    about: "Less than 15 % of a disk is free; Kubernetes begins to stop pods soon after.",
+    next: "Make room on the disk of the box, or make it larger",
+    retrySafe: true,
+    needs: [],
+    find: (view) => findDisks(view, "nearly"),
+  },
+  {
+    code: "host/memory-low",
+    tier: "full",
+    title: "The box has memory left",
+    about: "Less than 5 % of the memory is available; the kernel will stop processes.",
+    next: "Give the box more memory, or stop what else runs on it",
+    retrySafe: true,
+    needs: [],
+    explains: [{ codes: ["pod/out-of-memory"], where: "any" }],
+    find: findMemory,
+  },
+];
+
+function findSkew({ seen, nowMs }: View): Finding[] {
+  const clock = seen.clock;
+  if (clock === null || nowMs - clock.atMs > FRESH_MS.clock || Math.abs(clock.skewMs) < SKEW_WARN_MS) return [];
+  const failed = Math.abs(clock.skewMs) >= SKEW_FAIL_MS;
+  const apart = humanAbout(Math.abs(clock.skewMs));
+  const side = clock.skewMs > 0 ? "ahead of" : "behind";
+  return [
+    {
+      scope: {},
+      ...(failed ? {} : { tier: "full" as const }),
+      headline: `the clock of the box is ${apart} ${clock.skewMs > 0 ? "fast" : "slow"}`,
+      title: `The clock of the box is ${apart} ${side} the right time.`,
+      cause: failed
+        ? "Certificates and tokens count as expired or not yet valid, so registries and people are turned away."
+        : "Certificates and tokens will be refused when it drifts further.",
+      evidence: [evidence(oneLine(clock.against), `Date differs by ${Math.round(clock.skewMs / 1000)} s`)],
+    },
+  ];
+}
+
+function findDisks({ seen, nowMs }: View, which: "full" | "nearly"): Finding[] {
+  if (seen.host === null || nowMs - seen.host.atMs > FRESH_MS.host) return [];
+  return (seen.host.disks ?? [])
+    .filter((disk) => disk.totalBytes > 0 && stageOf(disk) === which)
+    .map((disk) => {
+      const room = `${humanBytes(disk.freeBytes)} of ${humanBytes(disk.totalBytes)} are free on ${oneLine(disk.path, 80)}`;
+      const full = instantOrNull(disk.fullAtMs);
+      const until =
+        full === null ? "" : `; at the present rate it is full on ${full.slice(0, 16).replace("T", " ")} UTC`;
+      return {
+        scope: {},
+        headline: which === "full" ? "the disk is full" : "the disk is nearly full",
+        title: which === "full" ? "The disk of the box is full." : "The disk of the box is nearly full.",
+        cause: `${room}${until}.`,
+        evidence: [evidence(disk.path, `${disk.freeBytes} of ${disk.totalBytes} bytes free`)],
+      };
+    });
+}
+
+function stageOf(disk: { freeBytes: number; totalBytes: number }): "full" | "nearly" | "fine" {
+  if (disk.freeBytes < FULL_BYTES || disk.freeBytes < disk.totalBytes * 0.01) return "full";
+  return disk.freeBytes < disk.totalBytes * NEARLY_FULL ? "nearly" : "fine";
+}
+
+function findMemory({ seen, nowMs }: View): Finding[] {
+  const memory = seen.host?.memory;
+  if (memory === undefined || memory.totalBytes <= 0 || nowMs - (seen.host?.atMs ?? 0) > FRESH_MS.host) return [];
+  if (memory.availableBytes >= memory.totalBytes * LOW_MEMORY) return [];
+  return [
+    {
+      scope: {},
+      headline: "the box has almost no memory left",
+      title: "The box has almost no memory left.",
+      cause: `${humanBytes(memory.availableBytes)} of ${humanBytes(memory.totalBytes)} are available.`,
+      evidence: [evidence("/proc/meminfo", `MemAvailable ${memory.availableBytes} of ${memory.totalBytes} bytes`)],
+    },
+  ];
+}

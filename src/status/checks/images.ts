@@ -1,0 +1,208 @@
+/** Checks of images: one per kind of cause, because each has another next step. */
+import { ageText } from "../age.ts";
+import { evidence, oneLine } from "../evidence.ts";
+import type { ContainerFacts } from "../facts.ts";
+import { type PullProblem, pullProblemOf } from "../pull-problem.ts";
+import type { PodFacts, View } from "../view.ts";
+import { type CheckRule, type Explains, type Finding, type RuleWords, wordsOf } from "./rule.ts";
+
+const WAITING_REASONS = new Set([
+  "ErrImagePull",
+  "ImagePullBackOff",
+  "InvalidImageName",
+  "ErrImageNeverPull",
+  "RegistryUnavailable",
+  "ImageInspectError",
+  "SignatureValidationFailed",
+]);
+
+const NO_IMAGE: readonly Explains[] = [
+  { codes: ["pod/*"], where: "same-pod" },
+  { codes: ["workload/*", "flux/*", "bootstrap/*", "login/*"], where: "same-component" },
+  { codes: ["pod/*", "workload/*", "flux/*", "bootstrap/*", "login/*"], where: "lower-tier" },
+  { codes: ["flux/kustomization-health", "operation/*"], where: "any" },
+];
+
+interface ImageRow extends RuleWords {
+  readonly kind: PullProblem;
+  readonly next: string;
+  /** Where no release was installed before. */
+  readonly nextInSetup?: string;
+  readonly label: string;
+  /** The cause as a clause after "one image of release 1.0.3". */
+  readonly people: string;
+  readonly says: (image: string) => string;
+}
+
+const ROWS: readonly ImageRow[] = [
+  {
+    kind: "disk-full",
+    code: "image/disk-full",
+    title: "The disk has room for images",
+    about: "An image cannot be unpacked because the disk is full.",
+    next: "Make room on the disk of the box; the image is then pulled by itself",
+    retrySafe: true,
+    label: "Disk full",
+    people: "does not fit on the disk",
+    says: (image) => `The disk has no room for image ${image}.`,
+  },
+  {
+    kind: "digest",
+    code: "image/digest",
+    title: "Every image has the promised digest",
+    about: "The registry sent other bytes than the release promises; they are not used.",
+    next: "Do not go on: the registry or a mirror in between changes images. Tell whoever runs it",
+    retrySafe: false,
+    label: "Wrong digest",
+    people: "has another digest than it should",
+    says: (image) => `The registry sends wrong bytes for image ${image}.`,
+  },
+  {
+    kind: "rate-limited",
+    code: "image/rate-limited",
+    title: "The registry does not slow us down",
+    about: "The registry asks to come back later.",
+    next: "Wait, it goes on by itself; or use credentials or a mirror with a higher limit",
+    retrySafe: true,
+    label: "Waits for registry",
+    people: "has to wait: the registry asks to come back later",
+    says: (image) => `The registry asks to come back later for image ${image}.`,
+  },
+  {
+    kind: "not-found",
+    code: "image/not-found",
+    title: "Every image is in the registry",
+    about: "The registry has no such repository, tag or digest.",
+    next: "Go back to the previous release, or choose a release whose images are complete. Trying again will not help",
+    nextInSetup:
+      "Choose another release, and tell the publisher that this one is not complete. Trying again will not help before that",
+    retrySafe: false,
+    label: "Image missing",
+    people: "is missing",
+    says: (image) => `The image ${image} does not exist in the registry.`,
+  },
+  {
+    kind: "unauthorized",
+    code: "image/unauthorized",
+    title: "The registry gives us every image",
+    about: "The registry denies an image: credentials are missing, wrong, or not allowed to pull it.",
+    next: "Put in registry credentials that may pull this image. Trying again will not help",
+    retrySafe: false,
+    label: "Image denied",
+    people: "is denied by the registry",
+    says: (image) => `The registry does not give out image ${image}.`,
+  },
+  {
+    kind: "certificate",
+    code: "image/certificate",
+    title: "The registry's certificate is trusted",
+    about: "The node does not trust the certificate of the registry.",
+    next: "Install the registry's certificate authority on the box, then restart Kubernetes: systemctl restart k3s",
+    retrySafe: true,
+    label: "Registry not trusted",
+    people: "cannot be pulled: the registry's certificate is not trusted",
+    says: (image) => `The certificate of the registry of image ${image} is not trusted.`,
+  },
+  {
+    kind: "name",
+    code: "image/registry-name",
+    title: "The registry's name resolves on the node",
+    about: "The name servers of the node do not know the registry.",
+    next: "Look at the name servers of the box: resolvectl query <registry>",
+    retrySafe: true,
+    label: "Registry not found",
+    people: "cannot be pulled: the name of the registry does not resolve",
+    says: (image) => `The name of the registry of image ${image} does not resolve on the node.`,
+  },
+  {
+    kind: "network",
+    code: "image/network",
+    title: "Images arrive from the registry",
+    about: "The registry cannot be reached from the node, or the connection breaks.",
+    next: "Check the way to the registry: cable, firewall, proxy. The pull is tried again by itself",
+    retrySafe: true,
+    label: "Registry away",
+    people: "cannot be pulled: the registry does not answer",
+    says: (image) => `The image ${image} cannot be pulled: the registry does not answer.`,
+  },
+  {
+    kind: "invalid",
+    code: "image/invalid-name",
+    title: "Every image has a name that can be used",
+    about: "The release names an image in a form that Kubernetes cannot use.",
+    next: "Choose another release and tell its publisher. Trying again will not help",
+    retrySafe: false,
+    label: "Bad image name",
+    people: "has a name that cannot be used",
+    says: (image) => `The image name ${image} cannot be used.`,
+  },
+  {
+    kind: "other",
+    code: "image/pull-failed",
+    title: "Images can be pulled",
+    about: "An image cannot be pulled, for a cause that is not one of the known ones.",
+    next: "Read the evidence; the pull is tried again by itself",
+    retrySafe: true,
+    label: "Image not pulled",
+    people: "cannot be pulled",
+    says: (image) => `The image ${image} cannot be pulled.`,
+  },
+];
+
+export const IMAGE_CHECKS: readonly CheckRule[] = ROWS.map((row) => ({
+  ...wordsOf(row),
+  tier: "full",
+  needs: ["pods"],
+  explains: NO_IMAGE,
+  find: (view) => findImages(view, row),
+}));
+
+function findImages(view: View, row: ImageRow): Finding[] {
+  return view.pods.flatMap((pod) => {
+    const container = pod.silent ? undefined : pod.containers.find((one) => waitsForImage(one));
+    if (container === undefined || kindOf(view, pod, container) !== row.kind) return [];
+    return [finding(view, row, { pod, container })];
+  });
+}
+
+const waitsForImage = (container: ContainerFacts): boolean => WAITING_REASONS.has(container.waiting?.reason ?? "");
+
+/** The back-off message names no cause; the event of the pull before it does. */
+function said(view: View, pod: PodFacts, container: ContainerFacts): string {
+  const own = container.waiting?.message ?? "";
+  if (container.waiting?.reason !== "ImagePullBackOff" || pullProblemOf(own) !== "other") return own;
+  const failed = view.events.find(
+    (event) =>
+      event.kind === "Pod" &&
+      event.namespace === pod.namespace &&
+      event.name === pod.name &&
+      event.reason === "Failed" &&
+      event.message.includes(container.image) &&
+      event.message.includes("pull"),
+  );
+  return failed?.message ?? own;
+}
+
+function kindOf(view: View, pod: PodFacts, container: ContainerFacts): PullProblem {
+  return container.waiting?.reason === "InvalidImageName" ? "invalid" : pullProblemOf(said(view, pod, container));
+}
+
+function finding(view: View, row: ImageRow, at: { pod: PodFacts; container: ContainerFacts }): Finding {
+  const { pod, container } = at;
+  const image = oneLine(container.image, 200);
+  const release = view.seen.installed?.version;
+  const waited = ageText(view.nowMs - (pod.createdMs ?? view.nowMs));
+  const firstTry = container.waiting?.reason === "ErrImagePull";
+  return {
+    scope: { pod: pod.ref, component: pod.component, node: pod.node },
+    tier: pod.tier,
+    state: firstTry && row.retrySafe ? "progressing" : "failed",
+    headline: `one image of ${release === undefined ? "the release" : `release ${oneLine(release, 40)}`} ${row.people}`,
+    title: row.says(image),
+    cause: `${oneLine(pod.ref, 120)} has waited ${waited} for it.`,
+    label: row.label,
+    ...(row.nextInSetup === undefined || view.seen.operation?.kind !== "setup" ? {} : { next: row.nextInSetup }),
+    evidence: [evidence(pod.ref, said(view, pod, container) || (container.waiting?.reason ?? ""))],
+    sinceMs: pod.createdMs,
+  };
+}

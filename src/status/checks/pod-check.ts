@@ -1,0 +1,52 @@
+/** What the checks of pods share: one pod at a time, its scope, its name for people. */
+import { oneLine } from "../evidence.ts";
+import type { PodFacts, View } from "../view.ts";
+import type { CheckRule, Explains, Finding } from "./rule.ts";
+
+const POD_BROKEN: readonly Explains[] = [
+  { codes: ["pod/*"], where: "same-pod" },
+  { codes: ["workload/*", "flux/*", "bootstrap/*", "login/*"], where: "same-component" },
+  { codes: ["pod/*", "workload/*", "flux/*", "bootstrap/*", "login/*"], where: "lower-tier" },
+  { codes: ["flux/kustomization-health", "operation/*"], where: "any" },
+];
+/** A pod may take this long before its trouble is called a failure, in milliseconds. */
+export const PATIENCE_MS = 60_000;
+export const LONG_MS = 300_000;
+
+export type PodCheckBase = Pick<CheckRule, "code" | "title" | "about" | "next" | "retrySafe">;
+
+/** A check that looks at one pod at a time; pods of a silent node tell nothing. */
+export function podCheck(about: PodCheckBase, find: (view: View, pod: PodFacts) => Finding | undefined): CheckRule {
+  return {
+    ...about,
+    tier: "full",
+    needs: ["pods"],
+    explains: POD_BROKEN,
+    find: (view) => view.pods.flatMap((pod) => (pod.silent ? [] : (find(view, pod) ?? []))),
+  };
+}
+
+export function scopeOf(pod: PodFacts): Pick<Finding, "scope" | "tier"> {
+  return {
+    scope: {
+      pod: pod.ref,
+      component: pod.component,
+      node: pod.node,
+      ...(pod.claims[0] === undefined ? {} : { claim: `${pod.namespace}/${pod.claims[0]}` }),
+    },
+    tier: pod.tier,
+  };
+}
+
+/** What made the pod, as people find it in the list of components. */
+export function whose(pod: PodFacts): string {
+  return oneLine(pod.owner?.name ?? pod.name, 60);
+}
+
+export function times(count: number): string {
+  return count === 1 ? "once" : `${count} times`;
+}
+
+export function sentence(text: string): string {
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}

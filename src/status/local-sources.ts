@@ -1,0 +1,68 @@
+/** The sources of a status that is folded on the spot: a kubeconfig, and the state folder where it may be read. */
+import type { CommandContext } from "../cli/command.ts";
+import { publicError } from "../core/errors.ts";
+import { statePaths } from "../core/paths.ts";
+import { createKube } from "../kube/client.ts";
+import { findKubeAccess, openConnection } from "../kube/config.ts";
+import { createFileStore } from "../operation/file-store.ts";
+import { foldJournal } from "../operation/fold.ts";
+import type { OperationView } from "../operation/model.ts";
+import { createResolvedStore } from "../release/resolved-store.ts";
+import { createLocalBox } from "./local-box.ts";
+import type { BoxFacts, StatusSources } from "./sources.ts";
+
+/** Opens everything that can be had; what cannot is named by the status itself. */
+export async function openLocalSources(context: CommandContext): Promise<StatusSources> {
+  const { deps } = context;
+  const paths = statePaths(context.settings.get("root") ?? "/");
+  const store = createFileStore(deps, paths);
+  const cluster = await openCluster(context);
+  const kube = "kube" in cluster ? { kube: cluster.kube } : {};
+  const readBox = createLocalBox(deps, {
+    paths,
+    ...kube,
+    releases: createResolvedStore(deps, paths.resolvedReleases),
+    version: context.build.version,
+  });
+  // Addresses of Services can be reached from the box itself only.
+  const isOnBox = (await deps.files.stat(paths.state).catch(() => undefined)) !== undefined;
+  const direct = deps.transports.open();
+  let operation: OperationView | undefined;
+  return {
+    ...cluster,
+    box: async () => {
+      operation = await newestOperation(store).catch(() => undefined);
+      return readBox().catch((): BoxFacts => nothingKnown(context));
+    },
+    operations: { current: () => operation, subscribe: () => () => {} },
+    login: { outside: direct, ...(isOnBox ? { inside: direct } : {}) },
+  };
+}
+
+async function openCluster(context: CommandContext): Promise<Pick<StatusSources, "kube" | "kubeProblem">> {
+  const kubeconfig = context.settings.get("kubeconfig");
+  try {
+    const access = await findKubeAccess(context.deps, { kubeconfig, environment: context.env });
+    return { kube: createKube(context.deps, openConnection(context.deps.transports, access)) };
+  } catch (thrown) {
+    return { kubeProblem: publicError(thrown).message };
+  }
+}
+
+/** The journal tells how far the newest operation is, whoever runs it. */
+async function newestOperation(store: ReturnType<typeof createFileStore>): Promise<OperationView | undefined> {
+  const id = (await store.listJournals()).at(-1);
+  const journal = id === undefined ? undefined : await store.readJournal(id);
+  return id === undefined || journal === undefined ? undefined : foldJournal(id, journal.entries)?.view;
+}
+
+/** An operator without the right to read the state folder still sees the cluster. */
+function nothingKnown(context: CommandContext): BoxFacts {
+  return {
+    appliance: { id: "", name: "", version: context.build.version, addresses: [], rehearsal: false },
+    claimed: null,
+    installed: null,
+    bootstrap: null,
+    urls: { login: null, setup: null },
+  };
+}

@@ -1,0 +1,154 @@
+/**
+ * The status engine: everything observed in the background, folded into one document in memory that is always there.
+ *
+ * `current()` only reads. The document is folded when something changed, at most four times a second, and every few
+ * seconds because time passes; its generation grows only when it says something else. Losing Kubernetes, the registry
+ * or the login page never stops it: it says so and recovers by itself.
+ */
+import { rejectOnAbort } from "../core/deadline.ts";
+import { canonicalJson } from "../core/json.ts";
+import type { Deps } from "../core/ports.ts";
+import { bootstrapJobs } from "./bootstrap-state.ts";
+import { condition } from "./facts.ts";
+import { foldStatus } from "./fold.ts";
+import type { ApplianceStatus } from "./model.ts";
+import type { BootstrapRecord, Observations } from "./observation.ts";
+import { type ObservingDeps, startObserving } from "./observing.ts";
+import { repeat } from "./repeat.ts";
+import type { StatusSources } from "./sources.ts";
+
+export type { BoxFacts, StatusSources } from "./sources.ts";
+
+export interface StatusEngine {
+  /** The document as last folded. Instant, from memory. */
+  current(): ApplianceStatus;
+  /**
+   * The document folded now, after everything was looked at once; waits at most some seconds for a cluster that is silent.
+   * @throws {ApplianceError} internal/aborted.
+   */
+  observe(signal?: AbortSignal): Promise<ApplianceStatus>;
+  /** Called after each change, at most four times a second. */
+  subscribe(call: (status: ApplianceStatus) => void): () => void;
+  /** Looks at the box, the login page and the registry now. */
+  refresh(): void;
+  stop(): void;
+}
+
+const FOLD_EVERY_MS = 250;
+/** Ages and limits of patience move without any event. */
+const TICK_MS = 2_000;
+/** How long the first look may take before what is known so far is told. */
+const PATIENCE_MS = 8_000;
+
+/** Starts observing. Works until `stop()`. */
+export function createStatusEngine(deps: ObservingDeps, sources: StatusSources): StatusEngine {
+  const end = new AbortController();
+  const { signal } = end;
+  const schedule = createSchedule(deps, () => document.fold(), signal);
+  const observing = startObserving(deps, sources, { signal, changed: () => schedule.soon() });
+  const document = createDocument(deps, () => observing.current(), sources.rememberBootstrap);
+  repeat(deps, tick(schedule), { what: "tick", signal, minMs: TICK_MS });
+  return {
+    current: document.current,
+    observe: async (asked) => {
+      const limit = asked === undefined ? signal : AbortSignal.any([asked, signal]);
+      await Promise.race([observing.settled(limit), deps.clock.sleep(PATIENCE_MS, limit), rejectOnAbort(limit)]);
+      document.fold();
+      return document.current();
+    },
+    subscribe: document.subscribe,
+    refresh: observing.refresh,
+    stop: () => {
+      end.abort();
+      document.close();
+    },
+  };
+}
+
+interface Document {
+  current(): ApplianceStatus;
+  fold(): void;
+  subscribe(call: (status: ApplianceStatus) => void): () => void;
+  close(): void;
+}
+
+/** Keeps the newest document and tells when it says something else. */
+function createDocument(
+  deps: Pick<Deps, "clock">,
+  observe: () => Observations,
+  remember: StatusSources["rememberBootstrap"],
+): Document {
+  const listeners = new Set<(status: ApplianceStatus) => void>();
+  let remembered: BootstrapRecord | null = null;
+  const folded = (): ApplianceStatus => {
+    const nowMs = deps.clock.now();
+    const seen = observe();
+    const known = seen.bootstrap ?? remembered;
+    const bootstrap = known ?? completedIn(seen, nowMs);
+    if (known === null && bootstrap !== null) remember?.(bootstrap);
+    remembered = bootstrap;
+    return foldStatus({ ...seen, bootstrap }, nowMs);
+  };
+  let status: ApplianceStatus = { ...folded(), generation: 1 };
+  let said = saying(status);
+  return {
+    current: () => status,
+    fold: () => {
+      const next = folded();
+      const saysNow = saying(next);
+      const isNew = saysNow !== said;
+      status = { ...next, generation: status.generation + (isNew ? 1 : 0) };
+      said = saysNow;
+      if (isNew) for (const listener of [...listeners]) listener(status);
+    },
+    subscribe: (call) => {
+      listeners.add(call);
+      return () => void listeners.delete(call);
+    },
+    close: () => listeners.clear(),
+  };
+}
+
+/** All that a document says, without when it was said. */
+function saying(status: ApplianceStatus): string {
+  return canonicalJson({ ...status, observedAt: "", generation: 0 });
+}
+
+/** Sees that the first tenant was created; the job says so for some minutes only. */
+function completedIn(seen: Observations, nowMs: number): BootstrapRecord | null {
+  for (const { job, name } of bootstrapJobs({ seen, items: (key) => seen.lists[key]?.items ?? [] })) {
+    const complete = job === undefined ? undefined : condition(job, "Complete");
+    if (complete?.status === "True") return { job: name, completedAtMs: complete.sinceMs ?? nowMs };
+  }
+  return null;
+}
+
+interface Schedule {
+  soon(): void;
+}
+
+/** Folds soon after a change, and not more often than every quarter of a second. */
+function createSchedule(deps: Pick<Deps, "clock">, fold: () => void, signal: AbortSignal): Schedule {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  let isDue = false;
+  const run = (): void => {
+    isDue = false;
+    if (signal.aborted) return;
+    lastMs = deps.clock.monotonic();
+    fold();
+  };
+  return {
+    soon: () => {
+      if (isDue || signal.aborted) return;
+      isDue = true;
+      deps.clock.after(Math.max(10, lastMs + FOLD_EVERY_MS - deps.clock.monotonic()), run);
+    },
+  };
+}
+
+function tick(schedule: Schedule): () => Promise<number> {
+  return async () => {
+    schedule.soon();
+    return TICK_MS;
+  };
+}

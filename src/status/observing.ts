@@ -1,0 +1,244 @@
+/**
+ * Observing: watches and probes in the background, and the newest of all that they saw.
+ *
+ * Each look has its own loop, so that one that hangs stops no other. Nothing is judged here.
+ */
+import type { Deps } from "../core/ports.ts";
+import { createWatchCache, type WatchCache, type WatchedKind } from "../kube/watch-cache.ts";
+import { DEFAULT_COMPONENTS } from "../release/components.ts";
+import { createExcerpts, type Excerpts } from "./excerpts.ts";
+import { type Heartbeat, startHeartbeat } from "./heartbeat.ts";
+import { keepNeeded } from "./keep.ts";
+import { createLoginWatch, type LoginTargets, type LoginWatch } from "./login-watch.ts";
+import {
+  type HostObservation,
+  LIST_KINDS,
+  type ListKey,
+  type ListObservation,
+  type Observations,
+} from "./observation.ts";
+import { createRegistryWatch, type RegistryWatch } from "./registry-watch.ts";
+import { type Repeated, repeat } from "./repeat.ts";
+import type { BoxFacts, StatusSources } from "./sources.ts";
+import { createView, type View } from "./view.ts";
+
+export type ObservingDeps = Pick<Deps, "clock" | "random" | "log" | "network">;
+
+export interface Observing {
+  /** Everything as it was seen last. Instant. */
+  current(): Observations;
+  /** Looks at the box, the login page, the registry and the host now. */
+  refresh(): void;
+  /** Resolves when each look was taken once and no kind is starting. @throws {ApplianceError} internal/aborted. */
+  settled(signal: AbortSignal): Promise<void>;
+}
+
+const BOX_MS = 5_000;
+const REGISTRY_MS = { good: 60_000, bad: 15_000 } as const;
+const HOST_MS = 30_000;
+const LOGS_MS = 2_000;
+/** Objects of one kind that are kept. Of events only warnings are watched. */
+const MAX_OBJECTS: Partial<Readonly<Record<ListKey, number>>> = { pods: 20_000, events: 20_000 };
+/** What a change of these kinds may mean for the login page. */
+const LOGIN_KEYS: ReadonlySet<string> = new Set<ListKey>(["deployments", "statefulSets"]);
+
+/** Everything that is open while the engine works. */
+interface Eyes {
+  readonly deps: ObservingDeps;
+  readonly sources: StatusSources;
+  readonly signal: AbortSignal;
+  readonly changed: () => void;
+  readonly cache: WatchCache | undefined;
+  /** Kinds that were read at least once; what was never read is not "empty". */
+  readonly read: Set<ListKey>;
+  readonly heartbeat: Heartbeat;
+  readonly excerpts: Excerpts;
+  readonly login: LoginWatch;
+  readonly registry: RegistryWatch;
+  /** What the looks found last. */
+  readonly found: { box: BoxFacts; host: HostObservation | null };
+}
+
+/** Starts all looks; they end with the signal. `changed` is called after every change, often. */
+export function startObserving(
+  deps: ObservingDeps,
+  sources: StatusSources,
+  options: { readonly signal: AbortSignal; readonly changed: () => void },
+): Observing {
+  const { kube } = sources;
+  const problem = sources.kubeProblem;
+  const eyes: Eyes = {
+    deps,
+    sources,
+    ...options,
+    cache: kube === undefined ? undefined : createWatchCache(kube, watchedKinds(), deps),
+    read: new Set(),
+    heartbeat: startHeartbeat(deps, kube, { ...options, problem }),
+    excerpts: createExcerpts(deps, kube),
+    login: createLoginWatch({ ...deps, ...sources.login, kube }),
+    registry: createRegistryWatch(deps.clock, () => sources.registry?.()),
+    found: { box: UNKNOWN_BOX, host: null },
+  };
+  const looks = startLooks(eyes);
+  follow(eyes, looks);
+  return {
+    current: () => observations(eyes),
+    refresh: () => {
+      for (const one of looks.all.values()) one.soon();
+    },
+    settled: async (signal) => {
+      await Promise.all([looks.first, eyes.heartbeat.first, eyes.cache?.settled(signal)]);
+      // The first look at the page may have come before the cluster said that there is one.
+      if (eyes.login.current() === null) await eyes.login.look(loginTargets(eyes), signal);
+    },
+  };
+}
+
+function observations({ sources, heartbeat, login, registry, excerpts, found, cache, read }: Eyes): Observations {
+  const { box, host } = found;
+  return {
+    ...box,
+    components: box.components ?? DEFAULT_COMPONENTS,
+    operation: sources.operations?.current() ?? null,
+    kubernetes: heartbeat.current(),
+    lists: cache === undefined ? {} : listsOf(cache, read),
+    login: login.current(),
+    registry: registry.registry(),
+    clock: registry.clock(),
+    host,
+    logs: excerpts.current(),
+  };
+}
+
+/** What is said before the box was read for the first time. */
+const UNKNOWN_BOX: BoxFacts = {
+  appliance: { id: "", name: "", version: "", addresses: [], rehearsal: false },
+  claimed: null,
+  installed: null,
+  bootstrap: null,
+  urls: { login: null, setup: null },
+};
+
+function watchedKinds(): readonly WatchedKind[] {
+  return (Object.keys(LIST_KINDS) as ListKey[]).map((key) => ({
+    key,
+    ...LIST_KINDS[key],
+    keep: keepNeeded,
+    ...(key === "events" ? { fieldSelector: "type=Warning" } : {}),
+    ...(MAX_OBJECTS[key] === undefined ? {} : { maxObjects: MAX_OBJECTS[key] }),
+  }));
+}
+
+function listsOf(cache: WatchCache, read: Set<ListKey>): Observations["lists"] {
+  const lists: Partial<Record<ListKey, ListObservation>> = {};
+  for (const key of Object.keys(LIST_KINDS) as ListKey[]) {
+    const { state, since, items, problem } = cache.list(key);
+    if (state === "synced" || state === "absent") read.add(key);
+    lists[key] = {
+      state: state === "stale" && !read.has(key) ? "starting" : state,
+      sinceMs: since,
+      items,
+      ...(problem === undefined ? {} : { problem: problem.message }),
+    };
+  }
+  return lists;
+}
+
+/** Changes of the cluster and of operations wake the looks that they concern. */
+function follow({ cache, sources, signal, changed }: Eyes, looks: Looks): void {
+  let before = "";
+  const stopOperations = sources.operations?.subscribe(() => {
+    changed();
+    looks.all.get("box")?.soon();
+    const operation = sources.operations?.current();
+    const now = `${operation?.state} ${operation?.step}`;
+    if (now === before) return;
+    before = now;
+    // What was seen of the registry, the disks and missing kinds before this step may have been mended since.
+    for (const look of looks.all.values()) look.soon();
+    cache?.retry();
+  });
+  cache?.onChange((keys) => {
+    changed();
+    if ([...keys].some((key) => LOGIN_KEYS.has(key))) looks.all.get("login")?.soon();
+    if (keys.has("pods")) looks.all.get("logs")?.soon();
+  });
+  const stop = (): void => {
+    stopOperations?.();
+    cache?.stop();
+  };
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
+}
+
+interface Looks {
+  readonly all: ReadonlyMap<string, Repeated>;
+  /** Resolves when each look was taken once. */
+  readonly first: Promise<void>;
+}
+
+/** Starts the repeated looks by name; none is taken more often than once a second. */
+function startLooks(eyes: Eyes): Looks {
+  const { deps, signal, changed } = eyes;
+  const { promise: first, resolve } = Promise.withResolvers<void>();
+  const table = Object.entries(lookTable(eyes)).filter(([, look]) => look !== undefined);
+  const waiting = new Set(table.map(([what]) => what));
+  const repeated = table.map(([what, look]) => {
+    const once = async (): Promise<number> => {
+      try {
+        return (await look?.()) ?? BOX_MS;
+      } finally {
+        changed();
+        waiting.delete(what);
+        if (waiting.size === 0) resolve();
+      }
+    };
+    return [what, repeat(deps, once, { what, signal, minMs: 1_000 })] as const;
+  });
+  return { all: new Map(repeated), first };
+}
+
+type Look = () => Promise<number>;
+
+function lookTable(eyes: Eyes): Readonly<Record<"box" | "login" | "logs" | "registry" | "host", Look | undefined>> {
+  const { sources, signal, found } = eyes;
+  const { host } = sources;
+  return {
+    box: async () => {
+      found.box = await sources.box();
+      return BOX_MS;
+    },
+    login: () => eyes.login.look(loginTargets(eyes), signal),
+    logs: async () => {
+      await eyes.excerpts.read(viewOf(eyes), signal);
+      return LOGS_MS;
+    },
+    registry:
+      sources.registry === undefined
+        ? undefined
+        : async () => {
+            const { state } = await eyes.registry.look(signal);
+            const isGood = state === "answers" && (eyes.registry.clock()?.skewMs ?? 0) === 0;
+            return isGood ? REGISTRY_MS.good : REGISTRY_MS.bad;
+          },
+    host:
+      host === undefined
+        ? undefined
+        : async () => {
+            found.host = await host(signal);
+            return HOST_MS;
+          },
+  };
+}
+
+function viewOf(eyes: Eyes): View {
+  return createView(observations(eyes), eyes.deps.clock.now());
+}
+
+/** The page is asked when the application is on the cluster, or was installed and the cluster does not answer. */
+function loginTargets(eyes: Eyes): LoginTargets {
+  const { seen, workloads } = viewOf(eyes);
+  const isThere = workloads.some((one) => one.spec.tier === "login" && one.object !== undefined);
+  const isHidden = seen.installed !== null && seen.kubernetes.state !== "reachable";
+  return { components: seen.components, publicUrl: seen.urls.login, expected: isThere || isHidden };
+}

@@ -1,0 +1,207 @@
+// The appliance as the wizard sees it: the same requests, cookie and headers, from outside the box.
+
+import { until } from "../../scripts/lab/daemon.ts";
+
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | null;
+  readonly retrySafe: boolean;
+  readonly evidence: readonly { readonly ref: string; readonly text: string }[];
+}
+
+export interface Operation {
+  readonly id: string;
+  readonly kind: string;
+  readonly state: "running" | "waiting" | "blocked" | "done" | "failed" | "cancelled";
+  readonly step: string | null;
+  readonly steps: readonly { readonly id: string; readonly state: string; readonly detail: string | null }[];
+  readonly problem: Problem | null;
+}
+
+export interface Check {
+  readonly code: string;
+  readonly tier: string;
+  readonly state: "ok" | "progressing" | "failed" | "unknown";
+  readonly title: string;
+  readonly cause: string;
+  readonly evidence: readonly { readonly ref: string; readonly text: string }[];
+  readonly next: string | null;
+}
+
+export interface Status {
+  readonly schema: string;
+  readonly phase: string;
+  readonly release: { readonly channel: string; readonly version: string; readonly digest: string } | null;
+  readonly summary: { readonly state: string; readonly message: string; readonly next: string | null };
+  readonly tiers: Readonly<Record<string, { readonly state: string; readonly reason: string }>>;
+  readonly checks: readonly Check[];
+  readonly components: readonly { readonly name: string; readonly state: string }[];
+  readonly operation: Operation | null;
+  readonly urls: { readonly login: string | null; readonly setup: string | null };
+}
+
+export interface Answer<T> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: T;
+}
+
+/** What every setup of the lab answers; the password stands only here and must be found nowhere on the box. */
+export const ADMIN_PASSWORD = "Lab-Admin-Passw0rd-42!";
+export const MANAGEMENT_PASSWORD = "Lab-Box-Passw0rd-77!";
+export const ANSWERS = {
+  channel: "stable",
+  appHostname: "http://10.77.0.2:3000",
+  dnsMode: "system",
+  tenantName: "Lab & Söhne GmbH",
+  adminFirstName: "Ada",
+  adminLastName: "O'Brien",
+  adminEmail: "Ada.OBrien@Example.com",
+  adminPassword: ADMIN_PASSWORD,
+  adminPasswordConfirm: ADMIN_PASSWORD,
+  editionChoice: "ce",
+} as const;
+
+export class Appliance {
+  readonly address: string;
+  #cookie = "";
+
+  constructor(address: string) {
+    this.address = address;
+  }
+
+  /** The session cookie as the browser would send it: `name=value`. */
+  get cookie(): string {
+    return this.#cookie;
+  }
+
+  /** One request; never throws for a status code. Redirects are answered, not followed. */
+  async call<T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer<T>> {
+    const response = await fetch(`${this.address}${path}`, {
+      method,
+      redirect: "manual",
+      signal: AbortSignal.timeout(60_000),
+      headers: {
+        origin: this.address,
+        ...(this.#cookie === "" ? {} : { cookie: this.#cookie }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const cookie = response.headers.getSetCookie()[0]?.split(";")[0];
+    if (cookie !== undefined) this.#cookie = cookie;
+    const text = await response.text();
+    const isJson = response.headers.get("content-type")?.includes("json") ?? false;
+    return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as T };
+  }
+
+  /** @throws {Error} with the problem document when the answer is not 2xx */
+  async ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const answer = await this.call<T>(method, path, body);
+    if (answer.status >= 200 && answer.status < 300) return answer.body;
+    throw new Error(`${method} ${path} answered ${answer.status}: ${JSON.stringify(answer.body).slice(0, 1000)}`);
+  }
+
+  claim(token: string): Promise<unknown> {
+    return this.ask("POST", "/api/session/claim", { token, password: MANAGEMENT_PASSWORD });
+  }
+
+  login(): Promise<unknown> {
+    return this.ask("POST", "/api/session", { password: MANAGEMENT_PASSWORD });
+  }
+
+  status(): Promise<Status> {
+    return this.ask("GET", "/api/status");
+  }
+
+  async start(answers: object): Promise<Operation> {
+    return (await this.ask<{ operation: Operation }>("POST", "/api/setup", answers)).operation;
+  }
+
+  /** The newest operation, with its journal. */
+  async operation(id: string): Promise<{ operation: Operation; journal: readonly { kind: string }[] }> {
+    return this.ask("GET", `/api/operations/${id}`);
+  }
+
+  resume(id: string): Promise<unknown> {
+    return this.ask("POST", `/api/operations/${id}/resume`);
+  }
+
+  /** Waits until a setup has reached a step, or has passed it; asks often, since a step may be short. */
+  async reaches(id: string, step: string, seconds: number): Promise<Operation> {
+    return until(`step ${step}`, seconds, async () => {
+      const { operation } = await this.operation(id);
+      const state = operation.steps.find((one) => one.id === step)?.state;
+      return state !== undefined && state !== "pending" ? operation : undefined;
+    });
+  }
+
+  /** Waits until the operation tells a problem that matches, and answers it. */
+  async tells(id: string, pattern: RegExp, seconds: number): Promise<Problem> {
+    let last = "";
+    try {
+      return await until("the cause", seconds, async () => {
+        const { operation } = await this.operation(id);
+        if (operation.problem !== null) last = JSON.stringify(operation.problem);
+        return operation.problem !== null && pattern.test(last) ? operation.problem : undefined;
+      });
+    } catch {
+      const state = JSON.stringify((await this.operation(id)).operation);
+      throw new Error(
+        `no problem matches ${pattern} within ${seconds} s; last told: ${last || "none"}; operation: ${state}`,
+      );
+    }
+  }
+
+  /** Waits until the setup is done; answers a blocked one by resuming it, when that is asked for. */
+  async finishes(id: string, seconds: number, resumeWhenBlocked = false): Promise<Operation> {
+    let last = "";
+    try {
+      return await until("the end of the setup", seconds, async () => {
+        const { operation } = await this.operation(id);
+        last = JSON.stringify({ state: operation.state, step: operation.step, problem: operation.problem });
+        if (operation.state === "blocked") {
+          if (!resumeWhenBlocked) throw new Error("blocked");
+          await this.resume(id);
+        }
+        return operation.state === "done" ? operation : undefined;
+      });
+    } catch {
+      throw new Error(`the setup does not end within ${seconds} s: ${last}`);
+    }
+  }
+
+  /** Waits until the process answers /healthz (after a kill, a restart, a boot). */
+  async answers(seconds: number): Promise<void> {
+    await until("/healthz", seconds, async () => {
+      try {
+        return (await this.call("GET", "/healthz")).status === 200;
+      } catch {
+        return false;
+      }
+    });
+  }
+}
+
+/** The application's login page, followed from `/` as a browser does; the final status, or 0 when nothing answers. */
+export async function loginPage(): Promise<{ status: number; url: string; text: string }> {
+  try {
+    const response = await fetch("http://10.77.0.2:3000/", { signal: AbortSignal.timeout(5_000) });
+    return { status: response.status, url: response.url, text: await response.text() };
+  } catch {
+    return { status: 0, url: "", text: "" };
+  }
+}
+
+/** Signs in at the application; the status says whether it took the password. */
+export async function signIn(email: string, password: string): Promise<number> {
+  const body = new URLSearchParams({ email, password });
+  return (await fetch("http://10.77.0.2:3000/auth/signin", { method: "POST", body })).status;
+}

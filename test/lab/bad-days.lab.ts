@@ -1,0 +1,235 @@
+// The bad days. Each begins with a fresh box, goes wrong on purpose, and must do three things: tell its cause in JSON,
+// leave /healthz answering where a process is left, and go on to a login page when the cause is mended.
+
+import assert from "node:assert/strict";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { BOX, boot, inBox, kubectl, powerCut, restoreSnapshot } from "../../scripts/lab/box.ts";
+import { sleep, until } from "../../scripts/lab/daemon.ts";
+import { pushLayout } from "../../scripts/lab/layout.ts";
+import { ensureImages } from "../../scripts/lab/parts.ts";
+import { BASE, goodImages, publishRelease } from "../../scripts/lab/publish.ts";
+import { REGISTRY, startRegistry, stopRegistry } from "../../scripts/lab/registry.ts";
+import { boxReady, type LabState } from "../../scripts/lab/up.ts";
+import { ANSWERS, Appliance, loginPage, type Problem } from "./appliance.ts";
+import { controlPlanePids, exists } from "./cluster.ts";
+import { hasBrowser, pageShows } from "./page.ts";
+import type { Case } from "./runner.ts";
+
+const SETUP_SECONDS = 600;
+const CAUSE_SECONDS = 240;
+
+/** A box that was never set up, claimed, ready for the answers. */
+async function freshBox(lab: LabState, prepare?: () => void): Promise<Appliance> {
+  await powerCut();
+  restoreSnapshot();
+  prepare?.();
+  await boot();
+  await boxReady();
+  const appliance = new Appliance(lab.address);
+  await appliance.answers(60);
+  await appliance.claim(lab.setupToken);
+  return appliance;
+}
+
+async function loginAnswers(): Promise<void> {
+  const page = await loginPage();
+  assert.equal(page.status, 200, "the setup is done, but the login page does not answer");
+}
+
+function assertHelpful(problem: Problem): void {
+  assert.match(problem.code, /^[a-z-]+\/[a-z0-9-]+$/);
+  assert.ok(problem.message.length > 10, "the problem has no message");
+  assert.ok((problem.hint ?? "").length > 5, `problem ${problem.code} has no next step`);
+}
+
+/** Prints what was told, so that a person can judge the words, and looks for the cause on the page. */
+async function show(appliance: Appliance, problem: Problem, words = problem.message.slice(0, 60)): Promise<void> {
+  const evidence = problem.evidence
+    .map((one) => `${one.ref}: ${one.text}`)
+    .join(" | ")
+    .slice(0, 200);
+  process.stdout.write(`      ${problem.code}: ${problem.message}\n      next: ${problem.hint}\n      ${evidence}\n`);
+  if (hasBrowser()) await pageShows(appliance, words);
+}
+
+export function badDays(lab: LabState): Case[] {
+  return [
+    { name: "bad day: the registry goes down midway", run: () => registryDown(lab) },
+    { name: "bad day: the registry serves bytes of another digest", run: () => wrongDigest(lab) },
+    { name: "bad day: the API server is restarted midway", run: () => apiServerRestart(lab) },
+    { name: "bad day: the control plane is killed midway", run: () => podKilled(lab) },
+    { name: "bad day: the power is cut midway", run: () => powerLost(lab) },
+    { name: "bad day: an image tag is wrong", run: () => wrongImageTag(lab) },
+    { name: "bad day: the bootstrap job fails", run: () => bootstrapFails(lab) },
+    { name: "bad day: there is no StorageClass", run: () => noStorage(lab) },
+  ];
+}
+
+async function registryDown(lab: LabState): Promise<void> {
+  const appliance = await freshBox(lab);
+  const { id } = await appliance.start(ANSWERS);
+  await appliance.reaches(id, "flux", 60);
+  await stopRegistry();
+  try {
+    const problem = await appliance.tells(id, /registry\.alga\.test|10\.77\.0\.1:5443/, CAUSE_SECONDS);
+    assertHelpful(problem);
+    await show(appliance, problem);
+    assert.equal((await appliance.call("GET", "/healthz")).status, 200);
+  } finally {
+    await startRegistry();
+  }
+  await appliance.finishes(id, SETUP_SECONDS, true);
+  await loginAnswers();
+}
+
+async function wrongDigest(lab: LabState): Promise<void> {
+  const appliance = await freshBox(lab);
+  const mend = corruptLayer(lab.published.fluxDigest);
+  try {
+    const { id } = await appliance.start(ANSWERS);
+    const problem = await appliance.tells(id, /digest/, CAUSE_SECONDS);
+    assert.equal(problem.code, "oci/digest-mismatch");
+    assertHelpful(problem);
+    await show(appliance, problem);
+    assert.ok(!exists("namespace", "default", "flux-system"), "bytes of a wrong digest were used");
+    mend();
+    await appliance.finishes(id, SETUP_SECONDS, true);
+  } finally {
+    mend();
+  }
+  await loginAnswers();
+}
+
+async function apiServerRestart(lab: LabState): Promise<void> {
+  const appliance = await freshBox(lab);
+  const { id } = await appliance.start(ANSWERS);
+  await appliance.reaches(id, "reconcile", 180);
+  inBox(["systemctl", "stop", "k3s"]);
+  const told = await until("a status that says Kubernetes does not answer", 60, async () => {
+    const status = await appliance.status();
+    return /unreachable|does not answer|not answer|refused/i.test(JSON.stringify([status.checks, status.tiers]))
+      ? status
+      : undefined;
+  });
+  assert.notEqual(told.phase, "running");
+  assert.notEqual(told.tiers.platform?.state, "ready", "the platform is called ready without an API server");
+  process.stdout.write(`      platform: ${told.tiers.platform?.state}, ${told.tiers.platform?.reason}\n`);
+  inBox(["systemctl", "start", "k3s"]);
+  await appliance.finishes(id, SETUP_SECONDS, true);
+  await loginAnswers();
+}
+
+async function podKilled(lab: LabState): Promise<void> {
+  const appliance = await freshBox(lab);
+  const { id } = await appliance.start(ANSWERS);
+  for (const step of ["flux", "reconcile"]) {
+    await appliance.reaches(id, step, 240);
+    const pids = controlPlanePids();
+    assert.ok(pids.length > 0, "no process to kill");
+    inBox(["kill", "-9", ...pids.map(String)]);
+    await sleep(500);
+    await appliance.answers(120);
+  }
+  await appliance.login();
+  await appliance.finishes(id, SETUP_SECONDS, true);
+  const { journal } = await appliance.operation(id);
+  assert.ok(
+    journal.filter((entry) => entry.kind === "recovered").length >= 2,
+    "the journal does not say that the run was taken up again",
+  );
+  await loginAnswers();
+}
+
+async function powerLost(lab: LabState): Promise<void> {
+  const appliance = await freshBox(lab);
+  const { id } = await appliance.start(ANSWERS);
+  await appliance.reaches(id, "reconcile", 240);
+  await powerCut();
+  await boot();
+  await appliance.answers(120);
+  await appliance.login();
+  await appliance.finishes(id, SETUP_SECONDS, true);
+  const { journal } = await appliance.operation(id);
+  assert.ok(
+    journal.some((entry) => entry.kind === "recovered"),
+    "the journal does not say that the run was taken up again",
+  );
+  await loginAnswers();
+}
+
+async function wrongImageTag(lab: LabState): Promise<void> {
+  const changes = { images: { ...goodImages(), algaCore: "absent" } };
+  publishRelease(lab.published, { version: "1.0.1", channels: ["wrong-tag"], changes });
+  const appliance = await freshBox(lab);
+  const { id } = await appliance.start({ ...ANSWERS, channel: "wrong-tag" });
+  const problem = await appliance.tells(id, /alga-psa-ee:absent/, CAUSE_SECONDS);
+  assertHelpful(problem);
+  await show(appliance, problem);
+  pushLayout(ensureImages().standins.layout, [`${BASE}/alga-psa-ee:absent`]);
+  await appliance.finishes(id, SETUP_SECONDS, true);
+  await loginAnswers();
+}
+
+async function bootstrapFails(lab: LabState): Promise<void> {
+  const reason = "relation tenants has a column that nobody expected";
+  const appliance = await freshBox(lab);
+  kubectl(["create", "namespace", "msp"]);
+  kubectl(["-n", "msp", "create", "configmap", "lab-orders", `--from-literal=LAB_BOOTSTRAP_FAILS=${reason}`]);
+  const { id } = await appliance.start(ANSWERS);
+  const problem = await appliance.tells(id, new RegExp(reason), CAUSE_SECONDS);
+  assertHelpful(problem);
+  await show(appliance, problem, reason);
+  kubectl(["-n", "msp", "delete", "configmap", "lab-orders"]);
+  // The job has failed for good: the operator says that it may be tried again.
+  await appliance.resume(id);
+  await appliance.finishes(id, SETUP_SECONDS, true);
+  await loginAnswers();
+}
+
+async function noStorage(lab: LabState): Promise<void> {
+  const appliance = await freshBox(lab, () => {
+    for (const name of ["storage-class.yaml", "local-path-storage.yaml"]) {
+      writeFileSync(join(BOX.tree, "var/lib/rancher/k3s/server/manifests", `${name}.skip`), "");
+    }
+  });
+  removeStorage();
+  const { id } = await appliance.start(ANSWERS);
+  const problem = await appliance.tells(id, /StorageClass/, CAUSE_SECONDS);
+  assertHelpful(problem);
+  await show(appliance, problem, "no default storage class");
+  // The registry also stands in for docker.io in this box, so pushing the images is what mends it.
+  const images = ensureImages();
+  pushLayout(images.provisioner.layout, ["rancher/local-path-provisioner:v0.0.31"]);
+  pushLayout(images.busybox.layout, ["library/busybox:1.37"]);
+  await appliance.finishes(id, SETUP_SECONDS, true);
+  await loginAnswers();
+}
+
+function removeStorage(): void {
+  kubectl(["delete", "storageclass", "--all"]);
+  kubectl(["delete", "namespace", "local-path-storage", "--wait=true"]);
+  kubectl(["delete", "clusterrole,clusterrolebinding", "local-path-provisioner"]);
+}
+
+/** Changes one byte of an artifact's only layer on the registry's disk; the answer puts it back, and may be called twice. */
+function corruptLayer(digest: string): () => void {
+  const manifest = JSON.parse(readFileSync(blobFile(digest), "utf8"));
+  const file = blobFile(manifest.layers[0].digest);
+  const good = readFileSync(file);
+  const bad = Buffer.from(good);
+  const middle = Math.floor(bad.length / 2);
+  bad[middle] = (bad[middle] ?? 0) ^ 0xff;
+  replace(file, bad);
+  return () => replace(file, good);
+}
+
+function replace(file: string, bytes: Buffer): void {
+  rmSync(file, { force: true });
+  writeFileSync(file, bytes);
+}
+
+function blobFile(digest: string): string {
+  const hex = digest.replace("sha256:", "");
+  return join(REGISTRY.storage, "docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data");
+}

@@ -1,0 +1,3 @@
+module alga-appliance.invalid/lab/pause
+
+go 1.26.0

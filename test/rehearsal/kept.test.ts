@@ -1,0 +1,105 @@
+/** A rehearsal that is kept in a folder: killed in the middle, started again, it goes on where it was; and wrong words. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import type { JournalEntry } from "../../src/operation/journal.ts";
+import type { ApplianceStatus } from "../../src/status/model.ts";
+import { type Play, runAppliance, startPlay } from "./play.ts";
+
+describe("a rehearsal that is kept in a folder", () => {
+  let folder: string;
+  let play: Play;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "alga-kept-"));
+  });
+  after(async () => {
+    await play.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("goes on after SIGKILL in the middle, with the same cluster, and finishes", async () => {
+    play = await startPlay({ state: folder, speed: 20 });
+    const registry = play.announced.registry;
+    await play.claim();
+    assert.equal((await play.start()).status, 202);
+    await play.until("Flux has the release", ({ operation }) => operation?.step === "reconcile");
+    await new Promise((done) => setTimeout(done, 1_000));
+    const uid = await namespaceUid(play);
+    const { id } = await play.operation();
+    await play.kill("SIGKILL");
+
+    play = await startPlay({ state: folder, speed: 20 });
+    assert.deepEqual([play.announced.token, play.announced.registry], [null, registry]);
+    assert.equal((await play.logIn()).status, 200);
+    const end = await play.until("everything works", isFinished);
+    assert.deepEqual([end.operation?.id, end.operation?.state, end.summary.message], [id, "done", "Everything works"]);
+    assert.equal(await namespaceUid(play), uid);
+    const { body } = await play.ask("GET", `/api/operations/${id}`);
+    const kinds = (body.journal as JournalEntry[]).map(({ kind }) => kind);
+    assert.equal(kinds.filter((kind) => kind === "recovered").length, 1);
+    assert.equal(kinds.at(-1), "finished");
+  });
+
+  it("shows the finished installation when it is opened again", async () => {
+    assert.equal(await play.kill(), 0);
+    play = await startPlay({ state: folder, speed: 20 });
+    await play.logIn();
+    const { summary, operation } = await play.until("everything works", isFinished);
+    assert.deepEqual([summary.message, operation?.state], ["Everything works", "done"]);
+  });
+});
+
+function isFinished({ tiers, operation }: ApplianceStatus): boolean {
+  return tiers.full.state === "ready" && operation?.state === "done";
+}
+
+async function namespaceUid(play: Play): Promise<string> {
+  const { metadata } = (await play.cluster("/api/v1/namespaces/msp")) as { metadata: { uid: string } };
+  return metadata.uid;
+}
+
+describe("wrong words", () => {
+  const cases: readonly { readonly words: readonly string[]; readonly code: number; readonly says: RegExp }[] = [
+    {
+      words: ["--scenario", "flood"],
+      code: 2,
+      says: /--scenario is "flood", one of registry-unreachable, .*full-disk is wanted/,
+    },
+    {
+      words: ["--speed", "fast"],
+      code: 2,
+      says: /Cannot play at speed "fast": a number above 0 and up to 1000 is wanted/,
+    },
+    { words: ["--speed", "0"], code: 2, says: /Cannot play at speed "0"/ },
+    { words: ["--port", "99999"], code: 2, says: /Cannot listen on port "99999": a number from 0 to 65535 is wanted/ },
+  ];
+  for (const { words, code, says } of cases) {
+    it(`${words.join(" ")} ends with ${code} and what is wanted`, async () => {
+      const ended = await runAppliance(["rehearse", ...words]);
+      assert.equal(ended.code, code);
+      assert.match(ended.err, says);
+    });
+  }
+
+  it("a port that is taken ends with 5 and what to do", async () => {
+    const play = await startPlay();
+    try {
+      const port = new URL(play.announced.url).port;
+      const ended = await runAppliance(["rehearse", "--port", port, "-o", "json"]);
+      assert.equal(ended.code, 5);
+      assert.equal(JSON.parse(ended.out).error.code, "http/cannot-listen");
+      assert.match(JSON.parse(ended.out).error.hint, /another port/);
+    } finally {
+      await play.kill();
+    }
+  });
+
+  it("--help shows every scenario and examples", async () => {
+    const { out, code } = await runAppliance(["rehearse", "--help"]);
+    assert.equal(code, 0);
+    for (const word of ["image-missing", "stuck-helm", "--state <folder>", "--port 0 -o json"])
+      assert.ok(out.includes(word), word);
+  });
+});

@@ -1,0 +1,121 @@
+/** The page as a whole: who may see what, and which page an address means. */
+import { useEffect } from "preact/hooks";
+import { html, type VNode } from "./html.ts";
+import { firstOpenStep, indexOfStep, type StepId, stepOfPath, type WizardStep } from "./model/wizard.ts";
+import { AddressPage } from "./pages/address.ts";
+import { ComponentsPage } from "./pages/components.ts";
+import { GatePage } from "./pages/gate.ts";
+import { InstallPage } from "./pages/install.ts";
+import { KitPage } from "./pages/kit.ts";
+import { OperationPage, OperationsPage } from "./pages/operations.ts";
+import { OrganisationPage } from "./pages/organisation.ts";
+import { OverviewPage } from "./pages/overview.ts";
+import { ReleasePage } from "./pages/release.ts";
+import { ReviewPage } from "./pages/review.ts";
+import { Sheet } from "./pages/sheet.ts";
+import { ConsoleShell, GateShell, WizardShell } from "./pages/shells.ts";
+import { WelcomePage } from "./pages/welcome.ts";
+import { EmptyState } from "./parts/empty-state.ts";
+import { Link } from "./parts/link.ts";
+import { OfflineBar } from "./parts/offline-bar.ts";
+import { PageTitle } from "./parts/page-title.ts";
+import { RehearsalBar } from "./parts/rehearsal-bar.ts";
+import { Toasts } from "./parts/toasts.ts";
+import { answers, startAnswers } from "./state/answers.ts";
+import { config, connection, operation, reconnect, refreshConfig, session, status } from "./state/live.ts";
+import { navigate, usePlace } from "./state/router.ts";
+import { useStore } from "./state/store.ts";
+import type { OperationView, SessionView, SetupConfig } from "./state/wire.ts";
+import { text } from "./strings.ts";
+
+export function App(): VNode {
+  const who = useStore(session);
+  const link = useStore(connection);
+  return html`<a class="skip-link" href="#main">${text("app.skip")}</a>
+    ${who?.rehearsal === true ? html`<${RehearsalBar} />` : undefined}
+    <${OfflineBar} since=${link.state === "lost" ? link.since : undefined} onRetry=${() => void reconnect()} />
+    <${Contents} who=${who} />
+    <${Toasts} />`;
+}
+
+function Contents({ who }: { readonly who: SessionView | null }): VNode {
+  const { path } = usePlace();
+  if (who === null) return html`<${GateShell}><${Sheet} title=${text("app.asking")} live /><//>`;
+  if (!who.authenticated || !who.claimed) return html`<${GatePage} session=${who} />`;
+  if (path === "/login" || path === "/claim") return html`<${Redirect} to="/" />`;
+  const step = stepOfPath(path);
+  if (step !== undefined) return html`<${Wizard} step=${step} />`;
+  if (path.startsWith("/setup/")) return html`<${Redirect} to="/setup" />`;
+  return html`<${ConsoleShell}><${ConsolePage} path=${path} who=${who} /><//>`;
+}
+
+function ConsolePage({ path, who }: { readonly path: string; readonly who: SessionView }): VNode {
+  const run = useStore(operation);
+  const known = useStore(status);
+  const [, room, id] = path.split("/");
+  if (path === "/" || path === "/overview") {
+    const decided = known !== null && who.mode === "setup" && run === null;
+    return decided ? html`<${Redirect} to="/setup" />` : html`<${OverviewPage} />`;
+  }
+  if (path === "/components") return html`<${ComponentsPage} />`;
+  if (path === "/operations") return html`<${OperationsPage} />`;
+  if (room === "operations" && id !== undefined)
+    return html`<${OperationPage} id=${decodeURIComponent(id)} key=${id} />`;
+  if (path === "/ui-kit" && who.rehearsal) return html`<${KitPage} />`;
+  return html`<${PageTitle} title=${text("app.unknown")} /><${EmptyState} message=${text("app.unknown-about")}>
+    <${Link} to="/" button="primary">${text("install.to-overview")}<//><//>`;
+}
+
+/** Goes elsewhere without leaving a trace in the history. */
+function Redirect({ to }: { readonly to: string }): null {
+  useEffect(() => navigate(to, { replace: true }), [to]);
+  return null;
+}
+
+/** Reads the setup document, and with it what runs already, so no question shows where the installation belongs. */
+async function startWizard(): Promise<void> {
+  const fresh = await refreshConfig();
+  if (fresh !== null) startAnswers(fresh);
+}
+
+function Wizard({ step }: { readonly step: WizardStep }): VNode | null {
+  const known = useStore(config);
+  const given = useStore(answers);
+  const run = useStore(operation);
+  useEffect(() => {
+    if (known === null) void startWizard();
+  }, [known]);
+  if (known === null)
+    return html`<${WizardShell} step=${step.id} reached="welcome"><${Sheet} title=${text("app.asking")} live /><//>`;
+  if (given.channel === "") return null;
+  if (run !== null && run.kind === "setup" && step.id !== "install" && belongsToInstall(run, step)) {
+    return html`<${Redirect} to="/setup/install" />`;
+  }
+  const reached = firstOpenStep(given)?.id ?? "review";
+  if (step.id !== "install" && indexOfStep(step.id) > indexOfStep(reached))
+    return html`<${Redirect} to=${`/setup/${reached}`} />`;
+  return html`<${WizardShell} step=${step.id} reached=${reached}>${pageOf(step.id, known)}<//>`;
+}
+
+/** While it runs, and once it is done, there is nothing to answer; when it stopped, the way in leads to the cause. */
+function belongsToInstall(run: OperationView, step: WizardStep): boolean {
+  if (run.state === "running" || run.state === "done" || step.id === "welcome") return true;
+  return run.state === "waiting" && (run.problem?.fields.length ?? 0) === 0;
+}
+
+function pageOf(step: StepId, known: SetupConfig): VNode {
+  switch (step) {
+    case "welcome":
+      return html`<${WelcomePage} config=${known} key=${step} />`;
+    case "release":
+      return html`<${ReleasePage} config=${known} key=${step} />`;
+    case "address":
+      return html`<${AddressPage} config=${known} key=${step} />`;
+    case "organisation":
+      return html`<${OrganisationPage} config=${known} key=${step} />`;
+    case "review":
+      return html`<${ReviewPage} config=${known} key=${step} />`;
+    case "install":
+      return html`<${InstallPage} key=${step} />`;
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Numbers as people read them: durations, sizes and times of day. Pure; the words come from the catalogue.
+ *
+ * Durations are milliseconds, sizes are bytes and shown in decimal units, as disks are sold.
+ */
+import { text } from "./strings.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** Two units at most: "4 min 24 s", "2 h 5 min", "41 days". Negative values count as 0. */
+export function formatDuration(ms: number): string {
+  const value = Math.max(0, ms);
+  if (value < MINUTE) return text("unit.seconds", { n: Math.floor(value / SECOND) });
+  if (value < HOUR) return join("unit.minutes", value / MINUTE, "unit.seconds", (value % MINUTE) / SECOND);
+  if (value < 2 * DAY) return join("unit.hours", value / HOUR, "unit.minutes", (value % HOUR) / MINUTE);
+  return text("unit.days", { n: Math.floor(value / DAY) });
+}
+
+/** The largest unit alone: "12 min", "41 days"; for "since when". */
+export function formatAge(ms: number): string {
+  const value = Math.max(0, ms);
+  if (value < MINUTE) return text("unit.seconds", { n: Math.floor(value / SECOND) });
+  if (value < HOUR) return text("unit.minutes", { n: Math.floor(value / MINUTE) });
+  if (value < 2 * DAY) return text("unit.hours", { n: Math.floor(value / HOUR) });
+  return text("unit.days", { n: Math.floor(value / DAY) });
+}
+
+/** A stopwatch: "0:09", "3:20", "1:02:03". */
+export function formatStopwatch(ms: number): string {
+  const seconds = Math.floor(Math.max(0, ms) / SECOND);
+  const parts = [Math.floor(seconds / 60) % 60, seconds % 60].map((part) => String(part).padStart(2, "0"));
+  const hours = Math.floor(seconds / 3_600);
+  return hours > 0 ? `${hours}:${parts.join(":")}` : `${Number(parts[0])}:${parts[1]}`;
+}
+
+/** Time as an estimate: "10 s", "8 min", "2 h". */
+export function formatEstimate(ms: number): string {
+  if (ms < MINUTE) return text("unit.seconds", { n: Math.max(1, Math.round(ms / SECOND)) });
+  if (ms < 90 * MINUTE) return text("unit.minutes", { n: Math.round(ms / MINUTE) });
+  return text("unit.hours", { n: Math.round(ms / HOUR) });
+}
+
+/** "1.9 GB", "340 MB", "12 kB"; three digits at most. */
+export function formatBytes(bytes: number): string {
+  const units = ["unit.bytes", "unit.kilobytes", "unit.megabytes", "unit.gigabytes", "unit.terabytes"] as const;
+  let value = Math.max(0, bytes);
+  let index = 0;
+  while (value >= 999.5 && index < units.length - 1) {
+    value /= 1_000;
+    index += 1;
+  }
+  const shown = index === 0 || value >= 9.95 ? String(Math.round(value)) : value.toFixed(1);
+  return text(units[index] ?? "unit.bytes", { n: shown });
+}
+
+/** "10:42" of the reader's zone. */
+export function formatTimeOfDay(iso: string): string {
+  const date = new Date(iso);
+  return `${date.getHours()}:${String(date.getMinutes()).padStart(2, "0")}`;
+}
+
+/** The exact time, for hover and copied text: "2026-11-21 10:42:07 UTC". */
+export function formatExact(iso: string): string {
+  return `${new Date(iso).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+/** Shortens a digest to what a person compares: "c6e1…8b6f". */
+export function formatDigest(digest: string): string {
+  const hex = digest.slice(digest.indexOf(":") + 1);
+  return hex.length > 12 ? `${hex.slice(0, 4)}…${hex.slice(-4)}` : hex;
+}
+
+/** Messages of the box end without a period, because they also stand in lists; on the page they are sentences. */
+export function asSentence(words: string): string {
+  const trimmed = words.trim();
+  return trimmed === "" || /[.!?:]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+}
+
+type Unit = "unit.seconds" | "unit.minutes" | "unit.hours";
+
+function join(large: Unit, many: number, small: Unit, few: number): string {
+  const head = text(large, { n: Math.floor(many) });
+  const rest = Math.floor(few);
+  return rest === 0 ? head : `${head} ${text(small, { n: rest })}`;
+}

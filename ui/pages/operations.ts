@@ -1,0 +1,126 @@
+/** Every operation of this box, and one of them with its steps and its journal. */
+import { useEffect, useState } from "preact/hooks";
+import { formatDuration, formatStopwatch } from "../format.ts";
+import { html, type VNode } from "../html.ts";
+import { Card } from "../parts/card.ts";
+import { Cause } from "../parts/cause.ts";
+import { EmptyState } from "../parts/empty-state.ts";
+import { Ladder } from "../parts/ladder.ts";
+import { Link } from "../parts/link.ts";
+import { PageTitle } from "../parts/page-title.ts";
+import { Pill } from "../parts/pill.ts";
+import { Rung } from "../parts/rung.ts";
+import { Table } from "../parts/table.ts";
+import { Time } from "../parts/time.ts";
+import type { Tone } from "../parts/tone.ts";
+import { getJson } from "../state/api.ts";
+import { useNow } from "../state/clock.ts";
+import { operation } from "../state/live.ts";
+import { useStore } from "../state/store.ts";
+import type { OperationDetail, OperationStep, OperationView } from "../state/wire.ts";
+import { text } from "../strings.ts";
+import { JournalView } from "./journal.ts";
+
+const TONE_OF: Readonly<Record<OperationView["state"], Tone>> = {
+  running: "progressing",
+  waiting: "attention",
+  blocked: "failed",
+  done: "ready",
+  failed: "failed",
+  cancelled: "attention",
+};
+
+const STEP_TONE: Readonly<Record<OperationStep["state"], Tone>> = {
+  pending: "unknown",
+  running: "progressing",
+  waiting: "attention",
+  done: "ready",
+  failed: "failed",
+  skipped: "ready",
+};
+
+export function OperationsPage(): VNode {
+  const current = useStore(operation);
+  const [runs, setRuns] = useState<readonly OperationView[] | undefined>(undefined);
+  useEffect(() => {
+    void getJson<{ operations: readonly OperationView[] }>("/api/operations").then((answered) => {
+      if (answered.ok) setRuns(answered.value.operations);
+    });
+  }, [current?.id, current?.state]);
+  const list =
+    runs === undefined || runs.length === 0
+      ? html`<${EmptyState} message=${text("operations.none")} />`
+      : html`<${RunTable} runs=${runs} />`;
+  return html`<${PageTitle} title=${text("operations.title")} /><${Card} title=${text("operations.all")}>${list}<//>`;
+}
+
+function RunTable({ runs }: { readonly runs: readonly OperationView[] }): VNode {
+  const columns = [
+    {
+      key: "kind",
+      title: text("operations.kind"),
+      show: (run: OperationView) => html`<${Link} to=${`/operations/${run.id}`}>${text(`operation.${run.kind}`)}<//>`,
+      sortBy: (run: OperationView) => run.kind,
+    },
+    {
+      key: "state",
+      title: text("components.state"),
+      show: (run: OperationView) => html`<${RunState} run=${run} />`,
+      sortBy: (run: OperationView) => run.state,
+    },
+    {
+      key: "started",
+      title: text("operations.started"),
+      show: (run: OperationView) => html`<${Time} at=${run.startedAt} ago />`,
+      sortBy: (run: OperationView) => run.startedAt,
+      end: true,
+    },
+    { key: "took", title: text("operations.took"), show: tookOf, end: true },
+  ];
+  return html`<${Table} label=${text("operations.title")} columns=${columns} rows=${runs} keyOf=${(run: OperationView) => run.id} />`;
+}
+
+function RunState({ run }: { readonly run: OperationView }): VNode {
+  return html`<${Pill} tone=${TONE_OF[run.state]} label=${text(`operation-state.${run.state}`)} />`;
+}
+
+function tookOf(run: OperationView): string {
+  return run.endedAt === null ? "" : formatDuration(Date.parse(run.endedAt) - Date.parse(run.startedAt));
+}
+
+export function OperationPage({ id }: { readonly id: string }): VNode {
+  const live = useStore(operation);
+  const [fetched, setFetched] = useState<OperationView | null | undefined>(undefined);
+  useEffect(() => {
+    void getJson<OperationDetail>(`/api/operations/${encodeURIComponent(id)}`).then((answered) =>
+      setFetched(answered.ok ? answered.value.operation : null),
+    );
+  }, [id]);
+  const run = live?.id === id ? live : fetched;
+  if (run === undefined) return html`<${PageTitle} title=${text("operations.asking")} />`;
+  if (run === null)
+    return html`<${PageTitle} title=${text("operations.unknown")} /><${Link} to="/operations">${text("operations.title")}<//>`;
+  return html`<${PageTitle} title=${text(`operation.${run.kind}`)} /><p><${RunState} run=${run} /></p>
+    <div class="stack">
+      <${Card} title=${text("operations.steps")}><${StepLadder} run=${run} /><//>
+      <${Card} title=${text("journal.title")}><${JournalView} id=${id} /><//>
+    </div>`;
+}
+
+function StepLadder({ run }: { readonly run: OperationView }): VNode {
+  const now = useNow(run.endedAt === null ? 1_000 : 0);
+  const rungs = run.steps.map((step) => {
+    const stopped = step.id === run.step && run.problem !== null ? run.problem : undefined;
+    const tone = stopped !== undefined && run.state === "blocked" ? "failed" : STEP_TONE[step.state];
+    const end = step.endedAt ?? run.endedAt;
+    const took =
+      step.startedAt === null
+        ? undefined
+        : formatStopwatch((end === null ? now : Date.parse(end)) - Date.parse(step.startedAt));
+    return html`<${Rung} tone=${tone} title=${step.title} line=${step.detail ?? undefined} since=${took}
+      word=${text(`step-state.${step.state}`)} key=${step.id}>
+      ${stopped === undefined ? undefined : html`<${Cause} what=${stopped.message} evidence=${stopped.evidence} next=${stopped.hint} />`}
+    <//>`;
+  });
+  return html`<${Ladder} label=${text("operations.steps")}>${rungs}<//>`;
+}

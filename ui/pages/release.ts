@@ -1,0 +1,81 @@
+/** Which release: a channel, or one release by its name. */
+import { useState } from "preact/hooks";
+import { formatAge } from "../format.ts";
+import { html, type VNode } from "../html.ts";
+import { verifiedText } from "../model/plan-rows.ts";
+import { Button } from "../parts/button.ts";
+import { Cause } from "../parts/cause.ts";
+import { Choice, type Option } from "../parts/choice.ts";
+import { Field } from "../parts/field.ts";
+import { Pill } from "../parts/pill.ts";
+import { answers } from "../state/answers.ts";
+import { boxNow } from "../state/clock.ts";
+import { refreshConfig } from "../state/live.ts";
+import { useStore } from "../state/store.ts";
+import type { ChannelOffer, SetupConfig } from "../state/wire.ts";
+import { text } from "../strings.ts";
+import { Sheet } from "./sheet.ts";
+import { change, StepFoot, StepProblems } from "./step-foot.ts";
+import { useCheck } from "./use-check.ts";
+
+/** Value of the choice that names a release; no channel can be called so. */
+const NAMED = "=named";
+
+export function ReleasePage({ config }: { readonly config: SetupConfig }): VNode {
+  const given = useStore(answers);
+  const [named, setNamed] = useState(given.releaseRef !== "");
+  const check = useCheck("release");
+  const offers = config.channels.map(toOption);
+  const own = { value: NAMED, label: text("release.named"), about: text("release.named-about") };
+  const known = offers.some((offer) => offer.value === given.channel);
+  const kept = known || given.channel === "" ? [] : [{ value: given.channel, label: given.channel }];
+  const choose = (value: string): void => {
+    setNamed(value === NAMED);
+    if (value === NAMED) return;
+    change("releaseRef", "");
+    change("channel", value);
+  };
+  return html`<${Sheet} title=${text("release.title")} lead=${text("release.lead", { registry: config.registry })}
+    onSubmit=${() => void check.submit()} foot=${html`<${StepFoot} step="release" check=${check} />`}>
+    <${StepProblems} check=${check} />
+    ${config.channelsProblem === null ? undefined : html`<${RegistryProblem} config=${config} />`}
+    <${Choice} name="channel" label=${text("release.label")} value=${named ? NAMED : given.channel}
+      options=${[...offers, ...kept, own]} error=${check.errorOf("channel")} onChange=${choose} />
+    ${
+      named
+        ? html`<${Field} name="releaseRef" label=${text("release.ref")} help=${text("release.ref-help")} value=${given.releaseRef}
+          onInput=${(value: string) => change("releaseRef", value)} error=${check.errorOf("releaseRef")} />`
+        : undefined
+    }
+  <//>`;
+}
+
+function toOption(offer: ChannelOffer): Option {
+  const age =
+    offer.publishedAt === null ? "" : text("release.age", { age: formatAge(boxNow() - Date.parse(offer.publishedAt)) });
+  const about = [text("release.version", { version: offer.version }), age, verifiedText(offer.verifiedBy)];
+  return {
+    value: offer.name,
+    label:
+      offer.name === "stable"
+        ? text("channel.stable")
+        : offer.name === "nightly"
+          ? text("channel.nightly")
+          : offer.name,
+    about: about.filter((part) => part !== "").join(" · "),
+    mark: offer.name === "stable" ? html`<${Pill} tone="ready" label=${text("release.advised")} />` : undefined,
+  };
+}
+
+function RegistryProblem({ config }: { readonly config: SetupConfig }): VNode {
+  const [busy, setBusy] = useState(false);
+  const again = async (): Promise<void> => {
+    setBusy(true);
+    await refreshConfig();
+    setBusy(false);
+  };
+  return html`<${Cause} what=${text("release.registry-silent", { registry: config.registry })}
+    seen=${config.channelsProblem?.message} next=${config.channelsProblem?.hint}>
+    <${Button} small busy=${busy} onClick=${() => void again()}>${text("release.ask-again")}<//>
+  <//>`;
+}

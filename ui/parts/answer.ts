@@ -1,0 +1,25 @@
+/** The answer: one sentence, one line below it, and what to do. The first thing on every page that shows state. */
+import { asSentence } from "../format.ts";
+import { type Children, html, type VNode } from "../html.ts";
+import { Badge } from "./badge.ts";
+import { PageTitle } from "./page-title.ts";
+import type { Tone } from "./tone.ts";
+
+export interface AnswerProps {
+  readonly tone: Tone;
+  readonly sentence: string;
+  readonly line: string | undefined;
+  /** Buttons. */
+  readonly children?: Children;
+}
+
+export function Answer({ tone, sentence, line, children }: AnswerProps): VNode {
+  return html`<section class="card answer" aria-label=${sentence}>
+    <${Badge} tone=${tone} large />
+    <div>
+      <${PageTitle} title=${sentence} live />
+      ${line === undefined || line === "" ? undefined : html`<p>${asSentence(line)}</p>`}
+      ${children === undefined || children === null ? undefined : html`<div class="buttons">${children}</div>`}
+    </div>
+  </section>`;
+}

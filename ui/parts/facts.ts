@@ -1,0 +1,12 @@
+/** Names and values, one a line. */
+import { type Children, html, type VNode } from "../html.ts";
+
+export interface Fact {
+  readonly name: string;
+  readonly value: Children;
+}
+
+export function Facts({ items }: { readonly items: readonly Fact[] }): VNode {
+  const rows = items.map((fact) => html`<div key=${fact.name}><dt>${fact.name}</dt><dd>${fact.value}</dd></div>`);
+  return html`<dl class="facts">${rows}</dl>`;
+}

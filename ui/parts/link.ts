@@ -1,0 +1,33 @@
+/** A link inside the page, looking like text or like a button; and one that leads out of it. */
+import { type Children, classes, html, type VNode } from "../html.ts";
+import { followLink } from "../state/router.ts";
+import { Icon } from "./icon.ts";
+
+export interface LinkProps {
+  readonly to: string;
+  readonly children?: Children;
+  readonly button?: "primary" | "normal" | "plain";
+  readonly small?: boolean;
+  /** This link leads to where we are. */
+  readonly current?: boolean;
+  readonly class?: string;
+}
+
+export function Link(props: LinkProps): VNode {
+  const { to, children, button, small = false, current = false } = props;
+  const look = button === undefined ? props.class : classes("button", button, small && "small", props.class);
+  return html`<a href=${to} class=${look} aria-current=${current ? "page" : undefined} onClick=${followLink}>${children}</a>`;
+}
+
+/** Leads to another page of the same machine, for example the login; opens beside this one. */
+export function OutLink({ to, children, primary = false }: OutLinkProps): VNode {
+  return html`<a href=${to} class=${classes("button", primary && "primary")} target="_blank" rel="noopener">
+    ${children}<${Icon} name="away" />
+  </a>`;
+}
+
+interface OutLinkProps {
+  readonly to: string;
+  readonly children?: Children;
+  readonly primary?: boolean;
+}

@@ -1,0 +1,33 @@
+/**
+ * The box's time as the page sees it. The reader's clock may be wrong, so elapsed times use the `Date` header of the
+ * box's answers; the page only adds what has passed since.
+ */
+import { useEffect, useState } from "preact/hooks";
+import { createStore } from "./store.ts";
+
+const skewMs = createStore(0);
+
+/** Learns the difference of the two clocks from an answer. Differences under 2 s are noise of the header. */
+export function learnTime(date: string | null): void {
+  if (date === null) return;
+  const server = Date.parse(date);
+  if (Number.isNaN(server)) return;
+  const skew = server - Date.now();
+  if (Math.abs(skew - skewMs.get()) > 2_000) skewMs.set(skew);
+}
+
+/** The box's time in milliseconds. */
+export function boxNow(): number {
+  return Date.now() + skewMs.get();
+}
+
+/** The box's time, renewed every `intervalMs`; 0 stops it. */
+export function useNow(intervalMs = 1_000): number {
+  const [now, setNow] = useState(boxNow);
+  useEffect(() => {
+    if (intervalMs === 0) return;
+    const timer = setInterval(() => setNow(boxNow()), intervalMs);
+    return () => clearInterval(timer);
+  }, [intervalMs]);
+  return now;
+}

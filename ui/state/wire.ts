@@ -1,0 +1,102 @@
+/** What the API answers, as far as the page reads it. Shapes of other rooms are imported as types, never as code. */
+import type { OperationView } from "../../src/operation/model.ts";
+import type { ApplianceStatus } from "../../src/status/model.ts";
+
+export type { OperationStep, OperationView } from "../../src/operation/model.ts";
+export type { ApplianceStatus, Check, Component, State, TierName } from "../../src/status/model.ts";
+
+export interface PasswordPolicy {
+  readonly minLength: number;
+  readonly rules?: readonly string[];
+}
+
+export interface SessionView {
+  readonly claimed: boolean;
+  readonly authenticated: boolean;
+  /** The setup token was taken: the management password may be chosen. */
+  readonly tokenAccepted?: boolean;
+  /** The stored credential cannot be used, so nobody can log in. */
+  readonly problem?: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
+  readonly mode: "setup" | "status";
+  readonly rehearsal: boolean;
+  readonly passwordPolicy: PasswordPolicy;
+}
+
+export interface ChannelOffer {
+  readonly name: string;
+  readonly version: string;
+  readonly digest: string;
+  readonly publishedAt: string | null;
+  readonly verifiedBy: string;
+}
+
+/** The operator's answers without secrets; names of interfaces.md section 3. */
+export interface Answers {
+  readonly channel: string;
+  readonly releaseRef: string;
+  readonly appHostname: string;
+  readonly dnsMode: "system" | "custom";
+  readonly dnsServers: string;
+  readonly tenantName: string;
+  readonly adminFirstName: string;
+  readonly adminLastName: string;
+  readonly adminEmail: string;
+  readonly editionChoice: "ee" | "ce";
+}
+
+/** Answers that never leave the memory of the page except to the box. */
+export interface SecretAnswers {
+  readonly adminPassword: string;
+  readonly adminPasswordConfirm: string;
+  readonly licenseKey: string;
+  readonly installCode: string;
+}
+
+export type FieldName = keyof Answers | keyof SecretAnswers;
+
+export interface SetupConfig {
+  readonly mode: "setup" | "status";
+  readonly rehearsal: boolean;
+  readonly defaults: Partial<Answers>;
+  readonly secretsKept: readonly string[];
+  readonly network: { readonly addresses: readonly string[]; readonly resolvers: readonly string[] };
+  readonly channels: readonly ChannelOffer[];
+  readonly registry: string;
+  /** Why there are no channels, or why what is shown is old. */
+  readonly channelsProblem: { readonly code: string; readonly message: string; readonly hint?: string } | null;
+  readonly passwordPolicy: PasswordPolicy;
+  readonly operation: OperationView | null;
+}
+
+export interface SetupPlan {
+  readonly digest: string;
+  readonly release: {
+    readonly version: string;
+    readonly digest: string;
+    readonly channel: string | null;
+    readonly verifiedBy: string;
+  };
+  readonly steps: readonly { readonly id: string; readonly title: string; readonly about: string }[];
+  readonly downloads: readonly { readonly name: string; readonly reference: string; readonly sizeBytes: number }[];
+  readonly totalBytes: number;
+  readonly changes: readonly {
+    readonly kind: string;
+    readonly namespace?: string | null;
+    readonly name: string;
+    readonly action: string;
+  }[];
+  readonly expectedMs: number;
+  readonly warnings: readonly string[];
+}
+
+export interface JournalEntry {
+  readonly at: string;
+  readonly [key: string]: unknown;
+}
+
+export interface OperationDetail {
+  readonly operation: OperationView;
+  readonly journal: readonly JournalEntry[];
+}
+
+export type LiveStatus = ApplianceStatus | null;
