@@ -44,8 +44,8 @@ export const NOUNS: readonly Noun[] = [
   {
     name: "release",
     group: "For publishers",
-    summary: "Resolve and inspect releases in a registry",
-    load: async () => (await import("./release/command.ts")).commands,
+    summary: "Build, sign, publish, find and mirror releases",
+    load: async () => (await import("./publishing/commands.ts")).commands,
   },
   {
     name: "doctor",

@@ -20,6 +20,10 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
   operation: { to: ["cli"], why: "steps and journals know no capability" },
   release: { to: ["cli", "oci", "kube", "operation"], why: "a release is found in a registry" },
   flux: { to: ["cli", "oci", "kube", "operation", "release"], why: "Flux is configured from a release" },
+  publishing: {
+    to: ["cli", "oci", "kube", "operation", "release", "flux", "trust", "embed"],
+    why: "everything that writes to registries and layouts",
+  },
   status: { to: ["cli", "oci", "kube", "operation", "release", "flux"], why: "observes what release and Flux made" },
   setup: {
     to: ["cli", "oci", "kube", "operation", "release", "flux", "status"],
@@ -34,7 +38,7 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
     why: "the edge over all engines",
   },
   rehearsal: {
-    to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "setup", "host", "server"],
+    to: ["cli", "oci", "kube", "operation", "release", "flux", "publishing", "status", "setup", "host", "server"],
     why: "a box on a laptop is all of it",
   },
 };

@@ -5,7 +5,6 @@ import { humanDuration } from "../core/duration.ts";
 import { EXIT } from "../core/errors.ts";
 import { humanBytes } from "../core/quantity.ts";
 import { componentsOf } from "./model.ts";
-import { publishingCommands } from "./publishing-command.ts";
 import {
   openRegistryOf,
   REGISTRY_FLAGS,
@@ -90,7 +89,6 @@ export const commands: readonly Command[] = [
       return EXIT.done;
     },
   },
-  ...publishingCommands,
 ];
 
 async function resolveFrom(context: CommandContext): Promise<ResolvedRelease> {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ApplianceError } from "../../core/errors.ts";
-import { SILENT_LOG } from "../../core/log.ts";
-import type { Fetch } from "../../core/ports.ts";
-import { createRegistryClient } from "../../oci/client.ts";
-import { pushStore } from "../../oci/push.ts";
-import { createRegistryServer } from "../../oci/registry-server.ts";
-import { buildSampleRelease, type SampleFault } from "../../rehearsal/sample-release.ts";
+import { ApplianceError } from "../core/errors.ts";
+import { SILENT_LOG } from "../core/log.ts";
+import type { Fetch } from "../core/ports.ts";
+import { createRegistryClient } from "../oci/client.ts";
+import { pushStore } from "../oci/push.ts";
+import { createRegistryServer } from "../oci/registry-server.ts";
+import { buildSampleRelease, type SampleFault } from "../rehearsal/sample-release.ts";
 import { readHistory } from "./history.ts";
 import { type Promotion, promote } from "./promote.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { digestOf } from "../../core/digest.ts";
-import { readReleaseManifest } from "../model.ts";
-import type { ResolvedRelease } from "../resolved.ts";
+import { digestOf } from "../core/digest.ts";
+import { readReleaseManifest } from "../release/model.ts";
+import type { ResolvedRelease } from "../release/resolved.ts";
 import { differenceOf } from "./difference.ts";
 
 const PLACE = "registry.test/nine-minds";

@@ -5,12 +5,12 @@
  * lost race between publishers. The newest entries are kept.
  */
 import { z } from "zod";
-import { type Digest, isDigest } from "../../core/digest.ts";
-import { ApplianceError, isApplianceError } from "../../core/errors.ts";
-import { canonicalJson, parseJson } from "../../core/json.ts";
-import { pushArtifact } from "../../oci/artifact.ts";
-import type { RegistryClient } from "../../oci/client.ts";
-import { createMemoryStore, type RegistryStore } from "../../oci/store.ts";
+import { type Digest, isDigest } from "../core/digest.ts";
+import { ApplianceError, isApplianceError } from "../core/errors.ts";
+import { canonicalJson, parseJson } from "../core/json.ts";
+import { pushArtifact } from "../oci/artifact.ts";
+import type { RegistryClient } from "../oci/client.ts";
+import { createMemoryStore, type RegistryStore } from "../oci/store.ts";
 
 const SCHEMA = "alga.appliance.channel-history/v1";
 const ARTIFACT_TYPE = "application/vnd.alga.appliance.channel-history.v1";

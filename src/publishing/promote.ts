@@ -5,15 +5,15 @@
  * one request, after everything else is there and recorded; so an interruption leaves it at the old or at the new
  * release, and the next run goes on. A race that was lost is told where it can still be seen.
  */
-import type { Digest } from "../../core/digest.ts";
-import { ApplianceError, isApplianceError } from "../../core/errors.ts";
-import type { Deps } from "../../core/ports.ts";
-import { toInstant } from "../../core/time.ts";
-import type { RegistryClient } from "../../oci/client.ts";
-import { createMemoryStore, type RegistryStore } from "../../oci/store.ts";
-import { findRelease, type ResolveOptions, resolveRelease } from "../resolve.ts";
-import type { FoundRelease, ReleaseRef, ResolvedRelease } from "../resolved.ts";
-import { assertNotDowngrade } from "../version.ts";
+import type { Digest } from "../core/digest.ts";
+import { ApplianceError, isApplianceError } from "../core/errors.ts";
+import type { Deps } from "../core/ports.ts";
+import { toInstant } from "../core/time.ts";
+import type { RegistryClient } from "../oci/client.ts";
+import { createMemoryStore, type RegistryStore } from "../oci/store.ts";
+import { findRelease, type ResolveOptions, resolveRelease } from "../release/resolve.ts";
+import type { FoundRelease, ReleaseRef, ResolvedRelease } from "../release/resolved.ts";
+import { assertNotDowngrade } from "../release/version.ts";
 import { type HistoryEntry, type HistoryPlace, historyStore, readHistory } from "./history.ts";
 
 export type PromoteDeps = Pick<Deps, "clock" | "log"> & {

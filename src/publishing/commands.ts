@@ -1,0 +1,12 @@
+/**
+ * Every verb of the noun `release`: finding one (room `release`), and making, signing, sending and mirroring one (this room).
+ *
+ * The room `publishing` holds everything that writes to registries and OCI layouts. It reads releases through `release/`,
+ * speaks OCI through `oci/`, and is imported by `main.ts` and the rehearsal only. One file `<verb>-command.ts` for each verb or
+ * family of verbs.
+ */
+import { commands as releaseCommands } from "../release/command.ts";
+import { commands as diffCommands } from "./diff-command.ts";
+import { commands as promoteCommands } from "./promote-command.ts";
+
+export const commands = [...releaseCommands, ...diffCommands, ...promoteCommands];
