@@ -39,6 +39,26 @@ export interface FileStat {
   readonly modifiedMs: number;
 }
 
+/** A file that grows out of sight; nobody sees its final name before `commit`. One writer at a time. */
+export interface StagedFile {
+  /** Adds bytes at its end. Returns when the system took them; they are on disk only after `commit`. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Puts the file under its final name: fsync, rename over what was there, fsync of the folder. Ends it. */
+  commit(): Promise<void>;
+  /** Takes the temporary file away. Safe to call again, and after `commit`, which it does not undo. */
+  discard(): Promise<void>;
+}
+
+/** A file held open for reading anywhere in it, also when its name is taken away meanwhile. */
+export interface OpenedFile {
+  /** When it was opened. */
+  readonly sizeBytes: number;
+  /** Bytes from an offset on: `length` of them, fewer only where the file ends. */
+  readAt(offset: number, length: number): Promise<Uint8Array>;
+  /** Safe to call again. */
+  close(): Promise<void>;
+}
+
 /**
  * Files of the box. All paths are absolute. Missing things are `undefined`, not errors.
  *
@@ -55,6 +75,17 @@ export interface Files {
    * @returns false when the name was taken; its content is untouched.
    */
   create(path: string, content: Uint8Array | string, options?: { readonly mode?: number }): Promise<boolean>;
+  /**
+   * Starts a file of any size that is written piece by piece. Default mode 0o600. A process that dies leaves a hidden
+   * temporary file `.<name>.<random>.tmp` beside it. Calls of the result throw file/disk-full or file/unwritable.
+   */
+  stage(path: string, options?: { readonly mode?: number }): Promise<StagedFile>;
+  /**
+   * Opens a regular file for reading piece by piece; undefined when there is none.
+   * @param options.links "refuse": a symbolic link is file/unreadable. Default: followed.
+   * @throws {ApplianceError} file/unreadable.
+   */
+  openRead(path: string, options?: { readonly links?: "refuse" }): Promise<OpenedFile | undefined>;
   /** Appends one piece and returns after fsync. Creates the file (0o600) and syncs its folder when it is new. */
   append(path: string, content: Uint8Array | string): Promise<void>;
   /** Cuts a file to a size, then fsync: for a journal whose last line was torn by a power cut. */
@@ -64,7 +95,8 @@ export interface Files {
   rename(from: string, to: string): Promise<void>;
   /** Names in a folder, sorted; empty when it does not exist. */
   list(path: string): Promise<readonly string[]>;
-  stat(path: string): Promise<FileStat | undefined>;
+  /** @param options.links "show": a symbolic link is itself, of kind "other". Default: what it points at. */
+  stat(path: string, options?: { readonly links?: "show" }): Promise<FileStat | undefined>;
   /** Makes a folder and its parents. Safe to call again. Default mode 0o750. */
   makeDirectory(path: string, options?: { readonly mode?: number }): Promise<void>;
   /** Room for an unprivileged writer on the file system of a path. */

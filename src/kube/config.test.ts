@@ -14,6 +14,8 @@ function filesOf(table: Record<string, string>): Files {
       table[path] === undefined ? undefined : { kind: "file", sizeBytes: 1, mode: 0o600, modifiedMs: 0 },
     write: refuse,
     create: refuse,
+    stage: refuse,
+    openRead: refuse,
     append: refuse,
     truncate: refuse,
     remove: refuse,

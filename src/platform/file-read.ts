@@ -2,6 +2,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { ApplianceError } from "../core/errors.ts";
+import type { OpenedFile } from "../core/ports.ts";
 import { isMissing, unreadable } from "./file-errors.ts";
 
 const CHUNK_BYTES = 64 * 1024;
@@ -51,4 +52,62 @@ async function readAll(handle: FileHandle, path: string, maxBytes: number): Prom
     }
     parts.push(room.subarray(0, bytesRead));
   }
+}
+
+/**
+ * Opens a regular file for reading anywhere in it. Opens without waiting, so that a pipe cannot hang the caller.
+ *
+ * @param options.links "refuse": the last part of the path must not be a symbolic link.
+ * @throws {ApplianceError} file/unreadable also for folders, pipes and devices.
+ */
+export async function openForReading(
+  path: string,
+  options: { readonly links?: "refuse" } = {},
+): Promise<OpenedFile | undefined> {
+  const noFollow = options.links === "refuse" ? constants.O_NOFOLLOW : 0;
+  let handle: FileHandle;
+  try {
+    handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | noFollow);
+  } catch (cause) {
+    if (isMissing(cause)) return undefined;
+    throw unreadable(path, cause);
+  }
+  try {
+    const found = await handle.stat();
+    if (!found.isFile()) throw new Error("it is not a regular file");
+    return openedFile(handle, { path, sizeBytes: found.size });
+  } catch (cause) {
+    await handle.close();
+    throw unreadable(path, cause);
+  }
+}
+
+function openedFile(handle: FileHandle, file: { readonly path: string; readonly sizeBytes: number }): OpenedFile {
+  let closing: Promise<void> | undefined;
+  return {
+    sizeBytes: file.sizeBytes,
+    readAt: async (offset, length) => {
+      try {
+        return await readRange(handle, offset, length);
+      } catch (cause) {
+        throw unreadable(file.path, cause);
+      }
+    },
+    close: () => {
+      closing ??= handle.close();
+      return closing;
+    },
+  };
+}
+
+/** One read may give fewer bytes than there are. */
+async function readRange(handle: FileHandle, offset: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  while (at < length) {
+    const { bytesRead } = await handle.read(bytes, at, length - at, offset + at);
+    if (bytesRead === 0) break;
+    at += bytesRead;
+  }
+  return bytes.subarray(0, at);
 }

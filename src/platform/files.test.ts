@@ -91,6 +91,58 @@ test("append grows, truncate cuts, rename moves", async () => {
   assert.equal((await files.stat(at("log.old")))?.sizeBytes, 8);
 });
 
+test("a staged file is invisible until it is committed, and whole then", async () => {
+  const piece = (text: string): Uint8Array => new TextEncoder().encode(text);
+  const before = process.umask(0o077);
+  const staged = await files.stage(at("big"), { mode: 0o644 });
+  process.umask(before);
+  await staged.write(piece("one "));
+  await staged.write(piece("two"));
+  assert.equal(await files.stat(at("big")), undefined);
+  await staged.commit();
+  assert.equal(await text(at("big")), "one two");
+  assert.equal(statSync(at("big")).mode & 0o777, 0o644);
+  await staged.discard();
+  assert.equal(await text(at("big")), "one two", "discarding after the commit takes nothing back");
+  await assert.rejects(staged.write(piece("late")), code("file/unwritable"));
+
+  const dropped = await files.stage(at("big"));
+  await dropped.write(piece("other"));
+  await dropped.discard();
+  await dropped.discard();
+  assert.equal(await text(at("big")), "one two");
+  assert.deepEqual(
+    readdirSync(root).filter((name) => name.endsWith(".tmp")),
+    [],
+  );
+  symlinkSync(at("big"), at("big-link"));
+  await assert.rejects(files.stage(at("big-link")), code("file/unwritable"));
+  await assert.rejects(files.stage(at("no-folder/x")), code("file/unwritable"));
+});
+
+test("an opened file is read anywhere, stays when its name goes, and may refuse a link", async () => {
+  await files.write(at("ten-again"), "0123456789");
+  const opened = await files.openRead(at("ten-again"));
+  await files.remove(at("ten-again"));
+  const part = async (offset: number, length: number): Promise<string | undefined> => {
+    const bytes = await opened?.readAt(offset, length);
+    return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+  };
+  assert.equal(opened?.sizeBytes, 10);
+  assert.equal(await part(3, 4), "3456");
+  assert.equal(await part(8, 10), "89");
+  assert.equal(await part(10, 1), "");
+  await opened?.close();
+  await opened?.close();
+  await assert.rejects(opened?.readAt(0, 1) ?? Promise.resolve(), code("file/unreadable"));
+  assert.equal(await files.openRead(at("nowhere")), undefined);
+  await assert.rejects(files.openRead(root), code("file/unreadable"));
+  await (await files.openRead(at("link")))?.close();
+  await assert.rejects(files.openRead(at("link"), { links: "refuse" }), code("file/unreadable"));
+  assert.equal((await files.stat(at("link")))?.kind, "file");
+  assert.equal((await files.stat(at("link"), { links: "show" }))?.kind, "other");
+});
+
 test("folders are made with their parents and removed only empty", async () => {
   await files.makeDirectory(at("deep/er"), { mode: 0o700 });
   await files.makeDirectory(at("deep/er"), { mode: 0o700 });
@@ -128,6 +180,8 @@ test("a full disk gives file/disk-full, keeps the old file and cuts a half line 
     await assert.rejects(files.write(join(disk, "state"), "n".repeat(40_000)), code("file/disk-full"));
     await assert.rejects(files.append(join(disk, "journal"), "l".repeat(40_000)), code("file/disk-full"));
     await assert.rejects(files.create(join(disk, "new"), "n".repeat(40_000)), code("file/disk-full"));
+    const staged = await files.stage(join(disk, "state"));
+    await assert.rejects(staged.write(new Uint8Array(40_000)), code("file/disk-full"));
     assert.equal(await text(join(disk, "state")), "old");
     assert.equal(await text(join(disk, "journal")), "line\n");
     assert.deepEqual(readdirSync(disk).sort(), ["filler", "journal", "state"]);

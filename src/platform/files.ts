@@ -5,26 +5,14 @@
  * of the folder). Writers refuse a target that is a symbolic link, folder or device, so that nobody can point the
  * appliance's own names elsewhere; readers follow links, because Kubernetes mounts tokens that way.
  */
-import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import {
-  chmod,
-  type FileHandle,
-  link,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  rename,
-  rmdir,
-  stat,
-  statfs,
-  unlink,
-} from "node:fs/promises";
-import { basename, dirname, join } from "node:path/posix";
+import { chmod, link, lstat, mkdir, open, readdir, rename, rmdir, stat, statfs, unlink } from "node:fs/promises";
+import { dirname } from "node:path/posix";
 import type { FileStat, Files } from "../core/ports.ts";
 import { errnoOf, isMissing, unreadable, unwritable } from "./file-errors.ts";
-import { readBounded } from "./file-read.ts";
+import { exists, refuseOddTarget, syncFolder, temporaryName, withHandle } from "./file-names.ts";
+import { openForReading, readBounded } from "./file-read.ts";
+import { stageFile } from "./file-stage.ts";
 
 const SECRET_MODE = 0o600;
 const FOLDER_MODE = 0o750;
@@ -33,6 +21,8 @@ export const systemFiles: Files = {
   read: readBounded,
   write,
   create,
+  stage: stageFile,
+  openRead: openForReading,
   append,
   truncate,
   remove,
@@ -137,9 +127,9 @@ async function list(path: string): Promise<readonly string[]> {
   }
 }
 
-async function describe(path: string): Promise<FileStat | undefined> {
+async function describe(path: string, options: { readonly links?: "show" } = {}): Promise<FileStat | undefined> {
   try {
-    const found = await stat(path);
+    const found = await (options.links === "show" ? lstat(path) : stat(path));
     return {
       kind: found.isFile() ? "file" : found.isDirectory() ? "directory" : "other",
       sizeBytes: found.size,
@@ -182,7 +172,7 @@ interface Piece {
 
 /** Writes and syncs a temporary file beside the target, hands it over, and removes it when anything fails. */
 async function withTemporary<T>(path: string, piece: Piece, use: (temporary: string) => Promise<T>): Promise<T> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  const temporary = temporaryName(path);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const handle = await open(temporary, flags, piece.mode);
   try {
@@ -198,14 +188,6 @@ async function withTemporary<T>(path: string, piece: Piece, use: (temporary: str
   }
 }
 
-async function withHandle(handle: FileHandle, use: (handle: FileHandle) => Promise<void>): Promise<void> {
-  try {
-    await use(handle);
-  } finally {
-    await handle.close();
-  }
-}
-
 async function linkIfFree(temporary: string, path: string): Promise<boolean> {
   try {
     await link(temporary, path);
@@ -214,23 +196,4 @@ async function linkIfFree(temporary: string, path: string): Promise<boolean> {
     if (errnoOf(cause) === "EEXIST") return false;
     throw cause;
   }
-}
-
-async function refuseOddTarget(path: string): Promise<void> {
-  if ((await exists(path)) && !(await lstat(path)).isFile()) throw new Error("it is not a regular file");
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (cause) {
-    if (isMissing(cause)) return false;
-    throw cause;
-  }
-}
-
-/** A rename or a new name is on disk only after its folder is. */
-async function syncFolder(path: string): Promise<void> {
-  await withHandle(await open(path, constants.O_RDONLY | constants.O_DIRECTORY), (handle) => handle.sync());
 }

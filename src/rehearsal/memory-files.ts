@@ -4,7 +4,7 @@
  */
 import { dirname } from "node:path/posix";
 import { ApplianceError } from "../core/errors.ts";
-import type { Files } from "../core/ports.ts";
+import type { Files, StagedFile } from "../core/ports.ts";
 
 export interface MemoryFiles extends Files {
   /** Everything there is: path to text. */
@@ -55,6 +55,16 @@ export function createMemoryFiles(now: () => number = () => 0, content = EMPTY):
       put(path, bytesOf(content), options?.mode ?? 0o600);
       return true;
     },
+    stage: async (path, options) => stagedInMemory(path, (bytes) => put(path, bytes, options?.mode ?? 0o600)),
+    async openRead(path) {
+      const found = entries.get(path)?.bytes;
+      if (found === undefined) return undefined;
+      return {
+        sizeBytes: found.length,
+        readAt: async (offset, length) => found.slice(offset, offset + length),
+        close: async () => {},
+      };
+    },
     async append(path, content) {
       const before = entries.get(path);
       const piece = bytesOf(content);
@@ -96,6 +106,24 @@ export function createMemoryFiles(now: () => number = () => 0, content = EMPTY):
     garble: (path, text) => {
       for (let one = dirname(path); !folders.has(one); one = dirname(one)) folders.add(one);
       entries.set(path, { bytes: bytesOf(text), mode: 0o600 });
+    },
+  };
+}
+
+function stagedInMemory(path: string, put: (bytes: Uint8Array) => void): StagedFile {
+  let pieces: Uint8Array[] | undefined = [];
+  const open = (): Uint8Array[] => {
+    if (pieces !== undefined) return pieces;
+    throw new ApplianceError("file/unwritable", `Cannot write file "${path}": it is no longer being written`);
+  };
+  return {
+    write: async (bytes) => void open().push(bytes.slice()),
+    commit: async () => {
+      put(new Uint8Array(Buffer.concat(open())));
+      pieces = undefined;
+    },
+    discard: async () => {
+      pieces = undefined;
     },
   };
 }
