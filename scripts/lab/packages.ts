@@ -18,6 +18,8 @@ export const PACKAGES = {
   ],
   registry: ["docker-registry"],
   images: ["skopeo", "busybox-static"],
+  /** What reads our publications in the contract tests. */
+  interop: ["docker-registry", "skopeo", "umoci", "podman"],
 } as const;
 
 /** Installs the packages that are missing; answers at once when there are none. */

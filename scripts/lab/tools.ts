@@ -3,6 +3,7 @@
 //   bun scripts/lab/tools.ts                    builds all of them and prints `name path` a line
 //   bun scripts/lab/tools.ts kube-apiserver     builds that one only (and what is asked beside it)
 //   bun scripts/lab/tools.ts kube-apiserver etcd   also finds Debian's etcd, installing the package
+//   bun scripts/lab/tools.ts interop            the registry and signing tools that check what we publish, and Debian's too
 //
 // The cache entry is named after go.mod, go.sum and the flags, so a second call builds nothing. Safe to call again.
 
@@ -52,10 +53,18 @@ const MODULES: Readonly<Record<string, ToolModule>> = {
     packages: { "local-path-provisioner": "github.com/rancher/local-path-provisioner" },
   },
   pause: { packages: { pause: "." }, sources: ["main.go"] },
+  crane: { packages: { crane: "github.com/google/go-containerregistry/cmd/crane" } },
+  distribution: { packages: { distribution: "github.com/distribution/distribution/v3/cmd/registry" } },
+  cosign: { packages: { cosign: "github.com/sigstore/cosign/v3/cmd/cosign" } },
 };
 
-/** Every tool's name, in the order they are built. */
-export const TOOL_NAMES: readonly string[] = Object.values(MODULES).flatMap((module) => Object.keys(module.packages));
+/** What reads our publications in the contract tests and no box needs; `helm` is in both. */
+const INTEROP: readonly string[] = ["helm", "crane", "distribution", "cosign"];
+
+/** Every tool of the box, in the order they are built. */
+export const TOOL_NAMES: readonly string[] = Object.values(MODULES)
+  .flatMap((module) => Object.keys(module.packages))
+  .filter((name) => name === "helm" || !INTEROP.includes(name));
 
 /**
  * Builds the named tools that are not in the cache yet and answers where each lies. `etcd` names Debian's server.
@@ -105,7 +114,8 @@ function ensureEtcd(): string {
 
 function moduleOf(name: string): readonly [string, ToolModule] {
   const found = Object.entries(MODULES).find(([, module]) => name in module.packages);
-  if (found === undefined) throw new Error(`Cannot build tool "${name}": it is none of ${TOOL_NAMES.join(", ")}, etcd`);
+  const known = [...new Set([...TOOL_NAMES, ...INTEROP])].join(", ");
+  if (found === undefined) throw new Error(`Cannot build tool "${name}": it is none of ${known}, etcd`);
   return found;
 }
 
@@ -133,7 +143,9 @@ export function fluxManifests(): string {
 
 if (import.meta.main) {
   const asked = process.argv.slice(2);
-  for (const [name, path] of Object.entries(ensureTools(asked.length === 0 ? TOOL_NAMES : asked))) {
+  if (asked.includes("interop")) ensurePackages(PACKAGES.interop);
+  const names = asked.flatMap((name) => (name === "interop" ? INTEROP : [name]));
+  for (const [name, path] of Object.entries(ensureTools(names.length === 0 ? TOOL_NAMES : names))) {
     process.stdout.write(`${name} ${path}\n`);
   }
 }

@@ -1,5 +1,6 @@
 /**
- * Debian's docker-registry as a real counterpart: started in a temporary folder with its configuration, on a free port.
+ * Real registries as counterparts: Debian's docker-registry 2.8, or distribution 3 from its Go module. Each is started in a
+ * temporary folder with its configuration, on a free port.
  *
  * Also the token service that it wants for token authentication: it signs JSON Web Tokens with a key whose certificate
  * the registry trusts.
@@ -34,10 +35,15 @@ export type DockerAuth =
 export interface DockerRegistryOptions {
   readonly auth: DockerAuth;
   readonly tls?: KeyPair;
+  /** The program to start; absent: Debian's docker-registry. */
+  readonly program?: string;
 }
 
 export interface DockerRegistry {
   readonly port: number;
+  /** Where it keeps its content: `<storage>/docker/registry/v2/blobs/sha256/ab/<hex>/data`. */
+  readonly storage: string;
+  /** Kills it and removes its content. */
   stop(): Promise<void>;
 }
 
@@ -53,7 +59,9 @@ export async function startDockerRegistry(options: DockerRegistryOptions): Promi
   const port = await freePort();
   const config = join(folder, "config.yml");
   writeFileSync(config, configuration(folder, port, options));
-  const child = spawn("docker-registry", ["serve", config], { stdio: ["ignore", "ignore", "pipe"] });
+  const env = { ...process.env, OTEL_TRACES_EXPORTER: "none" };
+  const program = options.program ?? "docker-registry";
+  const child = spawn(program, ["serve", config], { stdio: ["ignore", "ignore", "pipe"], env });
   const said: string[] = [];
   child.stderr.on("data", (chunk: Buffer) => said.push(chunk.toString()));
   try {
@@ -65,6 +73,7 @@ export async function startDockerRegistry(options: DockerRegistryOptions): Promi
   }
   return {
     port,
+    storage: join(folder, "data"),
     stop: async () => {
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.kill("SIGKILL");

@@ -1,0 +1,8 @@
+//go:build tools
+
+// Package lab names the commands that the lab builds from their modules.
+package lab
+
+import (
+	_ "github.com/distribution/distribution/v3/cmd/registry"
+)
