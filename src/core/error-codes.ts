@@ -93,6 +93,8 @@ export const ERROR_CODES = {
   "oci/no-platform": upstream("An index has no manifest for the wanted platform or artifact"),
   "oci/bad-archive": upstream("An archive in a layer is not a gzip-compressed tar"),
   "oci/unsafe-archive": upstream("An archive in a layer holds a link, a device or a path outside its folder"),
+  "oci/bad-layout": input("A folder or a file is no OCI image layout, or holds what does not belong into one"),
+  "oci/truncated": failed("A bundle ends before its end"),
   "oci/stalled": away("The registry stopped sending in the middle", { status: 504 }),
 
   "release/invalid-manifest": upstream("A release manifest has a field that cannot be used"),

@@ -11,6 +11,7 @@ import { deadline } from "../core/deadline.ts";
 import { type Digest, digestOf, isDigest } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { retry } from "../core/retry.ts";
+import { streamOf } from "../core/streams.ts";
 import { failedAnswer } from "./answers.ts";
 import { readBlob } from "./blob.ts";
 import { announcedBytes } from "./body.ts";
@@ -240,23 +241,6 @@ function inlineData(descriptor: Descriptor): Uint8Array | undefined {
   if (descriptor.data === undefined || descriptor.data.length > MAX_MANIFEST_BYTES) return undefined;
   const bytes = new Uint8Array(Buffer.from(descriptor.data, "base64"));
   return bytes.length === descriptor.size && digestOf(bytes) === descriptor.digest ? bytes : undefined;
-}
-
-/** A stream over chunks with back-pressure; cancelling it ends the request. */
-function streamOf(chunks: AsyncGenerator<Uint8Array, void>): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>(
-    {
-      pull: async (controller) => {
-        const { done, value } = await chunks.next();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      },
-      cancel: async () => {
-        await chunks.return();
-      },
-    },
-    { highWaterMark: 0 },
-  );
 }
 
 function tags(connection: Connection, repository: string, call: CallOptions): Promise<readonly string[]> {

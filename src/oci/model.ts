@@ -27,7 +27,8 @@ const platformSchema = z.object({
   variant: z.string().optional(),
 });
 
-const descriptorSchema = z.object({
+/** A descriptor as every document carries it. */
+export const descriptorSchema = z.object({
   mediaType: z.string().min(1).max(255),
   /** Only sha256 is accepted. */
   digest: z.custom<Digest>(isDigest, "sha256: and 64 lower-case hex digits are wanted"),
