@@ -7,13 +7,14 @@
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
 import { assertReadable, corruptRun } from "./corrupt.ts";
-import { foldJournal, hasEnded, nextStepIndex, type Run } from "./fold.ts";
+import { foldJournal, hasEnded, needsOperator, type Run } from "./fold.ts";
 import type { JournalEntry } from "./journal.ts";
 import { acquireLease, type HeldLease } from "./lease.ts";
 import type { OperationKind, OperationView } from "./model.ts";
 import type { OperationEvent, Operations, OperationsOptions } from "./operations.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
-import { busy, createJournal, firstStepReading, ignoreUnknown, unknown, writeHistory } from "./records.ts";
+import { busy, createJournal, firstStepReading, ignoreUnknown, isOlder, unknown, writeHistory } from "./records.ts";
+import { untilRest } from "./rest.ts";
 import { runSteps } from "./runner.ts";
 import type { Program } from "./step.ts";
 import type { StateStore } from "./store.ts";
@@ -36,11 +37,6 @@ export function createOperations(deps: OperationsDeps, options: OperationsOption
   return new Engine(deps, options);
 }
 
-/** A run that waits for the operator: its current step has failed for good. */
-function needsOperator(view: OperationView): boolean {
-  return view.steps[nextStepIndex(view)]?.state === "failed";
-}
-
 class Engine implements Operations {
   readonly #deps: OperationsDeps;
   readonly #options: OperationsOptions;
@@ -51,6 +47,8 @@ class Engine implements Operations {
   /** The view where it differs from the journal: a detail that is not kept, or a full disk. */
   #overlay: OperationView | undefined;
   #active: Active | undefined;
+  /** Id of the run that a recorder of this process writes: its entries are told when they are safe on disk. */
+  #held: string | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #following: Promise<void> | undefined;
 
@@ -78,11 +76,11 @@ class Engine implements Operations {
   }
 
   async get(id: string): Promise<{ view: OperationView; journal: readonly JournalEntry[]; plan: unknown } | undefined> {
-    const journal = await this.#deps.store.readJournal(id);
-    if (journal === undefined) return undefined;
-    const run = foldJournal(id, journal.entries) ?? (await corruptRun(this.#deps.store, id));
+    const found = await this.#read(id);
+    if (found === undefined) return undefined;
+    const { run, entries } = found;
     const view = this.#overlay?.id === id ? this.#overlay : run.view;
-    return { view, journal: journal.entries, plan: run.plan };
+    return { view, journal: entries, plan: run.plan };
   }
 
   start(kind: OperationKind, plan: unknown): Promise<OperationView> {
@@ -97,7 +95,7 @@ class Engine implements Operations {
         await this.#launch(run, lease);
         return run.view;
       } catch (thrown) {
-        if (this.#active === undefined) await lease.release();
+        if (this.#active === undefined) await this.#letGo(lease);
         throw thrown;
       }
     });
@@ -138,7 +136,7 @@ class Engine implements Operations {
         const lease = await this.#acquire();
         await this.#deps.store.repairJournal(id);
         await this.#close(this.#recorder(await this.#load(run.id), lease), { kind: "cancelled" });
-        await lease.release();
+        await this.#letGo(lease);
       }
       return (await this.#load(id)).view;
     });
@@ -150,24 +148,7 @@ class Engine implements Operations {
   }
 
   settled(signal?: AbortSignal): Promise<OperationView | undefined> {
-    const atRest = (): boolean => {
-      const view = this.#latest?.view;
-      return this.#active === undefined && (view === undefined || hasEnded(view) || needsOperator(view));
-    };
-    return new Promise((resolve, reject) => {
-      const check = (): void => {
-        if (!atRest()) return;
-        stop();
-        resolve(this.current());
-      };
-      const stop = this.subscribe(check);
-      const giveUp = (): void => {
-        stop();
-        reject(signal?.reason);
-      };
-      signal?.addEventListener("abort", giveUp, { once: true });
-      check();
-    });
+    return untilRest(this, () => this.#active === undefined, signal);
   }
 
   async stop(): Promise<void> {
@@ -222,7 +203,7 @@ class Engine implements Operations {
       await first?.(recorder);
       await this.#launch(recorder.run(), lease);
     } catch (thrown) {
-      await lease.release();
+      await this.#letGo(lease);
       throw thrown;
     }
   }
@@ -249,14 +230,12 @@ class Engine implements Operations {
   }
 
   #recorder(run: Run, lease: HeldLease, signal: AbortSignal = this.#stop.signal): Recorder {
+    this.#held = run.id;
     return createRecorder(this.#deps, {
       run,
       lease,
       signal,
-      onEntry: (entry, next) => {
-        this.#overlay = undefined;
-        this.#show(next, [entry]);
-      },
+      onEntry: (entry, next) => this.#show(next, [entry]),
       onView: (view) => {
         this.#overlay = view;
         this.#emit({ type: "operation", operation: view });
@@ -304,8 +283,9 @@ class Engine implements Operations {
           log.error("cancellation not written", { operation: active.id, error });
         });
     }
-    await lease.release().catch((error: unknown) => log.warn("lease not released", { error }));
+    await this.#letGo(lease).catch((error: unknown) => log.warn("lease not released", { error }));
     this.#active = undefined;
+    this.#overlay = undefined;
     this.#emit({ type: "operation", operation: this.#latest?.view ?? active.recorder.run().view });
   }
 
@@ -340,13 +320,34 @@ class Engine implements Operations {
     });
   }
 
+  /** Gives the lease back: from now on the journal may be another process's. */
+  #letGo(lease: HeldLease): Promise<void> {
+    this.#held = undefined;
+    return lease.release();
+  }
+
   async #load(id: string): Promise<Run> {
+    const found = await this.#read(id);
+    if (found === undefined) throw unknown(id);
+    return found.run;
+  }
+
+  /**
+   * Reads a journal without getting ahead of what was told: who is answered from it finds the same in the status.
+   * News of another process is told now; an entry of our own recorder is left out until that has told it.
+   */
+  async #read(id: string): Promise<{ readonly run: Run; readonly entries: readonly JournalEntry[] } | undefined> {
     const journal = await this.#deps.store.readJournal(id);
-    if (journal === undefined) throw unknown(id);
-    const run = foldJournal(id, journal.entries) ?? (await corruptRun(this.#deps.store, id));
-    const known = this.#latest?.id === id ? this.#seen : 0;
-    this.#show(run, journal.entries.slice(known));
-    return run;
+    if (journal === undefined) return undefined;
+    const isOurs = this.#held === id;
+    const entries = isOurs ? journal.entries.slice(0, this.#seen) : journal.entries;
+    const run = foldJournal(id, entries) ?? (await corruptRun(this.#deps.store, id));
+    const latest = this.#latest;
+    if (isOurs || (latest !== undefined && isOlder(id, latest.id))) return { run, entries };
+    const known = latest?.id === id ? this.#seen : 0;
+    // A reading that was overtaken by a later one tells nothing.
+    if (entries.length >= known || journal.rest === "corrupt") this.#show(run, entries.slice(known));
+    return { run, entries };
   }
 
   async #unfinished(id: string, code: "operation/not-resumable" | "operation/not-cancellable"): Promise<Run> {
@@ -367,6 +368,7 @@ class Engine implements Operations {
   }
 
   #show(run: Run, fresh: readonly JournalEntry[]): void {
+    if (fresh.length > 0) this.#overlay = undefined;
     this.#latest = run;
     this.#seen = run.nextSeq - 1;
     for (const entry of fresh) this.#emit({ type: "journal", operationId: run.id, entry });

@@ -53,6 +53,11 @@ export function hasEnded(view: OperationView): boolean {
   return view.state === "done" || view.state === "failed" || view.state === "cancelled";
 }
 
+/** Tells whether the run waits for the operator: its current step has failed for good. */
+export function needsOperator(view: OperationView): boolean {
+  return view.steps[nextStepIndex(view)]?.state === "failed";
+}
+
 /** Index of the first step that is not done, -1 when all are. */
 export function nextStepIndex(view: OperationView): number {
   return view.steps.findIndex((step) => step.state !== "done" && step.state !== "skipped");

@@ -53,8 +53,17 @@ export function firstStepReading(program: Program, fields: readonly string[]): s
   return program.steps.find((step) => step.answers?.some((answer) => fields.includes(answer)))?.id;
 }
 
+/** Tells whether an operation was started before another one, by their ids. */
+export function isOlder(id: string, than: string): boolean {
+  return numberOf(id) < numberOf(than);
+}
+
+function numberOf(id: string): number {
+  return Number(id.split("-")[0]);
+}
+
 function lastNumber(ids: readonly string[]): number {
-  return Number(ids.at(-1)?.split("-")[0] ?? 0);
+  return numberOf(ids.at(-1) ?? "0");
 }
 
 export function busy(view: OperationView): ApplianceError {

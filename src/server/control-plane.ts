@@ -78,8 +78,13 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   const status = createStatusEngine(deps, statusSources(deps, options, { box, operations }));
   late.status = status;
   let mode: "setup" | "status" = "setup";
+  const setupIsDone = (): boolean => {
+    const current = operations.current();
+    return current?.kind === "setup" && current.state === "done";
+  };
   const refreshMode = async (): Promise<void> => {
-    mode = await setup.mode().catch(() => mode);
+    const found = await setup.mode().catch(() => mode);
+    mode = setupIsDone() ? "status" : found;
   };
   const app = createServerApp(deps, {
     paths: options.paths,
@@ -97,7 +102,8 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
       if (event.type === "journal")
         app.events.publish("journal", { operationId: event.operationId, entry: event.entry });
       else app.events.publish("operation", event.operation);
-      void refreshMode();
+      if (setupIsDone()) mode = "status";
+      else void refreshMode();
     }),
   ];
   return {

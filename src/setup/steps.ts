@@ -191,7 +191,8 @@ async function reconcile(call: StepCall): Promise<StepResult> {
 async function login(call: StepCall): Promise<StepResult> {
   const { deps } = call.context;
   await nudgeFlux(call, "login");
-  const result = await waitForTiers(call, ["login"]);
+  // The rungs below are looked at once more: who reads "done" finds a status that says the same.
+  const result = await waitForTiers(call, ["platform", "core", "bootstrap", "login"]);
   // A bad disk may have taken the document of an earlier step: it is made anew from the release of this run.
   const installed =
     (await readInstalled(deps)) ?? installedRecord(await releaseOf(call), await answersOf(call.context));

@@ -6,9 +6,29 @@ import { kubeDeps, kubeOver, memoryKube, realClock } from "../../test/support/ku
 import { ApplianceError } from "../core/errors.ts";
 import type { Fetch, Network } from "../core/ports.ts";
 import type { KubeObject } from "../kube/model.ts";
+import type { OperationView } from "../operation/model.ts";
 import type { ApplianceStatus } from "./model.ts";
-import { createStatusEngine, type StatusEngine, type StatusSources } from "./observer.ts";
+import type { InstalledRelease } from "./observation.ts";
+import { type BoxFacts, createStatusEngine, type StatusEngine, type StatusSources } from "./observer.ts";
 
+const BOX: BoxFacts = {
+  appliance: { id: "a", name: "box", version: "1.0.3", addresses: ["192.0.2.1"], rehearsal: false },
+  claimed: true,
+  installed: null,
+  bootstrap: null,
+  urls: { login: null, setup: null },
+};
+const RUNNING: OperationView = {
+  id: "0001-setup",
+  kind: "setup",
+  state: "running",
+  step: "login",
+  steps: [],
+  progress: { done: 0, total: 0, unit: "steps" },
+  startedAt: "2026-11-21T08:40:00Z",
+  endedAt: null,
+  problem: null,
+};
 const engines: StatusEngine[] = [];
 after(() => {
   for (const engine of engines) engine.stop();
@@ -29,13 +49,7 @@ function start(given: Partial<StatusSources> & { kube?: StatusSources["kube"] })
   const engine = createStatusEngine(
     { ...kubeDeps, network },
     {
-      box: async () => ({
-        appliance: { id: "a", name: "box", version: "1.0.3", addresses: ["192.0.2.1"], rehearsal: false },
-        claimed: true,
-        installed: null,
-        bootstrap: null,
-        urls: { login: null, setup: null },
-      }),
+      box: async () => BOX,
       login: { inside: refused, outside: refused },
       ...given,
     },
@@ -108,6 +122,58 @@ describe("the status engine", () => {
     const engine = start({ kube: silent });
     await eventually("it is said", () => check(engine.current(), "kube/unreachable")?.state === "failed", 5_000);
     assert.equal(check(engine.current(), "node/none")?.state, "unknown", "what was never read is not empty");
+  });
+
+  test("an operation that ends is told at once, with the release that it installed", async () => {
+    let operation = { ...RUNNING };
+    let calls: (() => void)[] = [];
+    let release: InstalledRelease | null = null;
+    const engine = start({
+      kube: memoryKube().kube,
+      operations: {
+        current: () => operation,
+        subscribe: (call) => {
+          calls.push(call);
+          return () => {
+            calls = [];
+          };
+        },
+      },
+      box: async () => ({ ...BOX, installed: release }),
+    });
+    assert.equal((await engine.observe()).phase, "installing");
+    release = { channel: "stable", version: "1.0.3", digest: "sha256:aa", verifiedBy: "none" };
+    assert.equal((await engine.observe()).release?.version, "1.0.3", "who observes has read the box anew");
+    const heard: string[] = [];
+    engine.subscribe((status) => heard.push(status.phase));
+    operation = { ...RUNNING, state: "done", step: null, endedAt: "2026-11-21T08:50:00Z" };
+    for (const call of calls) call();
+    const { phase, operation: shown } = engine.current();
+    assert.deepEqual([phase, shown?.state, heard], ["running", "done", ["running"]]);
+  });
+
+  test("a setup that is done has installed something, also while its release cannot be read", async () => {
+    const operation = { ...RUNNING, state: "done", step: null, endedAt: "2026-11-21T08:50:00Z" } as const;
+    const engine = start({ operations: { current: () => operation, subscribe: () => () => {} } });
+    assert.equal(engine.current().phase, "running");
+  });
+
+  test("an older answer of the box does not replace a newer one", async () => {
+    const old = Promise.withResolvers<string>();
+    let asked = 0;
+    const engine = start({
+      kube: memoryKube().kube,
+      box: async () => {
+        asked += 1;
+        const name = asked === 1 ? await old.promise : `answer ${asked}`;
+        return { ...BOX, appliance: { ...BOX.appliance, name } };
+      },
+    });
+    await eventually("it is asked", () => asked === 1);
+    const observed = engine.observe();
+    await eventually("it is asked again", () => asked === 2);
+    old.resolve("answer 1");
+    assert.equal((await observed).appliance.name, "answer 2");
   });
 
   test("works without a cluster", async () => {

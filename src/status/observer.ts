@@ -2,7 +2,8 @@
  * The status engine: everything observed in the background, folded into one document in memory that is always there.
  *
  * `current()` only reads. The document is folded when something changed, at most four times a second, and every few
- * seconds because time passes; its generation grows only when it says something else. Losing Kubernetes, the registry
+ * seconds because time passes; its generation grows only when it says something else. An operation that goes on to
+ * another step, stops or ends is folded at once, so that nobody who saw that finds an older status. Losing Kubernetes, the registry
  * or the login page never stops it: it says so and recovers by itself.
  */
 import { rejectOnAbort } from "../core/deadline.ts";
@@ -27,7 +28,7 @@ export interface StatusEngine {
    * @throws {ApplianceError} internal/aborted.
    */
   observe(signal?: AbortSignal): Promise<ApplianceStatus>;
-  /** Called after each change, at most four times a second. */
+  /** Called after each change: at most four times a second, and at each turn of an operation. */
   subscribe(call: (status: ApplianceStatus) => void): () => void;
   /** Looks at the box, the login page and the registry now. */
   refresh(): void;
@@ -45,14 +46,19 @@ export function createStatusEngine(deps: ObservingDeps, sources: StatusSources):
   const end = new AbortController();
   const { signal } = end;
   const schedule = createSchedule(deps, () => document.fold(), signal);
-  const observing = startObserving(deps, sources, { signal, changed: () => schedule.soon() });
+  const observing = startObserving(deps, sources, {
+    signal,
+    changed: () => schedule.soon(),
+    moved: () => schedule.now(),
+  });
   const document = createDocument(deps, () => observing.current(), sources.rememberBootstrap);
   repeat(deps, tick(schedule), { what: "tick", signal, minMs: TICK_MS });
   return {
     current: document.current,
     observe: async (asked) => {
       const limit = asked === undefined ? signal : AbortSignal.any([asked, signal]);
-      await Promise.race([observing.settled(limit), deps.clock.sleep(PATIENCE_MS, limit), rejectOnAbort(limit)]);
+      const looked = Promise.all([observing.settled(limit), observing.readBox()]);
+      await Promise.race([looked, deps.clock.sleep(PATIENCE_MS, limit), rejectOnAbort(limit)]);
       document.fold();
       return document.current();
     },
@@ -125,6 +131,8 @@ function completedIn(seen: Observations, nowMs: number): BootstrapRecord | null 
 
 interface Schedule {
   soon(): void;
+  /** Folds before it returns. Costs a whole fold: only for what seldom happens. */
+  now(): void;
 }
 
 /** Folds soon after a change, and not more often than every quarter of a second. */
@@ -143,6 +151,7 @@ function createSchedule(deps: Pick<Deps, "clock">, fold: () => void, signal: Abo
       isDue = true;
       deps.clock.after(Math.max(10, lastMs + FOLD_EVERY_MS - deps.clock.monotonic()), run);
     },
+    now: fold,
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Deps } from "../core/ports.ts";
 import { createWatchCache, type WatchCache, type WatchedKind } from "../kube/watch-cache.ts";
+import type { OperationView } from "../operation/model.ts";
 import { DEFAULT_COMPONENTS } from "../release/components.ts";
 import { createExcerpts, type Excerpts } from "./excerpts.ts";
 import { type Heartbeat, startHeartbeat } from "./heartbeat.ts";
@@ -29,6 +30,8 @@ export interface Observing {
   current(): Observations;
   /** Looks at the box, the login page, the registry and the host now. */
   refresh(): void;
+  /** Reads what the box knows of itself now. Rejects as `StatusSources.box` does; an older answer never replaces it. */
+  readBox(): Promise<void>;
   /** Resolves when each look was taken once and no kind is starting. @throws {ApplianceError} internal/aborted. */
   settled(signal: AbortSignal): Promise<void>;
 }
@@ -48,6 +51,8 @@ interface Eyes {
   readonly sources: StatusSources;
   readonly signal: AbortSignal;
   readonly changed: () => void;
+  readonly moved: () => void;
+  readonly readBox: () => Promise<void>;
   readonly cache: WatchCache | undefined;
   /** Kinds that were read at least once; what was never read is not "empty". */
   readonly read: Set<ListKey>;
@@ -59,14 +64,20 @@ interface Eyes {
   readonly found: { box: BoxFacts; host: HostObservation | null };
 }
 
-/** Starts all looks; they end with the signal. `changed` is called after every change, often. */
-export function startObserving(
-  deps: ObservingDeps,
-  sources: StatusSources,
-  options: { readonly signal: AbortSignal; readonly changed: () => void },
-): Observing {
+export interface ObservingOptions {
+  /** Ends all looks. */
+  readonly signal: AbortSignal;
+  /** Called after every change, often. */
+  readonly changed: () => void;
+  /** Called when the operation has another state, step or problem: while its own listeners are told, and seldom. */
+  readonly moved: () => void;
+}
+
+/** Starts all looks; they end with the signal. */
+export function startObserving(deps: ObservingDeps, sources: StatusSources, options: ObservingOptions): Observing {
   const { kube } = sources;
   const problem = sources.kubeProblem;
+  const found: Eyes["found"] = { box: UNKNOWN_BOX, host: null };
   const eyes: Eyes = {
     deps,
     sources,
@@ -77,7 +88,10 @@ export function startObserving(
     excerpts: createExcerpts(deps, kube),
     login: createLoginWatch({ ...deps, ...sources.login, kube }),
     registry: createRegistryWatch(deps.clock, () => sources.registry?.()),
-    found: { box: UNKNOWN_BOX, host: null },
+    found,
+    readBox: newestOf(sources.box, (box) => {
+      found.box = box;
+    }),
   };
   const looks = startLooks(eyes);
   follow(eyes, looks);
@@ -86,11 +100,26 @@ export function startObserving(
     refresh: () => {
       for (const one of looks.all.values()) one.soon();
     },
+    readBox: eyes.readBox,
     settled: async (signal) => {
       await Promise.all([looks.first, eyes.heartbeat.first, eyes.cache?.settled(signal)]);
       // The first look at the page may have come before the cluster said that there is one.
       if (eyes.login.current() === null) await eyes.login.look(loginTargets(eyes), signal);
     },
+  };
+}
+
+/** Asks anew at each call; an answer to an earlier question never replaces that to a later one. */
+function newestOf<T>(ask: () => Promise<T>, keep: (answer: T) => void): () => Promise<void> {
+  let asked = 0;
+  let kept = 0;
+  return async () => {
+    asked += 1;
+    const turn = asked;
+    const answer = await ask();
+    if (turn < kept) return;
+    kept = turn;
+    keep(answer);
   };
 }
 
@@ -145,15 +174,15 @@ function listsOf(cache: WatchCache, read: Set<ListKey>): Observations["lists"] {
 }
 
 /** Changes of the cluster and of operations wake the looks that they concern. */
-function follow({ cache, sources, signal, changed }: Eyes, looks: Looks): void {
+function follow({ cache, sources, signal, changed, moved }: Eyes, looks: Looks): void {
   let before = "";
   const stopOperations = sources.operations?.subscribe(() => {
     changed();
     looks.all.get("box")?.soon();
-    const operation = sources.operations?.current();
-    const now = `${operation?.state} ${operation?.step}`;
+    const now = turnOf(sources.operations?.current());
     if (now === before) return;
     before = now;
+    moved();
     // What was seen of the registry, the disks and missing kinds before this step may have been mended since.
     for (const look of looks.all.values()) look.soon();
     cache?.retry();
@@ -169,6 +198,12 @@ function follow({ cache, sources, signal, changed }: Eyes, looks: Looks): void {
   };
   if (signal.aborted) stop();
   else signal.addEventListener("abort", stop, { once: true });
+}
+
+/** Where a run is, without the lines of progress that its steps tell. */
+function turnOf(operation: OperationView | undefined): string {
+  const steps = operation?.steps.map((step) => step.state).join(" ");
+  return `${operation?.id} ${operation?.state} ${operation?.step} ${operation?.problem?.code} ${steps}`;
 }
 
 interface Looks {
@@ -205,7 +240,7 @@ function lookTable(eyes: Eyes): Readonly<Record<"box" | "login" | "logs" | "regi
   const { host } = sources;
   return {
     box: async () => {
-      found.box = await sources.box();
+      await eyes.readBox();
       return BOX_MS;
     },
     login: () => eyes.login.look(loginTargets(eyes), signal),
