@@ -6,6 +6,7 @@
  */
 import { toInstant } from "../core/time.ts";
 import { foldComponents } from "./components.ts";
+import { foldHost } from "./host.ts";
 import { judge } from "./judge.ts";
 import { type ApplianceStatus, STATUS_SCHEMA } from "./model.ts";
 import type { Observations } from "./observation.ts";
@@ -31,6 +32,7 @@ export function foldStatus(observations: Observations, nowMs: number): Appliance
     checks: [...judgement.checks],
     components: [...foldComponents(view, judgement)],
     operation: observations.operation,
+    host: foldHost(observations, nowMs),
     urls: observations.urls,
   };
 }

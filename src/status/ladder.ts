@@ -1,4 +1,5 @@
-/** The status for people at a terminal: the sentence, the ladder, what failed with cause and next step, components. */
+/** The status for people at a terminal: the sentence, the ladder, what failed with cause and next step, components, the box. */
+import { hostLine } from "./host.ts";
 import type { ApplianceStatus, Check, State, TierName } from "./model.ts";
 import { TIERS } from "./model.ts";
 
@@ -88,8 +89,9 @@ function footer(status: ApplianceStatus): readonly string[] {
       ? []
       : [`Release ${status.release.version}${status.release.channel === null ? "" : ` (${status.release.channel})`}`];
   const login = status.urls.login === null ? [] : [`Login ${status.urls.login}`];
-  const line = [...release, ...login].join(" · ");
-  return line === "" ? [] : ["", `  ${line}`];
+  const host = status.host === undefined ? "" : hostLine(status.host);
+  const lines = [[...release, ...login].join(" · "), host].filter((line) => line !== "");
+  return lines.length === 0 ? [] : ["", ...lines.map((line) => `  ${line}`)];
 }
 
 function wrapped(text: string, columns: number, indent: string): readonly string[] {

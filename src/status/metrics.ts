@@ -65,7 +65,41 @@ function families(status: ApplianceStatus): readonly Family[] {
       help: "When the status was folded last.",
       samples: [{ labels: {}, value: (parseInstant(status.observedAt) ?? 0) / 1000 }],
     },
+    ...hostFamilies(status),
     ...operationFamilies(status),
+  ];
+}
+
+function hostFamilies({ host }: ApplianceStatus): readonly Family[] {
+  if (host === undefined) return [];
+  const { disks, memory, clock } = host;
+  const one = (value: number | undefined): readonly Sample[] => (value === undefined ? [] : [{ labels: {}, value }]);
+  return [
+    {
+      name: "alga_appliance_disk_free_bytes",
+      help: "Room on the file systems of the appliance.",
+      samples: disks.map(({ path, freeBytes }) => ({ labels: { path }, value: freeBytes })),
+    },
+    {
+      name: "alga_appliance_disk_size_bytes",
+      help: "Size of the file systems of the appliance.",
+      samples: disks.map(({ path, totalBytes }) => ({ labels: { path }, value: totalBytes })),
+    },
+    {
+      name: "alga_appliance_memory_available_bytes",
+      help: "Memory that processes can still get.",
+      samples: one(memory?.availableBytes),
+    },
+    {
+      name: "alga_appliance_memory_size_bytes",
+      help: "Memory of the box.",
+      samples: one(memory?.totalBytes),
+    },
+    {
+      name: "alga_appliance_clock_skew_seconds",
+      help: "How far the clock is ahead of the registry's.",
+      samples: one(clock === null ? undefined : clock.skewMs / 1000),
+    },
   ];
 }
 

@@ -51,10 +51,41 @@ const componentSchema = z.object({
 
 const tierSchema = z.object({ state: stateSchema, since: z.string().nullable(), reason: z.string() });
 
+/** States of the registry as it was asked last. */
+const registryStateSchema = z.enum([
+  "answers",
+  "no-such-name",
+  "refused",
+  "no-answer",
+  "certificate",
+  "denied",
+  "broken",
+]);
+
+const hostSchema = z.object({
+  /** File systems that the appliance keeps its state on; empty when nobody could look. */
+  disks: z.array(
+    z.object({
+      path: z.string(),
+      freeBytes: z.number(),
+      totalBytes: z.number(),
+      /** When it will be full at the present rate, RFC 3339; null when that is not known. */
+      fullAt: z.string().nullable(),
+    }),
+  ),
+  memory: z.object({ totalBytes: z.number(), availableBytes: z.number() }).nullable(),
+  /** How far the clock of the box is ahead (positive) or behind, in milliseconds; 0 below the noise of the comparison. */
+  clock: z.object({ skewMs: z.number(), against: z.string(), observedAt: z.string().nullable() }).nullable(),
+  /** The registry that releases come from. `tookMs`: milliseconds until its answer, or until it was given up. */
+  registry: z
+    .object({ host: z.string(), state: registryStateSchema, tookMs: z.number(), observedAt: z.string().nullable() })
+    .nullable(),
+});
+
 export const applianceStatusSchema = z.object({
   schema: z.literal(STATUS_SCHEMA),
   observedAt: z.string(),
-  /** Grows with every change of the document within one process. */
+  /** Grows within one process whenever the document says something else. */
   generation: z.number(),
   appliance: z.object({
     id: z.string(),
@@ -87,6 +118,8 @@ export const applianceStatusSchema = z.object({
   checks: z.array(checkSchema),
   components: z.array(componentSchema),
   operation: operationSchema.nullable(),
+  /** The box itself, since 2026-12; a control plane before that does not tell it. Its figures alone are no new generation. */
+  host: hostSchema.optional(),
   urls: z.object({ login: z.string().nullable(), setup: z.string().nullable() }),
 });
 
@@ -97,4 +130,6 @@ export type Phase = z.infer<typeof phaseSchema>;
 export type Check = z.infer<typeof checkSchema>;
 export type Component = z.infer<typeof componentSchema>;
 export type ReadinessTier = z.infer<typeof tierSchema>;
+export type RegistryState = z.infer<typeof registryStateSchema>;
+export type HostStatus = z.infer<typeof hostSchema>;
 export type ApplianceStatus = z.infer<typeof applianceStatusSchema>;

@@ -8,6 +8,7 @@ import type { PeerCertificate } from "../core/ports.ts";
 import type { KubeObject } from "../kube/model.ts";
 import type { OperationView } from "../operation/model.ts";
 import type { ComponentSpec } from "../release/components.ts";
+import type { RegistryState } from "./model.ts";
 
 /** The kinds that are watched, by the name the checks use. */
 export const LIST_KINDS = {
@@ -90,7 +91,7 @@ export interface LoginObservation {
 
 export interface RegistryObservation {
   readonly host: string;
-  readonly state: "answers" | "no-such-name" | "refused" | "no-answer" | "certificate" | "denied" | "broken";
+  readonly state: RegistryState;
   readonly atMs: number;
   readonly sinceMs: number;
   readonly text: string;

@@ -7,7 +7,6 @@
  * or the login page never stops it: it says so and recovers by itself.
  */
 import { rejectOnAbort } from "../core/deadline.ts";
-import { canonicalJson } from "../core/json.ts";
 import type { Deps } from "../core/ports.ts";
 import { bootstrapJobs } from "./bootstrap-state.ts";
 import { condition } from "./facts.ts";
@@ -16,6 +15,7 @@ import type { ApplianceStatus } from "./model.ts";
 import type { BootstrapRecord, Observations } from "./observation.ts";
 import { type ObservingDeps, startObserving } from "./observing.ts";
 import { repeat } from "./repeat.ts";
+import { saying } from "./saying.ts";
 import type { StatusSources } from "./sources.ts";
 
 export type { BoxFacts, StatusSources } from "./sources.ts";
@@ -113,11 +113,6 @@ function createDocument(
     },
     close: () => listeners.clear(),
   };
-}
-
-/** All that a document says, without when it was said. */
-function saying(status: ApplianceStatus): string {
-  return canonicalJson({ ...status, observedAt: "", generation: 0 });
 }
 
 /** Sees that the first tenant was created; the job says so for some minutes only. */

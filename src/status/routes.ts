@@ -3,10 +3,10 @@ import { digestOf } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { isLoopbackHost } from "../core/hosts.ts";
 import { json, problem, type Route, type RouteRequest } from "../core/http.ts";
-import { canonicalJson } from "../core/json.ts";
 import { writeMetrics } from "./metrics.ts";
 import type { ApplianceStatus } from "./model.ts";
 import type { StatusEngine } from "./observer.ts";
+import { saying } from "./saying.ts";
 
 export interface StatusRouteOptions {
   /** Tells whether a request from elsewhere carries a valid session; absent: metrics are for loopback only. */
@@ -59,13 +59,13 @@ function answerStatus(
 
 /**
  * Tags by content, so that another process with the same news has the same tag. Made once per generation. Weak, because
- * `observedAt` moves while nothing else does.
+ * `observedAt` and figures of the host move while nothing else does.
  */
 function createTags(): (status: ApplianceStatus) => string {
   let last = { generation: Number.NaN, tag: "" };
   return (status) => {
     if (status.generation !== last.generation) {
-      const digest = digestOf(canonicalJson({ ...status, observedAt: "", generation: 0 }));
+      const digest = digestOf(saying(status));
       last = { generation: status.generation, tag: `W/"${digest.slice("sha256:".length, "sha256:".length + 32)}"` };
     }
     return last.tag;

@@ -175,12 +175,14 @@ describe("a rehearsed installation on a good day", () => {
     const words = ["status", "--url", play.announced.url, "--password-stdin"];
     const json = await runAppliance([...words, "-o", "json"], `${MANAGEMENT_PASSWORD}\n`);
     assert.equal(json.code, 0, json.err);
-    const { observedAt: _then, generation: _counted, ...told } = JSON.parse(json.out);
-    const { observedAt: _now, generation: _counts, ...shown } = await play.status();
+    const { observedAt: _then, generation: _counted, host: box, ...told } = JSON.parse(json.out);
+    const { observedAt: _now, generation: _counts, host, ...shown } = await play.status();
+    assert.deepEqual(box.disks, host?.disks);
     assert.deepEqual(told, shown);
     const text = await runAppliance(words, MANAGEMENT_PASSWORD);
     assert.match(text.out, /^Everything works\n/);
     assert.match(text.out, /This is a rehearsal/);
+    assert.match(text.out, /Disk 41 GB of 118 GB used · memory 6\.2 GB of 16 GB used · clock in step/);
     play.said.push(json.err, text.out, text.err);
   });
 
