@@ -24,10 +24,14 @@ const MAX_BYTES = 64 * 1024 * 1024;
 /** A path longer than this is no file of ours; pax and GNU headers could carry megabytes. */
 const MAX_PATH = 1_024;
 
-interface Header {
+/** The header of an entry as it stands in the archive: nothing of it has been checked but its checksum. */
+export interface TarHeader {
   readonly path: string;
   readonly sizeBytes: number;
+  /** The type flag: "0" file, "1" hard link, "2" symbolic link, "5" folder, "L" and "x" a long path for the next entry. */
   readonly type: string;
+  /** Where a link points. */
+  readonly target: string;
 }
 
 /**
@@ -42,9 +46,9 @@ export function readTarGz(bytes: Uint8Array, options: ReadTarOptions = {}): Map<
   const maxFiles = options.maxFiles ?? MAX_FILES;
   const files = new Map<string, Uint8Array>();
   let longPath: string | undefined;
-  for (const { header, content } of entries(tar, what)) {
+  for (const { header, content } of tarEntries(tar, what)) {
     if (header.type === "L" || header.type === "x") {
-      longPath = extendedPath(header, content) ?? longPath;
+      longPath = extendedNames(header, content).path ?? longPath;
       continue;
     }
     const path = longPath ?? header.path;
@@ -55,12 +59,19 @@ export function readTarGz(bytes: Uint8Array, options: ReadTarOptions = {}): Map<
   return files;
 }
 
-/** Walks over the headers and contents up to the first block of zeros. */
-function* entries(tar: Uint8Array, what: string): Generator<{ readonly header: Header; readonly content: Uint8Array }> {
+/**
+ * Walks over the headers and contents of a tar up to the first block of zeros. Paths are untrusted: use them as keys only.
+ *
+ * @throws {ApplianceError} oci/bad-archive for a damaged header or an archive that ends early.
+ */
+export function* tarEntries(
+  tar: Uint8Array,
+  what: string,
+): Generator<{ readonly header: TarHeader; readonly content: Uint8Array }> {
   for (let at = 0; at + BLOCK <= tar.length; ) {
     const block = tar.subarray(at, at + BLOCK);
     if (block.every((byte) => byte === 0)) return;
-    const header = readHeader(block, what);
+    const header = readTarHeader(block, what);
     const content = tar.subarray(at + BLOCK, at + BLOCK + header.sizeBytes);
     if (content.length < header.sizeBytes) throw bad(what, `it ends inside "${header.path}"`);
     yield { header, content };
@@ -79,17 +90,23 @@ function unzip(bytes: Uint8Array, options: { readonly what: string; readonly max
   }
 }
 
-function readHeader(block: Uint8Array, what: string): Header {
+/**
+ * Reads the header block of an entry, sizes beyond 8 GiB in GNU's base-256 form too.
+ *
+ * @throws {ApplianceError} oci/bad-archive when its checksum or its size is wrong.
+ */
+export function readTarHeader(block: Uint8Array, what: string): TarHeader {
   const stored = octalField(block, 148, 8);
   const sum = block.reduce((total, byte, index) => total + (index >= 148 && index < 156 ? 32 : byte), 0);
   if (stored !== sum) throw bad(what, "the checksum of a header is wrong, it is not a tar or it is damaged");
-  const sizeBytes = octalField(block, 124, 12);
-  if (sizeBytes === undefined) throw bad(what, "the size of a file is not an octal number");
+  const sizeBytes = octalField(block, 124, 12) ?? binaryField(block, 124, 12);
+  if (sizeBytes === undefined) throw bad(what, "the size of a file is not a number");
   const name = text(block.subarray(0, 100));
   const isPosix = text(block.subarray(257, 263)) === "ustar";
   const prefix = isPosix ? text(block.subarray(345, 500)) : "";
   const type = String.fromCharCode(block[156] ?? 0);
-  return { path: prefix === "" ? name : `${prefix}/${name}`, sizeBytes, type: type === "\u0000" ? "0" : type };
+  const target = text(block.subarray(157, 257));
+  return { path: prefix === "" ? name : `${prefix}/${name}`, sizeBytes, type: type === "\u0000" ? "0" : type, target };
 }
 
 function octalField(block: Uint8Array, offset: number, length: number): number | undefined {
@@ -97,16 +114,30 @@ function octalField(block: Uint8Array, offset: number, length: number): number |
   return /^[0-7]{1,11}$/.test(digits) ? Number.parseInt(digits, 8) : undefined;
 }
 
+/** A big-endian number with the highest bit of its first byte set. @see GNU tar manual, "Extensions to the Archive Format" */
+function binaryField(block: Uint8Array, offset: number, length: number): number | undefined {
+  if (block[offset] !== 0x80) return undefined;
+  const value = block.subarray(offset + 1, offset + length).reduce((total, byte) => total * 256 + byte, 0);
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
 function text(field: Uint8Array): string {
   const end = field.indexOf(0);
   return new TextDecoder().decode(end < 0 ? field : field.subarray(0, end));
 }
 
-/** GNU keeps a long path as the content of an "L" entry, pax as the record "<length> path=<path>" of an "x" entry. */
-function extendedPath(header: Header, content: Uint8Array): string | undefined {
-  if (header.type === "L") return text(content.subarray(0, MAX_PATH + 1));
+/** GNU keeps a long path or target as the content of an "L" or "K" entry, pax as records "<length> path=<path>" of an "x" entry. */
+export function extendedNames(
+  header: TarHeader,
+  content: Uint8Array,
+): { readonly path?: string | undefined; readonly target?: string | undefined } {
+  if (header.type === "L") return { path: text(content.subarray(0, MAX_PATH + 1)) };
+  if (header.type === "K") return { target: text(content.subarray(0, MAX_PATH + 1)) };
   const records = new TextDecoder().decode(content.subarray(0, 64 * 1024));
-  return /(?:^|\n)\d+ path=([^\n]*)\n/.exec(records)?.[1];
+  return {
+    path: /(?:^|\n)\d+ path=([^\n]*)\n/.exec(records)?.[1],
+    target: /(?:^|\n)\d+ linkpath=([^\n]*)\n/.exec(records)?.[1],
+  };
 }
 
 function isPlainFile(type: string, entry: { readonly what: string; readonly path: string }): boolean {

@@ -8,7 +8,7 @@
 import { gzipSync } from "node:zlib";
 import { ApplianceError } from "../core/errors.ts";
 
-export { type ReadTarOptions, readTarGz } from "./tar-reader.ts";
+export { extendedNames, type ReadTarOptions, readTarGz, tarEntries } from "./tar-reader.ts";
 
 export interface TarFile {
   /** Relative, with `/`, without `..`. */
@@ -18,6 +18,24 @@ export interface TarFile {
   readonly mode?: number;
 }
 
+/** An entry of any kind, for archives that are more than files of one owner: the layers of an image. */
+export interface TarEntry {
+  /** Relative, with `/`, without `..`. A folder ends with `/`. */
+  readonly path: string;
+  readonly type?: "file" | "folder" | "link";
+  /** Bytes of the content that follows the header; 0 for folders and links. */
+  readonly sizeBytes: number;
+  /** Octal permission bits; default 0o644. */
+  readonly mode?: number;
+  /** Number of the owning user and group; default 0. */
+  readonly owner?: number;
+  /** Seconds since 1970; default 0. */
+  readonly modifiedSeconds?: number;
+  /** Where a symbolic link points; at most 100 bytes. */
+  readonly target?: string;
+}
+
+const TYPE_FLAGS = { file: "0", link: "2", folder: "5" } as const;
 const BLOCK = 512;
 const NAME_BYTES = 100;
 const PREFIX_BYTES = 155;
@@ -31,34 +49,62 @@ export function packTree(files: readonly TarFile[]): Uint8Array {
   const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   const twice = sorted.find((file, index) => file.path === sorted[index + 1]?.path);
   if (twice !== undefined) throw badPath(twice.path, "it stands twice");
-  const parts = sorted.flatMap((file) => [header(file), file.bytes, new Uint8Array(padding(file.bytes.length))]);
-  const zipped = gzipSync(Buffer.concat([...parts, new Uint8Array(2 * BLOCK)]), { level: 9 });
+  const parts = sorted.flatMap((file) => {
+    const entry = {
+      path: file.path,
+      sizeBytes: file.bytes.length,
+      ...(file.mode === undefined ? {} : { mode: file.mode }),
+    };
+    return [tarHeader(entry), file.bytes, tarPadding(file.bytes.length)];
+  });
+  const zipped = gzipSync(Buffer.concat([...parts, TAR_END]), { level: 9 });
   // RFC 1952 section 2.3.1: byte 9 names the operating system of the compressor; 255 is "unknown" on every platform.
   zipped[9] = 255;
   return new Uint8Array(zipped);
 }
 
-function padding(sizeBytes: number): number {
-  return (BLOCK - (sizeBytes % BLOCK)) % BLOCK;
+/** Two blocks of zeros: the end of every archive. */
+export const TAR_END: Uint8Array = new Uint8Array(2 * BLOCK);
+
+/** The zeros that fill the last block of a content of this size. */
+export function tarPadding(sizeBytes: number): Uint8Array {
+  return new Uint8Array((BLOCK - (sizeBytes % BLOCK)) % BLOCK);
 }
 
-function header(file: TarFile): Uint8Array {
+/**
+ * The header block of an entry; the content and its padding follow it.
+ *
+ * @throws {ApplianceError} oci/bad-archive when the path or the target is too long for ustar, or leaves its folder.
+ */
+export function tarHeader(entry: TarEntry): Uint8Array {
+  const target = new TextEncoder().encode(entry.target ?? "");
+  if (target.length > NAME_BYTES) throw badPath(entry.path, "the target of the link is too long for a tar header");
   const block = new Uint8Array(BLOCK);
   const put = (offset: number, text: string): void => void block.set(new TextEncoder().encode(text), offset);
-  const { prefix, name } = splitPath(file.path);
+  const { prefix, name } = splitPath(entry.path);
   put(0, name);
-  put(100, octal(file.mode ?? 0o644, 7));
-  put(108, octal(0, 7));
-  put(116, octal(0, 7));
-  put(124, octal(file.bytes.length, 11));
-  put(136, octal(0, 11));
+  put(100, octal(entry.mode ?? 0o644, 7));
+  put(108, octal(entry.owner ?? 0, 7));
+  put(116, octal(entry.owner ?? 0, 7));
+  block.set(sizeField(entry.sizeBytes), 124);
+  put(136, octal(entry.modifiedSeconds ?? 0, 11));
   put(148, "        ");
-  put(156, "0");
+  put(156, TYPE_FLAGS[entry.type ?? "file"]);
+  block.set(target, 157);
   put(257, "ustar\u000000");
   put(345, prefix);
   const sum = block.reduce((total, byte) => total + byte, 0);
   put(148, `${octal(sum, 6)}\u0000 `);
   return block;
+}
+
+/** Eleven octal digits reach 8 GiB; beyond, GNU's big-endian form. @see GNU tar manual, "Extensions to the Archive Format" */
+function sizeField(sizeBytes: number): Uint8Array {
+  if (sizeBytes < 8 ** 11) return new TextEncoder().encode(octal(sizeBytes, 11));
+  const field = new Uint8Array(12);
+  new DataView(field.buffer).setBigUint64(4, BigInt(sizeBytes));
+  field[0] = 0x80;
+  return field;
 }
 
 function octal(value: number, digits: number): string {
