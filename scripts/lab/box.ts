@@ -4,7 +4,7 @@ import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmdirSync, 
 import { basename, join } from "node:path";
 import { daemonPid, startDaemon, stopDaemon, until } from "./daemon.ts";
 import { BOX_NAME, LAB_SOURCES, NETWORK, RUN } from "./places.ts";
-import { type RunOptions, type RunResult, run, runAside, say, tryRun } from "./shell.ts";
+import { type RunOptions, type RunResult, run, say, tryRun } from "./shell.ts";
 
 export const BOX = {
   tree: join(RUN, "tree"),
@@ -52,13 +52,13 @@ export async function boot(): Promise<void> {
   ]);
   await until(
     "systemd of the box",
-    30,
+    120,
     () => boxPid() !== undefined && inBox(["systemctl", "is-system-running"]).stdout !== "",
   );
 }
 
 /** Waits until the box's Kubernetes has a Ready node, and writes a kubeconfig for use outside the box. */
-export async function kubernetesReady(seconds = 120): Promise<void> {
+export async function kubernetesReady(seconds = 300): Promise<void> {
   const inside = join(BOX.tree, "etc/rancher/k3s/outside.yaml");
   await until("the kubeconfig of the box", seconds, () => existsSync(inside));
   run(["cp", inside, BOX.kubeconfig]);
@@ -82,12 +82,6 @@ export function kubectl(argv: readonly string[], options: RunOptions = {}): RunR
     timeoutMs: 60_000,
     ...options,
   });
-}
-
-/** The same without blocking this process. */
-export function kubectlAside(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const program = join(BOX.programs, "kubectl");
-  return runAside([program, `--kubeconfig=${BOX.kubeconfig}`, ...argv], { timeoutMs: 60_000, ...options });
 }
 
 /** Orderly shutdown; safe to call again. */

@@ -3,7 +3,7 @@
 import { hasProgram, run, say, tryRun } from "./shell.ts";
 
 export const PACKAGES = {
-  controlPlane: ["etcd-server", "openssl", "ca-certificates"],
+  controlPlane: ["etcd-server", "ca-certificates"],
   box: [
     "mmdebstrap",
     "systemd-container",

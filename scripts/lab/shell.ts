@@ -1,7 +1,7 @@
 // Commands of the host, run by the lab: an argument vector, a time limit, and an error that shows what the command said.
 // Nothing here goes through a shell, so a path with a space or a quote stays one argument.
 
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -44,34 +44,6 @@ export function run(argv: readonly string[], options: RunOptions = {}): string {
   if (result.code === 0) return result.stdout;
   const said = `${result.stderr}${result.stdout}`.trim().slice(-LAST_BYTES_SHOWN);
   throw new Error(`Cannot run "${argv.slice(0, 4).join(" ")}": exit code ${result.code}\n${said}`);
-}
-
-/** Runs a command without blocking this process (servers of the lab go on answering meanwhile). */
-export function runAside(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const [command, ...args] = argv;
-  return new Promise((resolve) => {
-    const child = spawn(command ?? "", args, {
-      cwd: options.cwd,
-      env: options.env === undefined ? process.env : { ...process.env, ...options.env },
-      stdio: ["pipe", "pipe", "pipe"],
-    });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.on("data", (chunk) => (stdout += chunk));
-    child.stderr.on("data", (chunk) => (stderr += chunk));
-    const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? TEN_MINUTES);
-    const end = (code: number) => {
-      clearTimeout(timer);
-      resolve({ code, stdout, stderr });
-    };
-    child.on("error", (problem) => {
-      stderr += problem.message;
-      end(1);
-    });
-    child.on("close", (code) => end(code ?? 1));
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(options.input ?? "");
-  });
 }
 
 /** Tells whether a program is found on the search path. */

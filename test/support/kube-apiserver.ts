@@ -4,7 +4,8 @@
  * The binaries are the lab's (built into its cache by `npm run lab`) and Debian's etcd. Everything it writes is in a
  * temporary folder that goes with it.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -108,8 +109,8 @@ function writeFiles(folder: string, certificates: TestCertificates): void {
   writeFileSync(join(folder, "server.key"), certificates.server.key);
   const tokens = `${ADMIN_TOKEN},admin,1,"system:masters"\n${NOBODY_TOKEN},nobody,2\n`;
   writeFileSync(join(folder, "tokens.csv"), tokens);
-  const key = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "accounts.key"];
-  execFileSync("openssl", key, { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  writeFileSync(join(folder, "accounts.key"), privateKey.export({ type: "pkcs8", format: "pem" }));
 }
 
 function startEtcd(
