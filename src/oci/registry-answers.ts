@@ -57,24 +57,40 @@ export function answer(
   return new Response(empty ? null : init.body, { status: init.status ?? 200, headers });
 }
 
-/** A blob, whole or the one range that was asked for. @see RFC 9110 section 14 */
-export function blobAnswer(request: Request, digest: string, blob: Uint8Array): Response {
+/** A blob that is read when it is asked for. */
+export interface BlobContent {
+  readonly sizeBytes: number;
+  /** The bytes of a range that lies within the blob; without one all of them. */
+  open(range?: {
+    readonly fromByte: number;
+    readonly bytes: number;
+  }): Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+}
+
+/** A blob, whole or the one range that was asked for. HEAD opens nothing. @see RFC 9110 section 14 */
+export function blobAnswer(request: Request, digest: string, blob: BlobContent): Response {
+  const { sizeBytes } = blob;
   const headers = {
+    "docker-distribution-api-version": "registry/2.0",
     "content-type": "application/octet-stream",
     "docker-content-digest": digest,
     "accept-ranges": "bytes",
     etag: `"${digest}"`,
   };
-  const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get("range") ?? "");
-  if (range === null) return answer(request, { body: new Uint8Array(blob), headers });
-  const first = Number(range[1]);
-  const last = Math.min(range[2] === "" ? blob.length - 1 : Number(range[2]), blob.length - 1);
-  if (first > last) {
-    return answer(request, { status: 416, headers: { ...headers, "content-range": `bytes */${blob.length}` } });
+  const range = /^bytes=(\d{1,15})-(\d{0,15})$/.exec(request.headers.get("range") ?? "");
+  if (range === null) {
+    const body = request.method === "HEAD" ? null : blob.open();
+    return new Response(body, { status: 200, headers: { ...headers, "content-length": String(sizeBytes) } });
   }
-  const body = new Uint8Array(blob.subarray(first, last + 1));
-  const contentRange = `bytes ${first}-${last}/${blob.length}`;
-  return answer(request, { status: 206, body, headers: { ...headers, "content-range": contentRange } });
+  const first = Number(range[1]);
+  const last = Math.min(range[2] === "" ? sizeBytes - 1 : Number(range[2]), sizeBytes - 1);
+  if (first > last) {
+    return answer(request, { status: 416, headers: { ...headers, "content-range": `bytes */${sizeBytes}` } });
+  }
+  const bytes = last + 1 - first;
+  const part = { "content-length": String(bytes), "content-range": `bytes ${first}-${last}/${sizeBytes}` };
+  const body = request.method === "HEAD" ? null : blob.open({ fromByte: first, bytes });
+  return new Response(body, { status: 206, headers: { ...headers, ...part } });
 }
 
 export function manifestAnswer(request: Request, stored: StoredManifest): Response {

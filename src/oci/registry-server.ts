@@ -9,11 +9,21 @@
  */
 import { digestOf, isDigest } from "../core/digest.ts";
 import type { Clock, Fetch, Random } from "../core/ports.ts";
-import { bareMediaType, MEDIA } from "./media-types.ts";
+import { bareMediaType } from "./media-types.ts";
 import { MAX_MANIFEST_BYTES, type ParsedDocument, parseDocument } from "./model.ts";
-import { isRepository, isTag } from "./reference.ts";
-import { answer, blobAnswer, manifestAnswer, RegistryError } from "./registry-answers.ts";
+import { isRepository } from "./reference.ts";
+import { answer, type BlobContent, RegistryError } from "./registry-answers.ts";
 import { type AuthGate, createAuthGate, type Needs, type RegistryAuth } from "./registry-auth.ts";
+import {
+  checkReference,
+  getBlob,
+  getManifest,
+  listReferrers,
+  listTags,
+  pageNotFound,
+  type ReadCall,
+  type RegistryReads,
+} from "./registry-reads.ts";
 import { bodyOf, createUploads, type Uploads } from "./registry-uploads.ts";
 import { createMemoryStore, type RegistryStore } from "./store.ts";
 
@@ -41,20 +51,22 @@ interface Registry {
   readonly store: RegistryStore;
   readonly gate: AuthGate;
   readonly uploads: Uploads;
-  readonly referrers: boolean;
+  readonly reads: RegistryReads;
 }
 
-interface Call {
-  readonly request: Request;
-  readonly url: URL;
-  readonly repository: string;
-  /** Tag, digest or upload: what stands last in the path. */
-  readonly name: string;
-}
+type Handler = (registry: Registry, call: ReadCall) => Response | Promise<Response>;
 
 interface Endpoint {
   readonly path: RegExp;
-  readonly methods: Readonly<Record<string, (registry: Registry, call: Call) => Response | Promise<Response>>>;
+  readonly methods: Readonly<Record<string, Handler>>;
+}
+
+/** GET and HEAD of what a registry reads. */
+function reading(
+  handler: (reads: RegistryReads, call: ReadCall) => Promise<Response>,
+): Record<"GET" | "HEAD", Handler> {
+  const read: Handler = ({ reads }, call) => handler(reads, call);
+  return { GET: read, HEAD: read };
 }
 
 /** Order matters: the upload path would also be a blob path. */
@@ -68,17 +80,17 @@ const ENDPOINTS: readonly Endpoint[] = [
     methods: Object.fromEntries(
       ["GET", "PATCH", "PUT", "DELETE"].map((method) => [
         method,
-        ({ uploads }: Registry, call: Call) => uploads.handle(call.request, call.repository, call.name),
+        ({ uploads }: Registry, call: ReadCall) => uploads.handle(call.request, call.repository, call.name),
       ]),
     ),
   },
-  { path: /^\/v2\/(.+)\/blobs\/([^/]+)$/, methods: { GET: getBlob, HEAD: getBlob, DELETE: deleteBlob } },
+  { path: /^\/v2\/(.+)\/blobs\/([^/]+)$/, methods: { ...reading(getBlob), DELETE: deleteBlob } },
   {
     path: /^\/v2\/(.+)\/manifests\/([^/]+)$/,
-    methods: { GET: getManifest, HEAD: getManifest, PUT: putManifest, DELETE: deleteManifest },
+    methods: { ...reading(getManifest), PUT: putManifest, DELETE: deleteManifest },
   },
-  { path: /^\/v2\/(.+)\/tags\/(list)$/, methods: { GET: listTags } },
-  { path: /^\/v2\/(.+)\/referrers\/([^/]+)$/, methods: { GET: listReferrers } },
+  { path: /^\/v2\/(.+)\/tags\/(list)$/, methods: { GET: reading(listTags).GET } },
+  { path: /^\/v2\/(.+)\/referrers\/([^/]+)$/, methods: { GET: reading(listReferrers).GET } },
 ];
 
 const MAX_BLOB_BYTES = 1024 ** 3;
@@ -93,7 +105,7 @@ export function createRegistryServer(options: RegistryServerOptions = {}): Regis
     store,
     gate: createAuthGate(options.auth ?? { kind: "none" }, { clock, random: options.random }),
     uploads: createUploads(store, { maxBlobBytes: options.maxBlobBytes ?? MAX_BLOB_BYTES, newId }),
-    referrers: options.referrers ?? true,
+    reads: storeReads(store, { referrers: options.referrers ?? true }),
   };
   return {
     store,
@@ -132,7 +144,27 @@ async function dispatch(registry: Registry, request: Request): Promise<Response>
     registry.gate.check(request, needsOf(request.method, call.repository));
     return handler(registry, call);
   }
-  return new Response("404 page not found\n", { status: 404, headers: { "content-type": "text/plain" } });
+  return pageNotFound();
+}
+
+/** A store in memory, read as a registry reads. */
+function storeReads(store: RegistryStore, options: { readonly referrers: boolean }): RegistryReads {
+  return {
+    manifest: async (repository, reference) => store.manifest(repository, reference),
+    blob: async (repository, digest) => {
+      const bytes = store.blob(repository, digest);
+      return bytes && blobOf(bytes);
+    },
+    tags: async (repository) => store.tags(repository),
+    referrers: async (repository, digest) => (options.referrers ? store.referrers(repository, digest) : undefined),
+  };
+}
+
+function blobOf(bytes: Uint8Array): BlobContent {
+  const sizeBytes = bytes.length;
+  const open = ({ fromByte, bytes: count } = { fromByte: 0, bytes: sizeBytes }): Uint8Array<ArrayBuffer> =>
+    new Uint8Array(bytes.subarray(fromByte, fromByte + count));
+  return { sizeBytes, open };
 }
 
 function needsOf(method: string, repository: string): Needs {
@@ -140,36 +172,13 @@ function needsOf(method: string, repository: string): Needs {
   return { repository, action: method === "DELETE" ? "delete" : "push" };
 }
 
-function getBlob({ store }: Registry, call: Call): Response {
-  if (!isDigest(call.name)) throw new RegistryError("DIGEST_INVALID", "invalid digest");
-  const blob = store.blob(call.repository, call.name);
-  if (blob === undefined) throw new RegistryError("BLOB_UNKNOWN", "blob unknown to registry");
-  return blobAnswer(call.request, call.name, blob);
-}
-
-function deleteBlob({ store }: Registry, call: Call): Response {
+function deleteBlob({ store }: Registry, call: ReadCall): Response {
   if (!store.deleteBlob(call.repository, call.name))
     throw new RegistryError("BLOB_UNKNOWN", "blob unknown to registry");
   return answer(call.request, { status: 202 });
 }
 
-function getManifest({ store }: Registry, call: Call): Response {
-  checkReference(call.name);
-  const stored = store.manifest(call.repository, call.name);
-  if (stored === undefined) throw new RegistryError("MANIFEST_UNKNOWN", "manifest unknown");
-  if (!accepts(call.request, stored.mediaType)) {
-    throw new RegistryError("MANIFEST_UNKNOWN", `manifest is ${stored.mediaType}, which the Accept header leaves out`);
-  }
-  return manifestAnswer(call.request, stored);
-}
-
-/** docker-registry 2.8 answers 404 for an OCI manifest when Accept does not name its type; a client must name it. */
-function accepts(request: Request, mediaType: string): boolean {
-  const accepted = (request.headers.get("accept") ?? "").split(",").map((part) => bareMediaType(part));
-  return accepted.includes(mediaType) || accepted.includes("*/*");
-}
-
-async function putManifest({ store }: Registry, call: Call): Promise<Response> {
+async function putManifest({ store }: Registry, call: ReadCall): Promise<Response> {
   checkReference(call.name);
   const bytes = await bodyOf(call.request, MAX_MANIFEST_BYTES);
   const mediaType = bareMediaType(call.request.headers.get("content-type"));
@@ -207,44 +216,9 @@ function missingParts(store: RegistryStore, repository: string, document: Parsed
   return [config, ...layers].find((part) => store.blob(repository, part.digest)?.length !== part.size)?.digest;
 }
 
-function deleteManifest({ store }: Registry, call: Call): Response {
+function deleteManifest({ store }: Registry, call: ReadCall): Response {
   checkReference(call.name);
   if (!store.deleteManifest(call.repository, call.name))
     throw new RegistryError("MANIFEST_UNKNOWN", "manifest unknown");
   return answer(call.request, { status: 202 });
-}
-
-function listTags({ store }: Registry, call: Call): Response {
-  const tags = store.tags(call.repository);
-  if (tags === undefined) throw new RegistryError("NAME_UNKNOWN", "repository name not known to registry");
-  const last = call.url.searchParams.get("last") ?? "";
-  const asked = call.url.searchParams.get("n");
-  const n = asked === null ? tags.length : Number(asked);
-  if (!Number.isInteger(n) || n < 0) throw new RegistryError("UNSUPPORTED", "n is not a number", { "x-status": "400" });
-  const after = tags.filter((tag) => tag > last);
-  const page = after.slice(0, n);
-  const next = new URLSearchParams({ n: String(n), last: page.at(-1) ?? "" });
-  const link =
-    page.length < after.length && n > 0 ? { link: `</v2/${call.repository}/tags/list?${next}>; rel="next"` } : {};
-  return Response.json({ name: call.repository, tags: page }, { headers: link });
-}
-
-function listReferrers({ store, referrers }: Registry, call: Call): Response {
-  if (!referrers)
-    return new Response("404 page not found\n", { status: 404, headers: { "content-type": "text/plain" } });
-  if (!isDigest(call.name)) throw new RegistryError("DIGEST_INVALID", "invalid digest");
-  const wanted = call.url.searchParams.get("artifactType");
-  const all = store.referrers(call.repository, call.name);
-  const manifests = wanted === null ? all : all.filter((entry) => entry.artifactType === wanted);
-  const body = new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.index, manifests }));
-  return answer(call.request, {
-    body,
-    headers: { "content-type": MEDIA.index, ...(wanted === null ? {} : { "oci-filters-applied": "artifactType" }) },
-  });
-}
-
-function checkReference(reference: string): void {
-  if (isDigest(reference) || isTag(reference)) return;
-  if (reference.includes(":")) throw new RegistryError("DIGEST_INVALID", "invalid digest");
-  throw new RegistryError("MANIFEST_INVALID", "invalid tag");
 }
