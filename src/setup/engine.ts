@@ -17,7 +17,14 @@ import type { SecretName } from "../operation/store.ts";
 import { describeReleaseRef } from "../release/resolved.ts";
 import { type ChannelOffers, createChannels } from "./channels.ts";
 import { type PlanRecord, planRecordSchema, readAnswers, readInstalled, writeAnswers } from "./documents.ts";
-import { type SetupInputs, type SetupSecrets, type ValidAnswers, validateAnswers } from "./model.ts";
+import {
+  type SetupInputs,
+  type SetupSecrets,
+  type ValidAnswers,
+  validateAnswers,
+  validateNameQuestion,
+} from "./model.ts";
+import { askNameServers, type NameServerReport } from "./name-servers.ts";
 import { planDigest, planSetup, type SetupPlan } from "./plan.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 import { releaseRefOf } from "./release-of-run.ts";
@@ -47,6 +54,11 @@ export interface Setup {
    * @throws {ApplianceError} setup/invalid-answers, setup/already-done, setup/release-changed, operation/busy.
    */
   start(answers: unknown, signal: AbortSignal): Promise<OperationView>;
+  /**
+   * Asks the name servers of these answers; nothing is saved.
+   * @throws {ApplianceError} setup/invalid-answers for what is no address.
+   */
+  nameServers(answers: unknown): Promise<NameServerReport>;
   /** "status" once setup has proved the login page. */
   mode(): Promise<"setup" | "status">;
 }
@@ -126,6 +138,7 @@ export function createSetup(deps: SetupDeps, settings: SetupSettings, operations
   return {
     mode,
     plan: async (body, signal) => plan(validateAnswers(body, { passwordOptional: true }), signal),
+    nameServers: async (body) => askNameServers(deps, validateNameQuestion(body)),
     start: (body, signal) => {
       const next = queue.then(() => submit(body, signal));
       queue = next.catch(() => {});

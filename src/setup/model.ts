@@ -188,6 +188,44 @@ export function validateAnswers(value: unknown, options: ValidateOptions = {}): 
   };
 }
 
+/** The part of the answers that names are resolved by. */
+export interface NameQuestion {
+  /** Undefined: the system's. */
+  readonly nameServers: readonly string[] | undefined;
+  /** Address of the application in its kept form; undefined when it was not given yet. */
+  readonly appUrl: string | undefined;
+}
+
+const nameQuestionSchema = answersSchema.pick({ dnsMode: true, dnsServers: true });
+
+/**
+ * Reads `dnsMode`, `dnsServers` and, where it is there, `appHostname` from an untrusted value; other fields are not read.
+ *
+ * @throws {ApplianceError} setup/invalid-answers as `validateAnswers`.
+ */
+export function validateNameQuestion(value: unknown): NameQuestion {
+  if (!isPlainObject(value))
+    throw invalid([{ field: "answers", code: "invalid", detail: "Write the answers as an object." }]);
+  const isNamed = asText(value.appHostname) !== "";
+  const schema = isNamed
+    ? nameQuestionSchema.extend({ appHostname: answersSchema.shape.appHostname })
+    : nameQuestionSchema;
+  // What stands in a field that is not used now is nobody's concern yet.
+  const isCustom = asText(value.dnsMode) === "custom";
+  const parsed = schema.safeParse(isCustom ? value : { ...value, dnsServers: "" });
+  const errors = parsed.success ? [] : parsed.error.issues.map(toProblem);
+  const noServers = noNameServers(value);
+  if (noServers !== undefined) errors.push(noServers);
+  if (!parsed.success || errors.length > 0) throw invalid(firstPerField(errors));
+  const { appHostname } = parsed.data as { readonly appHostname?: string };
+  return { nameServers: nameServersOf(parsed.data), appUrl: appHostname };
+}
+
+function noNameServers(value: Record<string, unknown>): FieldProblem | undefined {
+  if (asText(value.dnsMode) !== "custom" || asText(value.dnsServers) !== "") return undefined;
+  return { field: "dnsServers", code: "missing", detail: "Write at least one name server, such as 192.0.2.53." };
+}
+
 /** Names that earlier wizards and scripts used. */
 function withOldNames(value: Record<string, unknown>): Record<string, unknown> {
   return { ...value, tenantName: value.tenantName ?? value.initialTenantName ?? value.companyName };
@@ -196,14 +234,8 @@ function withOldNames(value: Record<string, unknown>): Record<string, unknown> {
 /** What one field alone cannot tell. */
 function crossProblems(value: Record<string, unknown>, options: ValidateOptions): FieldProblem[] {
   const given = (name: string): string => (typeof value[name] === "string" ? value[name].trim() : "");
-  const problems: FieldProblem[] = [];
-  if (given("dnsMode") === "custom" && asText(value.dnsServers) === "") {
-    problems.push({
-      field: "dnsServers",
-      code: "missing",
-      detail: "Write at least one name server, such as 192.0.2.53.",
-    });
-  }
+  const noServers = noNameServers(value);
+  const problems: FieldProblem[] = noServers === undefined ? [] : [noServers];
   if (given("adminPassword") === "" && options.passwordOptional !== true) {
     problems.push({ field: "adminPassword", code: "missing", detail: "Choose a password for the administrator." });
   }

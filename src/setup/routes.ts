@@ -21,6 +21,13 @@ export function setupRoutes(setup: Setup): readonly Route[] {
     },
     {
       method: "POST",
+      path: "/api/setup/name-servers",
+      access: "session",
+      summary: "Asks each name server of these answers, and them all for the application's name; nothing is changed",
+      handle: async ({ body }) => json(await setup.nameServers(body)),
+    },
+    {
+      method: "POST",
       path: "/api/setup",
       access: "session",
       summary: "Saves the answers and starts setup, or corrects and goes on with the one that waits or is blocked",
