@@ -2,12 +2,13 @@
  * The heavier legs of CI, after `npm test`: contract suites on the real things, the browser, the lab, the benchmarks.
  *
  * Each leg installs what it needs from Debian's packages and the Go module proxy, runs, and is counted; one that cannot run on
- * this machine is printed as skipped with its reason. The last line sums everything up: `N passed, N failed, N skipped`.
+ * this machine is printed as skipped with its reason. What failed is named again at the end, since a long output may be cut; the
+ * last line sums everything up: `N passed, N failed, N skipped`.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { add, type Counts, closingLine, NONE, ROOT, readCounts, runCounted } from "./counts.ts";
+import { add, type Counts, closingLine, NONE, ROOT, readCounts, readFailures, runCounted } from "./counts.ts";
 
 interface Leg {
   readonly name: string;
@@ -19,38 +20,41 @@ interface Leg {
   readonly needsRoot?: boolean;
   readonly command: readonly string[];
   readonly env?: Record<string, string>;
+  /** The command alone, without preparing. It and all it started are ended then, and the leg has failed. */
   readonly timeoutMs: number;
+  /** Takes down what a command that was ended could not. */
+  readonly after?: () => void;
 }
 
 const bun = process.execPath;
 const MINUTE_MS = 60_000;
 const isRoot = process.getuid?.() === 0;
+const TEST = [bun, "test", "--timeout=300000"];
 const hasApt = existsSync("/usr/bin/apt-get");
 
 const LEGS: readonly Leg[] = [
   {
-    name: "contract: the registry",
-    packages: ["docker-registry", "openssl", "skopeo"],
+    name: "contract: the registry, and the tools of others",
+    packages: ["docker-registry", "skopeo"],
+    // A tool that cannot be had here skips its tests only, each with its reason.
+    prepare: () => !hasGo() || tool("scripts/lab/tools.ts", "interop") || true,
     command: [
-      bun,
-      "test",
-      "--timeout=120000",
+      ...TEST,
       "test/contract/docker-registry.test.ts",
       "test/contract/publishing.test.ts",
+      ...filesIn("test/contract", ".interop.test.ts"),
     ],
-    timeoutMs: 5 * MINUTE_MS,
+    timeoutMs: 15 * MINUTE_MS,
   },
   {
     name: "contract: the Kubernetes API and kustomize",
-    packages: ["etcd-server", "openssl"],
+    packages: ["etcd-server"],
     prepare: () =>
       hasGo() &&
       tool("scripts/lab/tools.ts", "kube-apiserver", "helm", "kubectl") &&
       tool("scripts/install-kustomize.ts"),
     command: [
-      bun,
-      "test",
-      "--timeout=300000",
+      ...TEST,
       "test/contract/kube-apiserver.test.ts",
       "test/contract/kustomize.test.ts",
       "test/contract/sample-charts.test.ts",
@@ -61,7 +65,7 @@ const LEGS: readonly Leg[] = [
     name: "browser",
     packages: ["chromium"],
     prepare: buildExecutable,
-    command: [bun, "test", "--timeout=120000", "test/browser"],
+    command: [...TEST, "test/browser"],
     env: { ALGA_EXECUTABLE: join(ROOT, "dist/alga-appliance") },
     timeoutMs: 10 * MINUTE_MS,
   },
@@ -69,34 +73,48 @@ const LEGS: readonly Leg[] = [
     name: "lab: a real box",
     packages: [],
     needsRoot: true,
-    prepare: () => hasGo() && buildExecutable(),
+    prepare: () => hasGo() && buildExecutable() && tool("scripts/lab.ts", "build"),
     command: [bun, "run", "scripts/lab.ts"],
-    timeoutMs: 45 * MINUTE_MS,
+    after: () => tool("scripts/lab.ts", "down"),
+    timeoutMs: 40 * MINUTE_MS,
   },
   { name: "benchmarks", packages: [], command: [bun, "run", "bench/run.ts", "--quick"], timeoutMs: 5 * MINUTE_MS },
 ];
 
-let total: Counts = readFirst(process.argv[2]);
+const only = process.argv[3];
+const first = firstLeg(process.argv[2]);
+let total: Counts = first.counts;
 const rows: string[] = [`npm test: ${closingLine(total)}`];
-for (const leg of LEGS) {
+const failures: string[] = [...first.failures];
+for (const leg of LEGS.filter(({ name }) => only === undefined || name.includes(only))) {
   const counts = await runLeg(leg);
   total = add(total, counts);
 }
+if (failures.length > 0) console.log(`\n== what failed\n${failures.join("\n")}`);
 console.log(`\n${rows.join("\n")}\n\n${closingLine(total)}`);
 process.exit(total.failed > 0 ? 1 : 0);
 
 async function runLeg(leg: Leg): Promise<Counts> {
   console.log(`\n== ${leg.name}`);
+  const started = performance.now();
   const missing = whyNot(leg);
+  const prepared = seconds(started);
   if (missing !== undefined) {
-    rows.push(`${leg.name}: skipped, ${missing}`);
+    rows.push(`${leg.name}: skipped, ${missing} (${prepared})`);
     console.log(`skipped: ${missing}`);
     return { ...NONE, skipped: 1 };
   }
-  const started = performance.now();
+  const running = performance.now();
   const result = await runCounted(leg.command, { timeoutMs: leg.timeoutMs, env: leg.env ?? {} });
-  rows.push(`${leg.name}: ${closingLine(result)} (${Math.round((performance.now() - started) / 1000)} s)`);
+  leg.after?.();
+  rows.push(`${leg.name}: ${closingLine(result)} (${prepared} to prepare, ${seconds(running)} to run)`);
+  failures.push(...readFailures(result.output).map((line) => `${leg.name}: ${line}`));
+  if (result.code !== 0) failures.push(`${leg.name}: it ended with exit code ${result.code}`);
   return result;
+}
+
+function seconds(since: number): string {
+  return `${Math.round((performance.now() - since) / 1000)} s`;
 }
 
 function whyNot(leg: Leg): string | undefined {
@@ -136,8 +154,17 @@ function tool(script: string, ...words: readonly string[]): boolean {
   );
 }
 
-/** Counts of `npm test`, which ran before; a run without a closing line is one failure. */
-function readFirst(file: string | undefined): Counts {
-  if (file === undefined) return NONE;
-  return readCounts(readFileSync(file, "utf8")) ?? { ...NONE, failed: 1 };
+/** Test files of a folder by the end of their names, so that a new one is run without being named here. */
+function filesIn(folder: string, end: string): string[] {
+  return readdirSync(join(ROOT, folder))
+    .filter((name) => name.endsWith(end))
+    .map((name) => `${folder}/${name}`);
+}
+
+/** `npm test`, which ran before; a run without a closing line is one failure. */
+function firstLeg(file: string | undefined): { counts: Counts; failures: readonly string[] } {
+  if (file === undefined) return { counts: NONE, failures: [] };
+  const output = readFileSync(file, "utf8");
+  const failures = readFailures(output).map((line) => `npm test: ${line}`);
+  return { counts: readCounts(output) ?? { ...NONE, failed: 1 }, failures };
 }

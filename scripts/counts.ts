@@ -10,6 +10,16 @@ export interface Counts {
   readonly skipped: number;
 }
 
+const FAILURES_SHOWN = 40;
+const FAILURE_LENGTH = 1_500;
+/** What a command gets to take its own things down after SIGTERM, before SIGKILL. */
+const GRACE_MS = 60_000;
+const DRAIN_MS = 5_000;
+/** The exit code that timeout(1) gives too: never 0, even when the command ends well after all. */
+const TIMED_OUT = 124;
+const INTERRUPTED = 130;
+const STOP_SIGNALS: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM"];
+
 export const NONE: Counts = { passed: 0, failed: 0, skipped: 0 };
 
 export function add(a: Counts, b: Counts): Counts {
@@ -56,14 +66,28 @@ export async function runCounted(command: readonly string[], options: RunOptions
   return { ...counts, failed, code, output };
 }
 
+/** The lines of an output that name what failed: those of `bun test`, and those of our own runners. */
+export function readFailures(output: string): string[] {
+  const lines = output.match(/^(?:\(fail\) |failed: |held at the second try: |stopped: ).*$/gm) ?? [];
+  return [...new Set(lines)].map((line) => line.slice(0, FAILURE_LENGTH)).slice(0, FAILURES_SHOWN);
+}
+
 function run(command: readonly string[], options: RunOptions): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
     const [program = "", ...words] = command;
+    // A group of its own, so that what it started can be ended with it.
     const child = spawn(program, words, {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, NO_COLOR: "1", ...options.env },
+      detached: true,
     });
+    let interrupted = false;
+    const stopWithUs = (): void => {
+      interrupted = true;
+      signal(child.pid, "SIGTERM");
+    };
+    for (const name of STOP_SIGNALS) process.on(name, stopWithUs);
     let output = "";
     const take = (chunk: Buffer): void => {
       output += chunk.toString();
@@ -71,17 +95,43 @@ function run(command: readonly string[], options: RunOptions): Promise<{ code: n
     };
     child.stdout.on("data", take);
     child.stderr.on("data", take);
-    const timer = setTimeout(() => {
-      process.stdout.write(`\nstopped: "${command.join(" ")}" took longer than ${options.timeoutMs / 1000} s\n`);
-      child.kill("SIGKILL");
+    const timers: NodeJS.Timeout[] = [];
+    let timedOut = false;
+    timers[0] = setTimeout(() => {
+      timedOut = true;
+      take(Buffer.from(`\nstopped: "${command.join(" ")}" took longer than ${options.timeoutMs / 1000} s\n`));
+      signal(child.pid, "SIGTERM");
+      timers[1] = setTimeout(() => signal(child.pid, "SIGKILL"), GRACE_MS);
     }, options.timeoutMs);
-    child.on("error", (error) => {
-      clearTimeout(timer);
-      resolve({ code: 127, output: `${output}\n${error.message}` });
+    const end = (code: number): void => {
+      for (const timer of timers) clearTimeout(timer);
+      for (const name of STOP_SIGNALS) process.off(name, stopWithUs);
+      if (interrupted) process.exit(INTERRUPTED);
+      child.stdout.destroy();
+      child.stderr.destroy();
+      resolve({ code, output });
+    };
+    child.once("error", (error) => {
+      output += `\n${error.message}`;
+      end(127);
     });
-    child.on("close", (code) => {
-      clearTimeout(timer);
-      resolve({ code: code ?? 1, output });
+    child.once("exit", (code) => {
+      // What it left running may hold the pipes open for ever; what it printed has come by then.
+      const outcome = timedOut ? TIMED_OUT : (code ?? 1);
+      timers[2] = setTimeout(() => {
+        signal(child.pid, "SIGKILL");
+        end(outcome);
+      }, DRAIN_MS);
+      child.once("close", () => end(outcome));
     });
   });
+}
+
+/** Signals a whole process group; one that is gone already is what was wanted. */
+function signal(group: number | undefined, name: NodeJS.Signals): void {
+  try {
+    if (group !== undefined) process.kill(-group, name);
+  } catch {
+    // ESRCH: nothing of it is left.
+  }
 }

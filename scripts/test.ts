@@ -13,6 +13,7 @@ const LANES = [
     "ui",
     "embed",
     "test/architecture.test.ts",
+    "test/counts.test.ts",
     "test/exports.test.ts",
     "test/house.test.ts",
     "test/messages.test.ts",
