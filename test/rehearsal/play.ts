@@ -104,8 +104,13 @@ export class Play {
     return this.ask("POST", `/api/operations/${(await this.operation()).id}/resume`);
   }
 
+  /** Plays a failure from now on, or none, as the bar at the top of the page does. */
+  switchOn(scenario: string | null): Promise<Answer> {
+    return this.ask("POST", "/api/rehearsal", { scenario });
+  }
+
   mend(): Promise<Answer> {
-    return this.ask("POST", "/api/rehearsal", { scenario: null });
+    return this.switchOn(null);
   }
 
   events(lastEventId?: string): AsyncGenerator<ServerEvent> {

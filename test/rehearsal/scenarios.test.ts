@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { OperationView } from "../../src/operation/model.ts";
 import type { ApplianceStatus, TierName } from "../../src/status/model.ts";
+import { startLanes } from "./lanes.ts";
 import { brief, MANAGEMENT_PASSWORD, type Play, runAppliance, startPlay } from "./play.ts";
 
 interface Scene {
@@ -116,23 +117,15 @@ interface Told {
   readonly end: ApplianceStatus;
 }
 
-/** At a time: they wait more than they work. */
-const AT_ONCE = 3;
-
 describe("scenarios", () => {
-  const runs = new Map<string, Promise<Told>>();
   const plays: Play[] = [];
+  let toldOf: (name: string) => Promise<Told>;
   before(() => {
-    const lanes = Array.from({ length: AT_ONCE }, () => Promise.resolve());
-    for (const [index, scene] of SCENES.entries()) {
-      const lane = index % AT_ONCE;
-      const run = (lanes[lane] ?? Promise.resolve()).then(() => runScene(scene, plays));
-      runs.set(scene.scenario, run);
-      lanes[lane] = run.then(
-        () => {},
-        () => {},
-      );
-    }
+    toldOf = startLanes(
+      SCENES,
+      ({ scenario }) => scenario,
+      (scene) => runScene(scene, plays),
+    );
   });
   after(async () => {
     for (const play of plays) await play.kill("SIGKILL");
@@ -140,7 +133,7 @@ describe("scenarios", () => {
 
   for (const scene of SCENES) {
     it(`${scene.scenario} is told truly, and the installation goes on when it is mended`, async () => {
-      const told = await (runs.get(scene.scenario) ?? Promise.reject(new Error("was not started")));
+      const told = await toldOf(scene.scenario);
       checkStatus(scene, told.status);
       checkOperation(scene, told.operation);
       assert.equal(told.json.code, scene.ready.includes("login") ? 0 : 3);

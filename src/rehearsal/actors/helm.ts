@@ -104,6 +104,9 @@ async function findChart(context: ActorContext, release: KubeObject): Promise<st
   const url = textAt(source, "spec", "url");
   if (url === undefined)
     throw new ApplianceError("kube/not-found", `HelmRepository '${namespace}/${sourceName}' not found`);
+  // What source-controller has stored is used on: an installed chart does not need the registry.
+  const stored = listAt(release, "status", "history")[0];
+  if (textAt(stored, "chartName") === chart && textAt(stored, "chartVersion") === version) return `${chart}@${version}`;
   if (context.faults().registryDown)
     throw new ApplianceError("net/unreachable", `failed to download chart: dial tcp: connect: connection refused`);
   const reference = parseReference(`${url}/${chart}:${version}`);
