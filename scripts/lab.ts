@@ -43,17 +43,34 @@ async function runOnce(filter: RegExp | undefined): Promise<number> {
   printStandIns();
   const started = Date.now();
   try {
-    const lab = await bringUp();
+    const lab = await explained(bringUp());
     const { runSuite } = await import("../test/lab/suite.ts");
     const outcome = await runSuite(lab, filter);
-    for (const failure of outcome.failures) print(`failed: ${failure.split("\n")[0]}`);
     printStandIns();
+    for (const failure of outcome.secondTries) print(`held at the second try: ${firstLines(failure)}`);
+    for (const failure of outcome.failures) print(`failed: ${firstLines(failure)}`);
     print(`lab: ${Math.round((Date.now() - started) / 1000)} s`);
     print(`${outcome.passed} passed, ${outcome.failed} failed, ${outcome.skipped} skipped`);
     return outcome.failed === 0 ? 0 : 1;
   } finally {
     await takeDown();
   }
+}
+
+/** A box that does not come up tells as much about itself as a case that fails. */
+async function explained<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (problem) {
+    const { diagnosis } = await import("../test/lab/diagnosis.ts");
+    print(`failed: the lab does not come up: ${firstLines(String(problem))}\n${await diagnosis()}`);
+    throw problem;
+  }
+}
+
+/** A failure on one line, as the closing summary repeats it. */
+function firstLines(text: string): string {
+  return text.replaceAll(/\s+/g, " ").slice(0, 1_500);
 }
 
 function printStandIns(): void {

@@ -33,6 +33,7 @@ export function ensureAuthority(hostName: string): void {
     [TLS.tokenKey, token.key],
     [TLS.tokenCertificate, token.cert],
   ] as const) {
-    writeFileSync(file, text, { mode: 0o600 });
+    // Others read the certificates: the appliance in its pod runs as uid 10001.
+    writeFileSync(file, text, { mode: file.endsWith(".key") ? 0o600 : 0o644 });
   }
 }

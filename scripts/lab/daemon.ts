@@ -43,6 +43,7 @@ export async function stopDaemon(name: string, signal: NodeJS.Signals = "SIGTERM
   rmSync(join(FOLDER, `${name}.pid`), { force: true });
 }
 
+/** What a daemon has printed since the lab was brought up; empty when it never ran. */
 export function daemonLog(name: string): string {
   const file = join(FOLDER, `${name}.log`);
   return existsSync(file) ? readFileSync(file, "utf8") : "";

@@ -40,7 +40,7 @@ export async function startServices(): Promise<void> {
 
 export async function startRegistry(): Promise<void> {
   startDaemon("registry", ["docker-registry", "serve", writeRegistryConfiguration()], { OTEL_TRACES_EXPORTER: "none" });
-  await until("the registry", 20, () => {
+  await until("the registry", 60, () => {
     const answer = tryRun([
       "curl",
       "-s",

@@ -5,7 +5,18 @@ import { randomInt } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TLS } from "./authority.ts";
-import { BOX, boot, boxPid, furnish, kubectl, kubernetesReady, powerCut, shutDown, takeSnapshot } from "./box.ts";
+import {
+  BOX,
+  boot,
+  boxPid,
+  furnish,
+  kubectl,
+  kubernetesReady,
+  powerCut,
+  restoreSnapshot,
+  shutDown,
+  takeSnapshot,
+} from "./box.ts";
 import { sleep, until } from "./daemon.ts";
 import { ensureBridge, removeBridge } from "./network.ts";
 import { ensurePackages, PACKAGES } from "./packages.ts";
@@ -76,7 +87,7 @@ export async function boxReady(): Promise<void> {
   await kubernetesReady();
   const bootedAt = bootTime();
   for (const namespace of ["kube-system", "local-path-storage", "alga-appliance-control-plane"]) {
-    await until(`the pod of ${namespace}`, 120, () => isRunning(namespace, bootedAt));
+    await until(`the pod of ${namespace}`, 300, () => isRunning(namespace, bootedAt));
   }
 }
 
@@ -121,6 +132,18 @@ function manifests(): string[] {
 export async function keepFreshBox(): Promise<void> {
   await shutDown();
   takeSnapshot();
+  await boot();
+  await boxReady();
+}
+
+/**
+ * Boots the box as `keepFreshBox` kept it, whatever has become of it since.
+ * @param prepare changes the stopped tree before it boots
+ */
+export async function restoreFreshBox(prepare?: () => void): Promise<void> {
+  await powerCut();
+  restoreSnapshot();
+  prepare?.();
   await boot();
   await boxReady();
 }

@@ -63,12 +63,20 @@ export const ANSWERS = {
   editionChoice: "ce",
 } as const;
 
+let latest: Appliance | undefined;
+
+/** The one that a case spoke with last: whom to ask when it failed. */
+export function latestAppliance(): Appliance | undefined {
+  return latest;
+}
+
 export class Appliance {
   readonly address: string;
   #cookie = "";
 
   constructor(address: string) {
     this.address = address;
+    latest = this;
   }
 
   /** The session cookie as the browser would send it: `name=value`. */
@@ -130,14 +138,16 @@ export class Appliance {
     return this.ask("GET", `/api/operations/${id}`);
   }
 
-  resume(id: string): Promise<unknown> {
-    return this.ask("POST", `/api/operations/${id}/resume`);
+  /** Asks a stopped operation to go on. It may have gone on by itself meanwhile, and then says so (409). */
+  async resume(id: string): Promise<void> {
+    const { status, body } = await this.call("POST", `/api/operations/${id}/resume`);
+    const isGoing = (status >= 200 && status < 300) || status === 409;
+    if (!isGoing) throw new Error(`resume answered ${status}: ${JSON.stringify(body).slice(0, 1000)}`);
   }
 
   /** Waits until a setup has reached a step, or has passed it; asks often, since a step may be short. */
   async reaches(id: string, step: string, seconds: number): Promise<Operation> {
-    return until(`step ${step}`, seconds, async () => {
-      const { operation } = await this.operation(id);
+    return this.#waits(id, `no step ${step}`, seconds, async (operation) => {
       const state = operation.steps.find((one) => one.id === step)?.state;
       return state !== undefined && state !== "pending" ? operation : undefined;
     });
@@ -145,36 +155,65 @@ export class Appliance {
 
   /** Waits until the operation tells a problem that matches, and answers it. */
   async tells(id: string, pattern: RegExp, seconds: number): Promise<Problem> {
-    let last = "";
-    try {
-      return await until("the cause", seconds, async () => {
-        const { operation } = await this.operation(id);
-        if (operation.problem !== null) last = JSON.stringify(operation.problem);
-        return operation.problem !== null && pattern.test(last) ? operation.problem : undefined;
-      });
-    } catch {
-      const state = JSON.stringify((await this.operation(id)).operation);
-      throw new Error(
-        `no problem matches ${pattern} within ${seconds} s; last told: ${last || "none"}; operation: ${state}`,
-      );
-    }
+    return this.#waits(id, `no problem that matches ${pattern}`, seconds, async ({ problem }) =>
+      problem !== null && pattern.test(JSON.stringify(problem)) ? problem : undefined,
+    );
   }
 
   /** Waits until the setup is done; answers a blocked one by resuming it, when that is asked for. */
   async finishes(id: string, seconds: number, resumeWhenBlocked = false): Promise<Operation> {
-    let last = "";
+    return this.#waits(id, "the setup does not end", seconds, async (operation) => {
+      if (["failed", "cancelled"].includes(operation.state)) throw new Final(operation);
+      if (operation.state === "blocked") {
+        if (!resumeWhenBlocked) throw new Final(operation);
+        await this.resume(id);
+      }
+      return operation.state === "done" ? operation : undefined;
+    });
+  }
+
+  /**
+   * Waits until the operation is as wanted. A request that gets no answer is asked again: the process may be starting, and the
+   * machine may be slow.
+   */
+  async #waits<T>(
+    id: string,
+    missing: string,
+    seconds: number,
+    wanted: (operation: Operation) => Promise<T | undefined>,
+  ): Promise<NonNullable<T>> {
+    let last = "nothing";
     try {
-      return await until("the end of the setup", seconds, async () => {
-        const { operation } = await this.operation(id);
+      return await until(missing, seconds, async () => {
+        const { operation } = await this.operation(id).catch((problem) => {
+          last = `${last}, then ${problem}`.slice(-2_000);
+          return { operation: undefined };
+        });
+        if (operation === undefined) return undefined;
         last = JSON.stringify({ state: operation.state, step: operation.step, problem: operation.problem });
-        if (operation.state === "blocked") {
-          if (!resumeWhenBlocked) throw new Error("blocked");
-          await this.resume(id);
-        }
-        return operation.state === "done" ? operation : undefined;
+        return wanted(operation);
+      });
+    } catch (problem) {
+      const why = problem instanceof Final ? "it stands" : `${seconds} s have passed`;
+      throw new Error(`${missing}: ${why}; last seen: ${last}`);
+    }
+  }
+
+  /** Waits until the status is as wanted; asked again when a request gets no answer. */
+  async shows(what: string, seconds: number, wanted: (status: Status) => boolean): Promise<Status> {
+    let last = "nothing";
+    try {
+      return await until(what, seconds, async () => {
+        const status = await this.status().catch((problem) => {
+          last = String(problem);
+          return undefined;
+        });
+        if (status === undefined) return undefined;
+        last = JSON.stringify({ phase: status.phase, summary: status.summary, tiers: status.tiers });
+        return wanted(status) ? status : undefined;
       });
     } catch {
-      throw new Error(`the setup does not end within ${seconds} s: ${last}`);
+      throw new Error(`the status never shows ${what} within ${seconds} s; last seen: ${last}`);
     }
   }
 
@@ -190,18 +229,44 @@ export class Appliance {
   }
 }
 
-/** The application's login page, followed from `/` as a browser does; the final status, or 0 when nothing answers. */
-export async function loginPage(): Promise<{ status: number; url: string; text: string }> {
+/** An operation that will not change any more, so that nobody need wait. */
+class Final extends Error {
+  constructor(operation: Operation) {
+    super(operation.state);
+  }
+}
+
+/** Waits until the application shows its login page. Its web pod may answer late on a slow machine, and never wrong. */
+export async function loginAnswers(seconds = 60): Promise<{ url: string }> {
+  let last = 0;
   try {
-    const response = await fetch("http://10.77.0.2:3000/", { signal: AbortSignal.timeout(5_000) });
-    return { status: response.status, url: response.url, text: await response.text() };
+    return await until("the login page", seconds, async () => {
+      const page = await loginPage();
+      last = page.status;
+      return page.status === 200 ? page : undefined;
+    });
   } catch {
-    return { status: 0, url: "", text: "" };
+    throw new Error(`the setup is done, but the login page does not answer within ${seconds} s: status ${last}`);
+  }
+}
+
+/** The application's login page, followed from `/` as a browser does; the final status, or 0 when nothing answers. */
+async function loginPage(): Promise<{ status: number; url: string }> {
+  try {
+    const response = await fetch("http://10.77.0.2:3000/", { signal: AbortSignal.timeout(20_000) });
+    await response.arrayBuffer();
+    return { status: response.status, url: response.url };
+  } catch {
+    return { status: 0, url: "" };
   }
 }
 
 /** Signs in at the application; the status says whether it took the password. */
 export async function signIn(email: string, password: string): Promise<number> {
   const body = new URLSearchParams({ email, password });
-  return (await fetch("http://10.77.0.2:3000/auth/signin", { method: "POST", body })).status;
+  return until("an answer to the sign-in", 60, async () => {
+    const signal = AbortSignal.timeout(20_000);
+    const answer = await fetch("http://10.77.0.2:3000/auth/signin", { method: "POST", body, signal }).catch(() => null);
+    return answer?.status;
+  });
 }

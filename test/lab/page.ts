@@ -5,6 +5,9 @@ import { until } from "../../scripts/lab/daemon.ts";
 import { hasProgram } from "../../scripts/lab/shell.ts";
 import type { Appliance } from "./appliance.ts";
 
+/** A browser starts slowly beside a whole cluster. */
+const START_MS = 120_000;
+
 /** True when a browser is installed; without one the page is not looked at, and the run says so. */
 export function hasBrowser(): boolean {
   return hasProgram("chromium");
@@ -12,16 +15,20 @@ export function hasBrowser(): boolean {
 
 /** Opens the appliance with this session and waits until the page shows a text. */
 export async function pageShows(appliance: Appliance, text: string): Promise<void> {
-  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+  const browser = await chromium.launch({
+    executablePath: "/usr/bin/chromium",
+    args: ["--no-sandbox"],
+    timeout: START_MS,
+  });
   try {
     const context = await browser.newContext();
     const [name = "", value = ""] = appliance.cookie.split("=");
     await context.addCookies([{ name, value, url: appliance.address, httpOnly: true, sameSite: "Strict" }]);
     const page = await context.newPage();
-    await page.goto(`${appliance.address}/`);
+    await page.goto(`${appliance.address}/`, { timeout: START_MS });
     let shown = "";
     try {
-      await until("the page", 30, async () => {
+      await until("the page", 90, async () => {
         shown = flat(await page.innerText("body"));
         return shown.includes(flat(text));
       });

@@ -1,6 +1,6 @@
-// A small runner: cases in order, one line each, and a count at the end. A case that throws has failed. Cases that begin on a
-// fresh box may be tried once more, because they wait for a whole cluster on a machine that others share; the first failure is
-// printed all the same.
+// A small runner: cases in order, one line each, and a count at the end. A case that throws has failed. Cases wait for a whole
+// cluster on a machine that others share, so each may be tried once more from a fresh box; the first failure is printed all the
+// same, and named again in the summary.
 
 export interface Case {
   readonly name: string;
@@ -11,46 +11,87 @@ export interface Outcome {
   passed: number;
   failed: number;
   skipped: number;
-  failures: string[];
+  /** What failed for good, and why. */
+  readonly failures: string[];
+  /** What failed once and then held. */
+  readonly secondTries: string[];
+}
+
+export interface RunnerOptions {
+  /** Only cases whose name matches. */
+  readonly filter?: RegExp | undefined;
+  /** What to print beside a failure, so that it explains itself. */
+  readonly explain: () => Promise<string>;
 }
 
 export function newOutcome(): Outcome {
-  return { passed: 0, failed: 0, skipped: 0, failures: [] };
+  return { passed: 0, failed: 0, skipped: 0, failures: [], secondTries: [] };
 }
 
-/** Runs the cases whose name matches; with `stopAtFailure` the rest is counted as skipped, since they build on each other. */
-export async function runCases(
-  cases: readonly Case[],
-  outcome: Outcome,
-  options: { filter?: RegExp | undefined; stopAtFailure?: boolean; tryTwice?: boolean },
-): Promise<void> {
-  let stopped = false;
+/** Runs cases that each make a box of their own. */
+export async function runCases(cases: readonly Case[], outcome: Outcome, options: RunnerOptions): Promise<void> {
   for (const one of cases) {
-    if (stopped || options.filter?.test(one.name) === false) {
+    if (options.filter?.test(one.name) === false) {
       outcome.skipped += 1;
-      if (stopped) process.stdout.write(`skip  ${one.name}: an earlier case that it builds on failed\n`);
       continue;
     }
-    const failed = await runCase(one, outcome, options.tryTwice === true ? 2 : 1);
-    stopped = failed && options.stopAtFailure === true;
+    const first = await runCase(one, options);
+    if (first === undefined) {
+      outcome.passed += 1;
+      continue;
+    }
+    const second = await runCase(one, options);
+    if (second === undefined) outcome.passed += 1;
+    else outcome.failed += 1;
+    note(outcome, second === undefined, `${one.name}: ${second ?? first}`);
   }
 }
 
-async function runCase(one: Case, outcome: Outcome, tries: number): Promise<boolean> {
-  for (let attempt = 1; ; attempt += 1) {
-    const started = Date.now();
-    const problem = await problemOf(one);
-    if (problem === undefined) {
-      outcome.passed += 1;
-      process.stdout.write(`ok    ${one.name} (${seconds(started)}${attempt === 1 ? "" : `, at try ${attempt}`})\n`);
-      return false;
-    }
-    process.stdout.write(`FAIL  ${one.name} (${seconds(started)})\n      ${problem.replaceAll("\n", "\n      ")}\n`);
-    if (attempt < tries) continue;
-    outcome.failed += 1;
-    outcome.failures.push(`${one.name}: ${problem}`);
-    return true;
+/**
+ * Runs cases that build on each other on one box: at the first failure the rest is counted as skipped. Then `again` makes a
+ * fresh box and the cases of a second try, whose counts are the ones that count.
+ */
+export async function runStory(
+  cases: readonly Case[],
+  outcome: Outcome,
+  options: RunnerOptions & { readonly again: () => Promise<readonly Case[]> },
+): Promise<void> {
+  const first = await tellStory(cases, options);
+  const told = first.failure === undefined ? first : await tellStory(await options.again(), options);
+  outcome.passed += told.passed;
+  outcome.skipped += told.skipped;
+  if (told.failure !== undefined) outcome.failed += 1;
+  if (first.failure !== undefined) note(outcome, told.failure === undefined, told.failure ?? first.failure);
+}
+
+async function tellStory(
+  cases: readonly Case[],
+  options: RunnerOptions,
+): Promise<{ passed: number; skipped: number; failure?: string }> {
+  for (const [passed, one] of cases.entries()) {
+    const problem = await runCase(one, options);
+    if (problem === undefined) continue;
+    const rest = cases.slice(passed + 1);
+    for (const { name } of rest) print(`skip  ${name}: an earlier case that it builds on failed`);
+    return { passed, skipped: rest.length, failure: `${one.name}: ${problem}` };
   }
+  return { passed: cases.length, skipped: 0 };
+}
+
+function note(outcome: Outcome, held: boolean, text: string): void {
+  (held ? outcome.secondTries : outcome.failures).push(text);
+}
+
+async function runCase(one: Case, options: RunnerOptions): Promise<string | undefined> {
+  const started = Date.now();
+  const problem = await problemOf(one);
+  const seconds = `${((Date.now() - started) / 1000).toFixed(1)} s`;
+  if (problem === undefined) {
+    print(`ok    ${one.name} (${seconds})`);
+    return undefined;
+  }
+  print(`FAIL  ${one.name} (${seconds})\n${indented(problem)}\n${indented(await options.explain())}`);
+  return problem;
 }
 
 async function problemOf(one: Case): Promise<string | undefined> {
@@ -62,6 +103,10 @@ async function problemOf(one: Case): Promise<string | undefined> {
   }
 }
 
-function seconds(started: number): string {
-  return `${((Date.now() - started) / 1000).toFixed(1)} s`;
+function indented(text: string): string {
+  return `      ${text.replaceAll("\n", "\n      ")}`;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
 }
