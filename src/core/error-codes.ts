@@ -88,6 +88,7 @@ export const ERROR_CODES = {
   "oci/short-body": away("A body ended before its promised size"),
   "oci/long-body": upstream("A body goes on after its promised size"),
   "oci/header-digest-mismatch": upstream("Docker-Content-Digest names another digest than the body has"),
+  "oci/tag-taken": conflict("A tag that must not change names something else already"),
   "oci/tag-moved": conflict("A tag changed between two reads of one operation"),
   "oci/encoding": upstream("The registry sent a compressed answer that was not asked for"),
   "oci/no-platform": upstream("An index has no manifest for the wanted platform or artifact"),
@@ -97,6 +98,12 @@ export const ERROR_CODES = {
   "oci/truncated": failed("A bundle ends before its end"),
   "oci/stalled": away("The registry stopped sending in the middle", { status: 504 }),
 
+  "image/bad-elf": input("An executable or library for an image is no program for Linux, or is damaged"),
+  "image/wrong-machine": input("An executable, library or base image is for another machine than the image"),
+  "image/not-ours": input("An executable for an image is no appliance executable, or is one of another build"),
+  "image/runtime-missing": input("A library that the executable needs is not where it was said to be, or is too old"),
+  "image/bad-source": input("A source of libraries or a base image has a form that cannot be used"),
+
   "release/invalid-manifest": upstream("A release manifest has a field that cannot be used"),
   "release/unsupported-schema": upstream("A release manifest has a schema that this executable does not know"),
   "release/incomplete": upstream("A release refers to something that is not there"),
@@ -104,6 +111,12 @@ export const ERROR_CODES = {
   "release/control-plane-too-old": conflict("The release needs a newer control plane"),
   "release/unknown-channel": upstream("The registry has no such channel", { status: 404 }),
   "release/offline": away("The registry cannot be reached and no earlier resolve is kept"),
+
+  "build/bad-source": input("The release.yaml or its lock has a field that cannot be used"),
+  "build/bad-chart": input("A chart of the source tree cannot be packed"),
+  "build/stale-lock": conflict("The lock does not belong to the release.yaml beside it"),
+  "build/missing-input": input("A file that the build needs is not there"),
+  "build/output-in-use": conflict("The output folder of a build holds something already"),
 
   "kube/config": input("A kubeconfig or the service account cannot be used"),
   "kube/unreachable": away("The Kubernetes API does not answer", { status: 503 }),
