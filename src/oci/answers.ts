@@ -17,6 +17,8 @@ export interface RefusalContext {
   /** What was asked for: a reference or the registry. */
   readonly what: string;
   readonly clock: Clock;
+  /** What cannot be done now. Default "read". */
+  readonly verb?: "read" | "push";
 }
 
 /** Makes the error for an answer that is not a success. Reads and closes its body, at most 64 KiB of it. */
@@ -27,7 +29,7 @@ export async function failedAnswer(response: Response, context: RefusalContext):
   const words = said === undefined ? "" : ` (${said})`;
   return new ApplianceError(
     code,
-    `Cannot read ${quoted(context.what)}: the registry answers ${response.status}${words}`,
+    `Cannot ${context.verb ?? "read"} ${quoted(context.what)}: the registry answers ${response.status}${words}`,
     {
       details: {
         status: response.status,

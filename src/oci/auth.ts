@@ -8,6 +8,7 @@
  * Credentials and tokens are added only to requests whose origin is the registry's, so a redirect (which makes a new
  * request, see `redirects.ts`) never carries them to another host.
  */
+import { ApplianceError } from "../core/errors.ts";
 import type { Clock, Fetch } from "../core/ports.ts";
 import { parseChallenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
@@ -17,6 +18,8 @@ export interface AuthOptions {
   /** Origin of the registry. */
   readonly registry: URL;
   readonly credentials?: Credentials | undefined;
+  /** Ask for push also where pull would do: one login for all of a push. Not for anonymous callers. */
+  readonly isPushing?: boolean;
 }
 
 interface Login {
@@ -28,10 +31,15 @@ interface Login {
 /** A token is renewed this long before its end, so that it does not run out on the way. At most a tenth of its life. */
 const RENEW_BEFORE_MS = 10_000;
 
+/** A body that announces more is not kept for a second try: whoever sends it has just logged in by a smaller request. */
+const MAX_KEPT_BYTES = 64 * 1024 * 1024;
+
 /**
- * Makes the wrapper. A body is kept in memory until the answer is there, because a 401 makes it go out twice.
+ * Makes the wrapper. A body is kept in memory until the answer is there, because a 401 makes it go out twice; one that
+ * announces more than 64 MiB goes out once.
  *
- * @throws {ApplianceError} (the wrapped fetch) oci/unauthorized, oci/bad-challenge, oci/token-failed.
+ * @throws {ApplianceError} (the wrapped fetch) oci/unauthorized, oci/bad-challenge, oci/token-failed; oci/unavailable when a
+ *   large body met a login that had run out: the next request has a new one.
  */
 export function withAuth(fetch: Fetch, deps: { readonly clock: Clock }, options: AuthOptions): Fetch {
   const logins = new Map<string, Promise<Login>>();
@@ -44,12 +52,16 @@ export function withAuth(fetch: Fetch, deps: { readonly clock: Clock }, options:
   return async (request) => {
     const url = new URL(request.url);
     if (url.origin !== options.registry.origin) return fetch(request);
-    const key = scopeFor(request.method, url) ?? "";
+    const key = scopeOf(request, options) ?? "";
     const seen = logins.get(key);
     const before = (await usable(seen, deps.clock)) ?? fixedLogin(options.credentials);
     const response = await fetch(before === undefined ? copyOf(request) : withHeader(request, before.header));
     if (response.status !== 401) return response;
     await response.body?.cancel();
+    if (isOnce(request)) {
+      logins.delete(key);
+      throw new ApplianceError("oci/unavailable", `Cannot send to "${url.host}": the login has run out on the way`);
+    }
     // Another request may have begun to log in meanwhile: its login serves this one too.
     const now = logins.get(key);
     const login = await (now === undefined || now === seen ? start(key, { response, request, options }) : now);
@@ -87,8 +99,16 @@ async function logIn(deps: { readonly fetch: Fetch; readonly clock: Clock }, ref
     return { header: basicHeader(credentials), untilMs: undefined };
   }
   const startedMs = deps.clock.monotonic();
-  const scope = scopeFor(refused.request.method, new URL(refused.request.url));
-  const token = await requestToken(deps, { challenge, scope, registry, credentials, signal: refused.request.signal });
+  const scope = scopeOf(refused.request, refused.options);
+  const isWider = refused.options.isPushing === true && credentials !== undefined && scope !== undefined;
+  const asked = isWider ? { ...challenge, scope } : challenge;
+  const token = await requestToken(deps, {
+    challenge: asked,
+    scope,
+    registry,
+    credentials,
+    signal: refused.request.signal,
+  });
   return { header: `Bearer ${token.secret.reveal()}`, untilMs: startedMs + usefulMs(token) };
 }
 
@@ -96,12 +116,21 @@ function usefulMs(token: Token): number {
   return token.livesMs - Math.min(RENEW_BEFORE_MS, token.livesMs / 10);
 }
 
-/** `repository:<name>:pull`, or with push or delete; undefined outside of a repository. */
+/** The scope of a request; a push asks for writing at once. */
+function scopeOf(request: Request, { isPushing, credentials }: AuthOptions): string | undefined {
+  const url = new URL(request.url);
+  const isWider = isPushing === true && credentials !== undefined && request.method !== "DELETE";
+  return scopeFor(isWider ? "PUT" : request.method, url);
+}
+
+/** `repository:<name>:pull`, or with push or delete, and with what a mount reads; undefined outside of a repository. */
 function scopeFor(method: string, url: URL): string | undefined {
   const repository = /^\/v2\/(.+)\/(?:blobs|manifests|tags|referrers)\//.exec(url.pathname)?.[1];
   if (repository === undefined) return undefined;
   if (method === "GET" || method === "HEAD") return `repository:${repository}:pull`;
-  return `repository:${repository}:${method === "DELETE" ? "delete" : "pull,push"}`;
+  const from = url.searchParams.get("from");
+  const mounted = from !== null && url.searchParams.has("mount") ? ` repository:${from}:pull` : "";
+  return `repository:${repository}:${method === "DELETE" ? "delete" : "pull,push"}${mounted}`;
 }
 
 function withHeader(request: Request, authorization: string): Request {
@@ -110,7 +139,11 @@ function withHeader(request: Request, authorization: string): Request {
   return copy;
 }
 
-/** A request whose body may be read while the original stays whole. */
+/** A request whose body may be read while the original stays whole, unless it goes out once. */
 function copyOf(request: Request): Request {
-  return request.body === null ? request : request.clone();
+  return request.body === null || isOnce(request) ? request : request.clone();
+}
+
+function isOnce(request: Request): boolean {
+  return Number(request.headers.get("content-length") ?? 0) > MAX_KEPT_BYTES;
 }

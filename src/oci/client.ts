@@ -32,6 +32,7 @@ import { chooseEntry, type ManifestAnswer, readManifest } from "./manifest.ts";
 import { ACCEPT_MANIFESTS, bareMediaType, isIndexType, isManifestType } from "./media-types.ts";
 import { type Descriptor, MAX_MANIFEST_BYTES, type ManifestDocument, type Platform } from "./model.ts";
 import { ping } from "./ping.ts";
+import { listReferrers, type Referrers } from "./referrers.ts";
 import { listTags } from "./tags.ts";
 
 export type { RegistryDeps, RegistryOptions } from "./connection.ts";
@@ -48,6 +49,18 @@ export interface ManifestOptions extends CallOptions {
   readonly artifactType?: string;
   /** What an earlier read of the tag gave; another digest is oci/tag-moved. */
   readonly expect?: Digest;
+}
+
+export interface DocumentOptions extends CallOptions {
+  /** Default 4 MiB. */
+  readonly maxBytes?: number;
+  /** From a descriptor that named it; another size is oci/size-mismatch. */
+  readonly size?: number;
+}
+
+export interface ReferrersOptions extends CallOptions {
+  /** Absent: all. */
+  readonly artifactType?: string;
 }
 
 export interface BlobOptions extends CallOptions {
@@ -75,6 +88,12 @@ export interface RegistryClient {
   resolve(repository: string, reference: string, options?: CallOptions): Promise<Descriptor>;
   /** Reads a manifest by tag or digest and follows an index. */
   manifest(repository: string, reference: string, options?: ManifestOptions): Promise<PulledManifest>;
+  /** Reads one manifest or index by tag or digest and follows nothing. */
+  document(repository: string, reference: string, options?: DocumentOptions): Promise<ManifestAnswer>;
+  /** Bytes of a blob as the registry announces them, by HEAD; undefined when it has none. */
+  blobSize(repository: string, digest: Digest, options?: CallOptions): Promise<number | undefined>;
+  /** What refers to a digest, by the API or the fallback tag; a claim until each is read by its digest. */
+  referrers(repository: string, digest: Digest, options?: ReferrersOptions): Promise<Referrers>;
   /** Reads a blob into memory; returns only checked bytes. */
   blob(repository: string, descriptor: Descriptor, options?: BlobOptions): Promise<Uint8Array>;
   /** Streams a blob. The bytes are untrusted until the stream ends without an error. */
@@ -100,6 +119,9 @@ export function createRegistryClient(deps: RegistryDeps, options: RegistryOption
     ping: (signal) => ping(connection, signal),
     resolve: (repository, reference, call = {}) => resolve(connection, address(repository, reference), call),
     manifest: (repository, reference, call = {}) => pullManifest(connection, address(repository, reference), call),
+    document: (repository, reference, call = {}) => document(connection, address(repository, reference), call),
+    blobSize: (repository, digest, call = {}) => blobSize(connection, address(repository, digest), call),
+    referrers: (repository, digest, call = {}) => referrers(connection, { repository, digest }, call),
     blob: (repository, descriptor, call = {}) => blob(connection, { repository, descriptor, call }),
     blobStream: (repository, descriptor, call = {}) =>
       streamOf(blobChunks(connection, { repository: checkRepository(repository), descriptor, call })),
@@ -126,6 +148,43 @@ function resolve(connection: Connection, wanted: Address, call: CallOptions): Pr
       throw new ApplianceError("oci/header-digest-mismatch", `Cannot use "${what}": the registry calls it ${digest}`);
     }
     return { mediaType, digest, size };
+  });
+}
+
+function document(connection: Connection, wanted: Address, call: DocumentOptions): Promise<ManifestAnswer> {
+  const { size, ...rest } = call;
+  return budgeted(connection, { what: nameOf(connection, wanted), signal: call.signal }, (signal) =>
+    fetchManifest(connection, { ...wanted, ...(size === undefined ? {} : { size }) }, { ...rest, signal }),
+  );
+}
+
+function blobSize(connection: Connection, wanted: Address, call: CallOptions): Promise<number | undefined> {
+  const what = nameOf(connection, wanted);
+  return budgeted(connection, { what, signal: call.signal }, async (signal) => {
+    const path = `/v2/${wanted.repository}/blobs/${wanted.reference}`;
+    const response = await connection.fetch(get(connection, path, { method: "HEAD", signal }));
+    await response.body?.cancel();
+    if (response.status === 404) return undefined;
+    if (response.status !== 200) throw await failedAnswer(response, { what, clock: connection.deps.clock });
+    const size = announcedBytes(response);
+    if (size !== undefined) return size;
+    throw new ApplianceError("oci/unexpected-answer", `Cannot use blob "${what}": the registry does not tell its size`);
+  });
+}
+
+function referrers(
+  connection: Connection,
+  wanted: { readonly repository: string; readonly digest: Digest },
+  call: ReferrersOptions,
+): Promise<Referrers> {
+  const { repository, digest } = { repository: checkRepository(wanted.repository), digest: wanted.digest };
+  const what = nameOf(connection, { repository, reference: digest });
+  return budgeted(connection, { what, signal: call.signal }, (signal) => {
+    const ask = (url: URL, headers: Readonly<Record<string, string>>): Promise<Response> =>
+      connection.fetch(get(connection, url.href, { headers, signal }));
+    const { deps, options, base } = connection;
+    const source = { get: ask, base, repository, clock: deps.clock, idleMs: options.idleMs, signal };
+    return listReferrers(source, digest, call.artifactType);
   });
 }
 
@@ -193,7 +252,10 @@ async function blob(connection: Connection, wanted: BlobCall): Promise<Uint8Arra
   return new Uint8Array(Buffer.concat(chunks));
 }
 
-async function* blobChunks(connection: Connection, wanted: BlobCall): AsyncGenerator<Uint8Array, void> {
+/**
+ * Yields the bytes of a blob in order; untrusted until the end is reached without an error. Throws as `readBlob` does.
+ */
+export async function* blobChunks(connection: Connection, wanted: BlobCall): AsyncGenerator<Uint8Array, void> {
   const { repository, descriptor, call } = wanted;
   const { deps, options } = connection;
   const what = `${connection.base.host}/${repository}@${descriptor.digest}`;

@@ -61,9 +61,14 @@ export interface Connection {
 /**
  * Puts the wrappers together. Nothing is sent yet.
  *
+ * @param more.isPushing Logs in for writing from the first request on, so that one login serves a whole push.
  * @throws {ApplianceError} oci/bad-reference when the registry is not `host[:port]`.
  */
-export function connect(deps: RegistryDeps, options: RegistryOptions): Connection {
+export function connect(
+  deps: RegistryDeps,
+  options: RegistryOptions,
+  more: { readonly isPushing?: boolean } = {},
+): Connection {
   const base = registryUrl(options);
   const guard = createEchoGuard(options.credentials);
   let count = 0;
@@ -75,7 +80,7 @@ export function connect(deps: RegistryDeps, options: RegistryOptions): Connectio
     return deps.fetch(request);
   };
   const policy = options.retry ?? REGISTRY_RETRY;
-  const once = withRedirects(withAuth(counted, deps, { registry: base, credentials: options.credentials }));
+  const once = withRedirects(withAuth(counted, deps, { ...more, registry: base, credentials: options.credentials }));
   const onRetry = (error: unknown, attempt: number, waitMs: number): void =>
     deps.log.info("registry request is retried", { registry: base.host, attempt, waitMs, error: guard.clean(error) });
   return {

@@ -8,6 +8,7 @@ import { publicError } from "../core/errors.ts";
 import { createLog } from "../core/log.ts";
 import type { Fetch } from "../core/ports.ts";
 import { Secret } from "../core/secret.ts";
+import { pushArtifact } from "./artifact.ts";
 import { createRegistryClient, type RegistryClient } from "./client.ts";
 import { pushStore } from "./push.ts";
 import { createMemoryStore } from "./store.ts";
@@ -95,7 +96,7 @@ describe("a registry that repeats the login", () => {
 
   it("shows nothing of it to a publisher either", async () => {
     const store = createMemoryStore();
-    store.putBlob("a/b", utf8("x"));
+    pushArtifact(store, "a/b", { tag: "x" });
     const fetch = echoing("basic", ANSWERS["a refusal"] ?? assert.fail());
     const thrown = await pushStore(store, { ...testDeps(), fetch }, { registry: "registry.test", credentials }).then(
       () => assert.fail("the push went through"),

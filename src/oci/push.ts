@@ -1,127 +1,201 @@
 /**
- * Pushing what a store holds to a registry: blobs that are not there yet, manifests by digest, then tags.
+ * Pushing content to a registry: blobs that it lacks, manifests by digest, all of it read back, and only then tags.
  *
- * Safe to call again, also after an interruption: what is there is found by HEAD, and a tag moves only when everything it
- * needs has arrived. Uploads are not retried by themselves.
+ * Parties: the source gives checked bytes; the registry is not trusted, so what it keeps is read back. Safe to call again,
+ * also after an interruption at any point: what has arrived is found by HEAD and not sent again, and no tag moves before
+ * everything that it names is there and right.
  *
  * @see OCI distribution-spec v1.1.1, "Push"
  */
-import { ApplianceError } from "../core/errors.ts";
-import { failedAnswer } from "./answers.ts";
-import { type Connection, connect, get, leaving, type RegistryDeps, type RegistryOptions } from "./connection.ts";
-import { ACCEPT_MANIFESTS } from "./media-types.ts";
+import { connect, leaving, type RegistryDeps, type RegistryOptions } from "./connection.ts";
+import { type ContentRoot, type ContentSource, storeContent } from "./content.ts";
+import {
+  assertSource,
+  type BlobArrival,
+  type BlobState,
+  readBackBlobs,
+  sendBlobs,
+  surveyBlobs,
+  type Verify,
+} from "./push-blobs.ts";
+import { lackingManifests, putManifests, readBackManifests } from "./push-manifests.ts";
+import { type PlannedManifest, type PushPlan, planPush } from "./push-plan.ts";
+import { createMeter, type PushProgress } from "./push-progress.ts";
+import { listAsReferrers } from "./push-referrers.ts";
+import { moveTags, surveyTags, type TagOptions, type TagState } from "./push-tags.ts";
+import { createPushWire, type PushWire } from "./push-wire.ts";
 import type { RegistryStore } from "./store.ts";
 
+export type { Verify } from "./push-blobs.ts";
+export type { PushProgress } from "./push-progress.ts";
+export type { TagState } from "./push-tags.ts";
+
 export interface PushOptions extends RegistryOptions {
-  /** Absent: all of the store. */
-  readonly repositories?: readonly string[];
+  /** Path below which the registry keeps the repositories of the source. Default: none. */
+  readonly base?: string;
+  /** Absent: all roots of the source. */
+  readonly entries?: readonly ContentRoot[];
+  /** Blobs at a time. Default 4. */
+  readonly concurrency?: number;
+  /** Other repositories of the registry that may have the blobs, to mount from. */
+  readonly mountFrom?: readonly string[];
+  /** Which blobs are read back whole. Default "sent": those that went out in this run, and all small ones. */
+  readonly verify?: Verify;
+  readonly onProgress?: (progress: PushProgress) => void;
   readonly signal?: AbortSignal;
 }
 
-export interface Pushed {
-  /** Blobs that were sent; those that were there are not counted. */
-  readonly blobs: number;
-  readonly manifests: number;
-  readonly tags: number;
+/** What a push of content did, or would do. */
+export interface PushReport {
+  readonly blobs: { readonly total: number; readonly sent: number; readonly mounted: number };
+  readonly manifests: { readonly total: number; readonly sent: number };
+  /** Lists of referrers that were written, where the registry has no API for them. */
+  readonly referrerLists: number;
+  readonly totalBytes: number;
+  readonly sentBytes: number;
+  readonly skippedBytes: number;
+  /** Read back and right. */
+  readonly checkedBytes: number;
+  readonly bytesPerSecond: number;
+}
+
+/** A push that was planned. Its parts are called in their order; each is safe to call again. */
+export interface Push {
+  readonly plan: PushPlan;
+  /** What the tags of the plan name at the registry now. Writes nothing. */
+  tagStates(): Promise<readonly TagState[]>;
+  /** What `content` would do. Writes nothing; what may be mounted is counted as sent. */
+  dryRun(): Promise<PushReport>;
+  /**
+   * Blobs, then manifests by digest, bottom-up; all read back. No tags but lists of referrers.
+   *
+   * @throws {ApplianceError} oci/not-found when the source lacks a part, before anything is sent; oci/digest-mismatch when
+   *   the registry does not give back what was sent; oci/unauthorized, oci/forbidden, oci/unexpected-answer.
+   */
+  content(): Promise<PushReport>;
+  /** The tags, in the order of the roots. Call after `content`. Throws oci/tag-taken and oci/tag-moved. */
+  tags(options: TagOptions): Promise<readonly TagState[]>;
+  /** Round trips so far. */
+  requests(): number;
+}
+
+/** Gentle with a registry, and enough to hide its latency. */
+const CONCURRENCY = 4;
+
+/**
+ * Plans a push: reads the manifests of the source, sends nothing.
+ *
+ * @throws {ApplianceError} as `planPush`, and oci/bad-reference for the registry.
+ */
+export async function openPush(source: ContentSource, deps: RegistryDeps, options: PushOptions): Promise<Push> {
+  const connection = connect(deps, options, { isPushing: true });
+  const signal = options.signal ?? new AbortController().signal;
+  const plan = await planPush(source, { base: options.base ?? "", entries: options.entries });
+  const work: Work = { plan, source, options, wire: createPushWire(connection, signal) };
+  const cleanly = <T>(call: Promise<T>): Promise<T> =>
+    call.catch((thrown: unknown) => {
+      throw leaving(connection, thrown);
+    });
+  return {
+    plan,
+    tagStates: () => cleanly(surveyTags(work.wire, plan.tags)),
+    dryRun: () => cleanly(tryContent(work)),
+    content: () => cleanly(pushContent(work)),
+    tags: (tagOptions) => cleanly(moveTags(work.wire, plan.tags, tagOptions)),
+    requests: connection.requests,
+  };
 }
 
 interface Work {
-  readonly connection: Connection;
-  readonly repository: string;
-  readonly signal: AbortSignal;
+  readonly plan: PushPlan;
+  readonly source: ContentSource;
+  readonly options: PushOptions;
+  readonly wire: PushWire;
+}
+
+function blobsOf({ plan, source, options, wire }: Work) {
+  const totalBytes = plan.blobs.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+  return {
+    source,
+    concurrency: options.concurrency ?? CONCURRENCY,
+    mountFrom: options.mountFrom ?? [],
+    meter: createMeter(wire.connection.deps.clock, totalBytes, options.onProgress),
+  };
+}
+
+async function tryContent(work: Work): Promise<PushReport> {
+  const blobs = blobsOf(work);
+  const states = await surveyBlobs(work.wire, work.plan.blobs, blobs);
+  await assertSource(states, work.source);
+  const manifests = await lackingManifests(work.wire, work.plan.manifests, blobs.concurrency);
+  const lacking = states.filter(({ lacking }) => lacking.length > 0);
+  const report = reportOf(work, { states, arrivals: [], manifests, lists: 0 }, blobs.meter.now());
+  const sentBytes = lacking.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+  return { ...report, sentBytes, blobs: { ...report.blobs, sent: lacking.length } };
+}
+
+async function pushContent(work: Work): Promise<PushReport> {
+  const { wire, plan, options } = work;
+  const blobs = blobsOf(work);
+  const { meter, concurrency } = blobs;
+  const states = await surveyBlobs(wire, plan.blobs, blobs);
+  await assertSource(states, work.source);
+  meter.phase("sending");
+  const arrivals = await sendBlobs(wire, states, blobs);
+  const manifests = await lackingManifests(wire, plan.manifests, concurrency);
+  await putManifests(wire, manifests, concurrency);
+  const { bytesPerSecond } = meter.now();
+  meter.phase("reading back");
+  await readBackManifests(wire, plan.manifests, concurrency);
+  await readBackBlobs(wire, { states, arrivals, verify: options.verify ?? "sent" }, blobs);
+  const lists = await listAsReferrers(wire, plan.manifests);
+  return reportOf(work, { states, arrivals, manifests, lists }, { ...meter.now(), bytesPerSecond });
+}
+
+function reportOf(
+  { plan }: Work,
+  done: {
+    readonly states: readonly BlobState[];
+    readonly arrivals: readonly BlobArrival[];
+    readonly manifests: readonly PlannedManifest[];
+    readonly lists: number;
+  },
+  progress: PushProgress,
+): PushReport {
+  const { phase: _phase, ...bytes } = progress;
+  const by = (way: BlobArrival["by"]): number => done.arrivals.filter((arrival) => arrival.by === way).length;
+  return {
+    blobs: { total: done.states.length, sent: by("upload"), mounted: by("mount") },
+    manifests: { total: plan.manifests.length, sent: done.manifests.length },
+    referrerLists: done.lists,
+    ...bytes,
+  };
+}
+
+/** What a push of a store did. */
+export interface Pushed {
+  /** Blobs that were sent or mounted; those that were there are not counted. */
+  readonly blobs: number;
+  /** Manifests that were sent. */
+  readonly manifests: number;
+  /** Tags that were moved. */
+  readonly tags: number;
 }
 
 /**
- * Pushes repositories of a store.
+ * Pushes repositories of a store in memory with all their tags, which move when they are taken. Safe to call again.
  *
- * @throws {ApplianceError} oci/unauthorized, oci/forbidden, oci/unexpected-answer when the registry refuses a part.
+ * @param options.repositories Absent: all of the store.
+ * @throws {ApplianceError} as `Push.content` and `Push.tags`.
  */
-export async function pushStore(store: RegistryStore, deps: RegistryDeps, options: PushOptions): Promise<Pushed> {
-  const connection = connect(deps, options);
-  const signal = options.signal ?? new AbortController().signal;
-  const pushed = { blobs: 0, manifests: 0, tags: 0 };
-  for (const repository of options.repositories ?? store.repositories()) {
-    const counts = await pushRepository(store, { connection, repository, signal }).catch((thrown: unknown) => {
-      throw leaving(connection, thrown);
-    });
-    pushed.blobs += counts.blobs;
-    pushed.manifests += counts.manifests;
-    pushed.tags += counts.tags;
-  }
-  return pushed;
-}
-
-async function pushRepository(store: RegistryStore, work: Work): Promise<Pushed> {
-  const { repository } = work;
-  let blobs = 0;
-  for (const { digest, bytes } of store.blobs(repository)) blobs += (await pushBlob(work, digest, bytes)) ? 1 : 0;
-  const manifests = store.manifests(repository);
-  for (const manifest of manifests) await putManifest(work, manifest.digest, manifest);
-  const tags = store.tags(repository) ?? [];
-  for (const tag of tags) {
-    const manifest = store.manifest(repository, tag);
-    if (manifest !== undefined) await putManifest(work, tag, manifest);
-  }
-  return { blobs, manifests: manifests.length, tags: tags.length };
-}
-
-async function pushBlob(work: Work, digest: string, bytes: Uint8Array): Promise<boolean> {
-  const { connection, repository, signal } = work;
-  const path = `/v2/${repository}/blobs/${digest}`;
-  const there = await connection.fetch(get(connection, path, { method: "HEAD", signal }));
-  await there.body?.cancel();
-  if (there.status === 200) return false;
-  const begun = await connection.once(get(connection, `/v2/${repository}/blobs/uploads/`, { method: "POST", signal }));
-  if (begun.status !== 202) throw await refused(begun, work, digest);
-  await begun.body?.cancel();
-  const target = uploadTarget(begun, work);
-  target.searchParams.set("digest", digest);
-  const response = await connection.once(
-    new Request(target, {
-      method: "PUT",
-      body: new Uint8Array(bytes),
-      headers: { "content-type": "application/octet-stream" },
-      signal,
-    }),
-  );
-  if (response.status !== 201) throw await refused(response, work, digest);
-  await response.body?.cancel();
-  return true;
-}
-
-/** An upload goes to the registry itself and nowhere else. */
-function uploadTarget(response: Response, { connection, repository }: Work): URL {
-  const location = response.headers.get("location") ?? "";
-  const target = URL.canParse(location, connection.base.href) ? new URL(location, connection.base.href) : undefined;
-  if (location !== "" && target?.origin === connection.base.origin) return target;
-  throw new ApplianceError(
-    "oci/bad-redirect",
-    `Cannot push to "${connection.base.host}/${repository}": the upload is sent to another place`,
-  );
-}
-
-async function putManifest(
-  work: Work,
-  reference: string,
-  manifest: { readonly bytes: Uint8Array; readonly mediaType: string },
-): Promise<void> {
-  const { connection, repository, signal } = work;
-  const response = await connection.once(
-    new Request(new URL(`/v2/${repository}/manifests/${reference}`, connection.base), {
-      method: "PUT",
-      body: new Uint8Array(manifest.bytes),
-      headers: { "content-type": manifest.mediaType, accept: ACCEPT_MANIFESTS },
-      signal,
-    }),
-  );
-  if (response.status !== 201) throw await refused(response, work, reference);
-  await response.body?.cancel();
-}
-
-function refused(response: Response, work: Work, reference: string): Promise<ApplianceError> {
-  const { connection, repository } = work;
-  return failedAnswer(response, {
-    what: `${connection.base.host}/${repository} ${reference}`,
-    clock: connection.deps.clock,
-  });
+export async function pushStore(
+  store: RegistryStore,
+  deps: RegistryDeps,
+  options: PushOptions & { readonly repositories?: readonly string[] },
+): Promise<Pushed> {
+  const push = await openPush(storeContent(store, options.repositories), deps, options);
+  const { blobs, manifests } = await push.content();
+  const tags = await push.tags({ taken: "move" });
+  const moved = tags.filter(({ was, digest }) => was !== digest).length;
+  return { blobs: blobs.sent + blobs.mounted, manifests: manifests.sent, tags: moved };
 }

@@ -36,6 +36,8 @@ export type RegistryAuth =
 export interface Needs {
   readonly repository?: string;
   readonly action: "base" | "pull" | "push" | "delete";
+  /** A repository that a mount reads from. */
+  readonly from?: string;
 }
 
 export interface AuthGate {
@@ -100,7 +102,7 @@ function tokenGate(
     check: (request, needs) => {
       const grant = grants.get(bearer(request));
       const isLive = grant !== undefined && grant.untilMs > deps.clock.now();
-      if (isLive && (needs.action === "base" || grant.scopes.get(needs.repository ?? "")?.has(needs.action))) return;
+      if (isLive && isGranted(grant, needs)) return;
       const realm = auth.realm ?? new URL("/token", request.url).href;
       throw new RegistryError("UNAUTHORIZED", "authentication required", {
         "www-authenticate": `Bearer realm="${realm}",service="${service}"${scopeOf(needs)}${isLive ? ',error="insufficient_scope"' : ""}`,
@@ -109,9 +111,16 @@ function tokenGate(
   };
 }
 
-function scopeOf(needs: Needs): string {
-  if (needs.repository === undefined) return "";
-  return `,scope="repository:${needs.repository}:${needs.action === "push" ? "pull,push" : needs.action}"`;
+function isGranted({ scopes }: Grant, { repository = "", action, from }: Needs): boolean {
+  if (action === "base") return true;
+  const mayRead = from === undefined || scopes.get(from)?.has("pull") === true;
+  return mayRead && scopes.get(repository)?.has(action) === true;
+}
+
+function scopeOf({ repository, action, from }: Needs): string {
+  if (repository === undefined) return "";
+  const mounted = from === undefined ? "" : ` repository:${from}:pull`;
+  return `,scope="repository:${repository}:${action === "push" ? "pull,push" : action}${mounted}"`;
 }
 
 /** Wrong credentials are refused, and so are missing ones where nothing is public. */

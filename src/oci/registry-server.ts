@@ -40,6 +40,8 @@ export interface RegistryServerOptions {
   readonly random?: Random;
   /** Bytes of one blob; default 1 GiB. */
   readonly maxBlobBytes?: number;
+  /** Smallest chunk of an upload but the last one; told as OCI-Chunk-Min-Length. Absent: any. */
+  readonly minChunkBytes?: number;
 }
 
 export interface RegistryServer {
@@ -104,7 +106,11 @@ export function createRegistryServer(options: RegistryServerOptions = {}): Regis
   const registry: Registry = {
     store,
     gate: createAuthGate(options.auth ?? { kind: "none" }, { clock, random: options.random }),
-    uploads: createUploads(store, { maxBlobBytes: options.maxBlobBytes ?? MAX_BLOB_BYTES, newId }),
+    uploads: createUploads(store, {
+      maxBlobBytes: options.maxBlobBytes ?? MAX_BLOB_BYTES,
+      minChunkBytes: options.minChunkBytes ?? 0,
+      newId,
+    }),
     reads: storeReads(store, { referrers: options.referrers ?? true }),
   };
   return {
@@ -141,7 +147,7 @@ async function dispatch(registry: Registry, request: Request): Promise<Response>
     if (!isRepository(call.repository)) throw new RegistryError("NAME_INVALID", "invalid repository name");
     const handler = endpoint.methods[request.method];
     if (handler === undefined) throw new RegistryError("UNSUPPORTED", "the operation is unsupported");
-    registry.gate.check(request, needsOf(request.method, call.repository));
+    registry.gate.check(request, needsOf(request.method, call));
     return handler(registry, call);
   }
   return pageNotFound();
@@ -167,9 +173,10 @@ function blobOf(bytes: Uint8Array): BlobContent {
   return { sizeBytes, open };
 }
 
-function needsOf(method: string, repository: string): Needs {
+function needsOf(method: string, { repository, url }: Call): Needs {
   if (method === "GET" || method === "HEAD") return { repository, action: "pull" };
-  return { repository, action: method === "DELETE" ? "delete" : "push" };
+  const from = method === "POST" && url.searchParams.has("mount") ? url.searchParams.get("from") : null;
+  return { repository, action: method === "DELETE" ? "delete" : "push", ...(from === null ? {} : { from }) };
 }
 
 function deleteBlob({ store }: Registry, call: ReadCall): Response {

@@ -11,6 +11,8 @@ import type { RegistryStore } from "./store.ts";
 export interface UploadsOptions {
   /** Bytes of one blob. */
   readonly maxBlobBytes: number;
+  /** Every chunk but the last one has at least as many; 0: any. */
+  readonly minChunkBytes: number;
   /** Names a new upload. */
   readonly newId: () => string;
 }
@@ -29,6 +31,8 @@ interface Upload {
   readonly repository: string;
   readonly chunks: Uint8Array[];
   sizeBytes: number;
+  /** A chunk below the smallest size has come: nothing may follow it. */
+  isAtEnd: boolean;
 }
 
 export function createUploads(store: RegistryStore, options: UploadsOptions): Uploads {
@@ -49,16 +53,17 @@ export function createUploads(store: RegistryStore, options: UploadsOptions): Up
         return created(request, repository, keep(store, repository, { digest, bytes }));
       }
       const id = options.newId();
-      open.set(id, { repository, chunks: [], sizeBytes: 0 });
+      open.set(id, { repository, chunks: [], sizeBytes: 0, isAtEnd: false });
       const oldest = open.keys().next().value;
       if (open.size > MAX_OPEN && oldest !== undefined) open.delete(oldest);
-      return progress(request, { repository, id, sizeBytes: 0, status: 202 });
+      const least = options.minChunkBytes === 0 ? {} : { "oci-chunk-min-length": String(options.minChunkBytes) };
+      return progress(request, { repository, id, sizeBytes: 0, status: 202 }, least);
     },
     handle: async (request, repository, id) => {
       const upload = find(repository, id);
-      if (request.method === "GET") {
-        return progress(request, { repository, id, sizeBytes: upload.sizeBytes, status: 204 });
-      }
+      const told = (status: number): Response =>
+        progress(request, { repository, id, sizeBytes: upload.sizeBytes, status });
+      if (request.method === "GET") return told(204);
       if (request.method === "DELETE") {
         open.delete(id);
         return answer(request, { status: 204 });
@@ -66,17 +71,27 @@ export function createUploads(store: RegistryStore, options: UploadsOptions): Up
       if (request.method !== "PATCH" && request.method !== "PUT")
         throw new RegistryError("UNSUPPORTED", "no such method");
       checkRange(request, { repository, id, sizeBytes: upload.sizeBytes });
-      const bytes = await bodyOf(request, options.maxBlobBytes - upload.sizeBytes);
-      upload.chunks.push(bytes);
-      upload.sizeBytes += bytes.length;
-      if (request.method === "PATCH") {
-        return progress(request, { repository, id, sizeBytes: upload.sizeBytes, status: 202 });
-      }
+      await take(request, upload, options);
+      if (request.method === "PATCH") return told(202);
       open.delete(id);
       const digest = new URL(request.url).searchParams.get("digest") ?? "";
       return created(request, repository, keep(store, repository, { digest, bytes: Buffer.concat(upload.chunks) }));
     },
   };
+}
+
+/** Adds a body to an upload as it comes: of one that is cut, what has come stays, and the client may go on after it. */
+async function take(request: Request, upload: Upload, options: UploadsOptions): Promise<void> {
+  const before = upload.sizeBytes;
+  for await (const bytes of request.body ?? []) {
+    if (upload.isAtEnd) throw new RegistryError("BLOB_UPLOAD_INVALID", "a chunk was smaller than the smallest one");
+    if (upload.sizeBytes + bytes.length > options.maxBlobBytes) {
+      throw new RegistryError("SIZE_INVALID", `blob is larger than ${options.maxBlobBytes} bytes`);
+    }
+    upload.chunks.push(bytes);
+    upload.sizeBytes += bytes.length;
+  }
+  upload.isAtEnd = request.method === "PATCH" && upload.sizeBytes - before < options.minChunkBytes;
 }
 
 /** Reads a request body and refuses more than `maxBytes` without keeping the rest. */
@@ -122,10 +137,12 @@ function checkRange(
 function progress(
   request: Request,
   upload: { readonly repository: string; readonly id: string; readonly sizeBytes: number; readonly status: number },
+  more: Readonly<Record<string, string>> = {},
 ): Response {
   return answer(request, {
     status: upload.status,
     headers: {
+      ...more,
       location: `/v2/${upload.repository}/blobs/uploads/${upload.id}`,
       range: `0-${Math.max(0, upload.sizeBytes - 1)}`,
       "docker-upload-uuid": upload.id,

@@ -38,7 +38,8 @@ export function withRetries(
   };
 }
 
-function asksToComeBack(status: number): boolean {
+/** Tells whether an answer asks to come back later: 408, 429 and server errors but 501. */
+export function asksToComeBack(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 501);
 }
 

@@ -9,6 +9,7 @@ import type { Clock } from "../core/ports.ts";
 import { failedAnswer } from "./answers.ts";
 import { htmlAnswer } from "./blob.ts";
 import { readBytes } from "./body.ts";
+import { nextPage } from "./links.ts";
 import { bareMediaType } from "./media-types.ts";
 import { isTag } from "./reference.ts";
 
@@ -54,7 +55,7 @@ export async function listTags(pages: TagPages): Promise<readonly string[]> {
         pages.what,
       ),
     );
-    next = nextPage(link, next, pages);
+    next = nextPage(link, next, { list: pages.url, what: `tags of "${pages.what}"` });
   }
   if (tags.length > MAX_TAGS) throw tooMany(pages.what);
   return tags;
@@ -73,17 +74,6 @@ function parsePage(bytes: Uint8Array, what: string): unknown {
   } catch (cause) {
     throw unexpected(what, "the answer is not usable JSON", cause);
   }
-}
-
-function nextPage(link: string | null, current: URL, pages: TagPages): URL | undefined {
-  const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec((link ?? "").slice(0, 8_192))?.[1];
-  if (target === undefined) return undefined;
-  const url = URL.canParse(target, current.href) ? new URL(target, current.href) : undefined;
-  if (url === undefined || url.origin !== pages.url.origin || url.pathname !== pages.url.pathname) {
-    throw unexpected(pages.what, "the next page is at another place than the list");
-  }
-  if (url.href === current.href) throw unexpected(pages.what, "the next page is the same page");
-  return url;
 }
 
 function unexpected(what: string, is: string, cause?: unknown): ApplianceError {

@@ -1,0 +1,89 @@
+/**
+ * The tags of a push: looked at, moved one by one when everything that they name is there, and looked at again.
+ *
+ * Registries know no compare-and-set. A tag that somebody else moves between our look and our write is overwritten; one that
+ * is moved after our write is seen by the look that follows it.
+ */
+import type { Digest } from "../core/digest.ts";
+import { ApplianceError } from "../core/errors.ts";
+import { digestOfReference, putManifest } from "./push-manifests.ts";
+import type { PlannedTag } from "./push-plan.ts";
+import type { PushWire } from "./push-wire.ts";
+
+export interface TagState {
+  /** With its base: "nine-minds/charts/sebastian". */
+  readonly repository: string;
+  readonly tag: string;
+  /** What it shall name. */
+  readonly digest: Digest;
+  /** What it names now; null: there is no such tag. */
+  readonly was: Digest | null;
+}
+
+export interface TagOptions {
+  /** Tags that name something else already: move them, or refuse. */
+  readonly taken: "move" | "refuse";
+}
+
+/** Looks at all tags. Writes nothing. */
+export async function surveyTags(wire: PushWire, tags: readonly PlannedTag[]): Promise<readonly TagState[]> {
+  const states: TagState[] = [];
+  for (const { repository, tag, manifest } of tags) {
+    const was = (await wire.attempts(() => digestOfReference(wire, repository, tag))) ?? null;
+    states.push({ repository, tag, digest: manifest.descriptor.digest, was });
+  }
+  return states;
+}
+
+/**
+ * Refuses a tag that names something else already: what a version names never changes.
+ *
+ * @throws {ApplianceError} oci/tag-taken.
+ */
+export function assertFree({ repository, tag, digest, was }: TagState, { taken }: TagOptions): void {
+  if (taken === "move" || was === null || was === digest) return;
+  throw new ApplianceError(
+    "oci/tag-taken",
+    `Cannot push "${repository}:${tag}": it names ${was} already, ${digest} was to be pushed`,
+    { hint: "Give what has changed a new version", details: { found: was, wanted: digest } },
+  );
+}
+
+/**
+ * Moves tags in their order. Safe to call again.
+ *
+ * @throws {ApplianceError} oci/tag-taken; oci/tag-moved when somebody else moves one at the same time.
+ */
+export async function moveTags(
+  wire: PushWire,
+  tags: readonly PlannedTag[],
+  options: TagOptions,
+): Promise<readonly TagState[]> {
+  const states: TagState[] = [];
+  for (const planned of tags) {
+    const { repository, tag, manifest } = planned;
+    const { digest } = manifest.descriptor;
+    let first: TagState | undefined;
+    await wire.attempts(async () => {
+      const was = (await digestOfReference(wire, repository, tag)) ?? null;
+      const state: TagState = { repository, tag, digest, was };
+      first ??= state;
+      if (was === digest) return;
+      assertFree(state, options);
+      await putManifest(wire, manifest, tag);
+    });
+    await assertMoved(wire, planned);
+    if (first !== undefined) states.push(first);
+  }
+  return states;
+}
+
+async function assertMoved(wire: PushWire, { repository, tag, manifest }: PlannedTag): Promise<void> {
+  const is = await wire.attempts(() => digestOfReference(wire, repository, tag));
+  if (is === manifest.descriptor.digest) return;
+  throw new ApplianceError(
+    "oci/tag-moved",
+    `Cannot push "${repository}:${tag}": it is ${is ?? "gone"} right after it was set to ${manifest.descriptor.digest}`,
+    { hint: "Somebody else publishes at the same time; look at what is there, then publish again" },
+  );
+}
