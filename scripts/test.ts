@@ -14,6 +14,7 @@ const LANES = [
     "embed",
     "test/architecture.test.ts",
     "test/counts.test.ts",
+    "test/docstrings.test.ts",
     "test/exports.test.ts",
     "test/house.test.ts",
     "test/messages.test.ts",
