@@ -173,7 +173,7 @@ function blobOf(bytes: Uint8Array): BlobContent {
   return { sizeBytes, open };
 }
 
-function needsOf(method: string, { repository, url }: Call): Needs {
+function needsOf(method: string, { repository, url }: ReadCall): Needs {
   if (method === "GET" || method === "HEAD") return { repository, action: "pull" };
   const from = method === "POST" && url.searchParams.has("mount") ? url.searchParams.get("from") : null;
   return { repository, action: method === "DELETE" ? "delete" : "push", ...(from === null ? {} : { from }) };
