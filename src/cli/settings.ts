@@ -125,6 +125,7 @@ export interface SettingValue {
   readonly secret: boolean;
 }
 
+/** All settings of one run, resolved once. `get` answers undefined for one that is not set and has no default. */
 export interface Settings {
   get(key: SettingKey): string | undefined;
   readonly all: readonly SettingValue[];

@@ -2,6 +2,7 @@
 import { publicError } from "../core/errors.ts";
 import type { Output, OutputFormat, OutputOptions } from "./output.ts";
 
+/** Standard output for results and standard error for everything else. Texts come with their own line ends. */
 export interface Streams {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;

@@ -15,6 +15,7 @@ export type Digest = `sha256:${string}` & { readonly __digest: true };
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
+/** Tells whether a value has the form of a sha256 digest. It says nothing about any bytes. */
 export function isDigest(text: unknown): text is Digest {
   return typeof text === "string" && DIGEST.test(text);
 }
@@ -49,6 +50,7 @@ export interface Digester {
   digest(): Digest;
 }
 
+/** Begins a digest of bytes that come in parts, for content too large to hold. */
 export function createDigester(): Digester {
   const hash = createHash("sha256");
   return {

@@ -22,6 +22,10 @@ export interface RouteRequest {
   readonly body: unknown;
 }
 
+/**
+ * One path of the API as data. The server checks access, origin, size and form of the body before `handle` is called; what
+ * `handle` throws becomes a problem document.
+ */
 export interface Route {
   readonly method: "GET" | "POST" | "DELETE" | "PUT";
   /** `/api/operations/:id`; a part is a literal or `:name`. */

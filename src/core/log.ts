@@ -11,6 +11,10 @@ import { toInstant } from "./time.ts";
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
+/**
+ * Writes records of an event name and fields. Never throws and never waits. Fields are redacted, so a secret in one by accident
+ * shows as a mask; do not rely on it.
+ */
 export interface Log {
   debug(event: string, fields?: LogFields): void;
   info(event: string, fields?: LogFields): void;
@@ -29,6 +33,7 @@ export interface LogRecord {
 
 const ORDER: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
+/** Where records go, and the clock (milliseconds since 1970) that dates them. `write` must not throw. */
 export interface LogSink {
   readonly now: () => number;
   /** Records below this level are dropped. */

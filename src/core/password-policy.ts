@@ -5,6 +5,7 @@
  * all printable ASCII that is neither letter nor digit.
  */
 
+/** One condition on a password. `holds` sees the password as typed and keeps nothing of it. */
 export interface PasswordRule {
   readonly code: "too-short" | "too-long" | "no-lower" | "no-upper" | "no-digit" | "no-sign" | "control-character";
   /** What to write, as a sentence. */

@@ -8,6 +8,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 
 const MASK = "[secret]";
 
+/** A text that shows itself only to `reveal()`. */
 export class Secret {
   readonly #text: string;
 

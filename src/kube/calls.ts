@@ -78,6 +78,14 @@ export interface KubeVersion {
   readonly minor: number;
 }
 
+/**
+ * The calls of the Kubernetes API that this product makes. Every answer is untrusted: bounded in size and checked in form.
+ *
+ * Each call ends within its own time limit or when its signal fires, and throws the `kube/` error that fits the answer. Reads are
+ * repeated by themselves when the server cannot be reached; writes only where that is safe.
+ *
+ * @see Kubernetes API conventions, "HTTP Status codes" and "Concurrency Control and Consistency"
+ */
 export interface Kube {
   /** Address of the API server, for messages. */
   readonly server: string;

@@ -47,6 +47,7 @@ async function listPages(transport: Transport, target: Target, options: ListOpti
   return { items, resourceVersion };
 }
 
+/** The selectors of a list or watch as query parameters; one that is not given is left out of the address. */
 export function selectorsOf(options: {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;

@@ -125,6 +125,7 @@ export function asKubeObject(value: unknown, what: string): KubeObject {
   );
 }
 
+/** Tells whether untrusted data has what every object has: apiVersion, kind, and a name or generateName. */
 export function isKubeObject(value: unknown): value is KubeObject {
   return (
     isPlainObject(value) &&
@@ -149,16 +150,19 @@ export function fieldAt(value: unknown, ...path: readonly string[]): unknown {
   return at;
 }
 
+/** The text at a path of field names; undefined when there is none or something else stands there. */
 export function textAt(value: unknown, ...path: readonly string[]): string | undefined {
   const found = fieldAt(value, ...path);
   return typeof found === "string" ? found : undefined;
 }
 
+/** The number at a path of field names; undefined when there is none or something else stands there. */
 export function numberAt(value: unknown, ...path: readonly string[]): number | undefined {
   const found = fieldAt(value, ...path);
   return typeof found === "number" ? found : undefined;
 }
 
+/** The list at a path of field names; empty when there is none or something else stands there. Its items are unchecked. */
 export function listAt(value: unknown, ...path: readonly string[]): readonly unknown[] {
   const found = fieldAt(value, ...path);
   return Array.isArray(found) ? found : [];
@@ -178,6 +182,7 @@ export function conditionsOf(object: KubeObject): readonly Condition[] {
     }));
 }
 
+/** The first condition of this type in an object's status; undefined when its controller has not set one. */
 export function conditionOf(object: KubeObject, type: string): Condition | undefined {
   return conditionsOf(object).find((condition) => condition.type === type);
 }

@@ -36,6 +36,11 @@ export interface Exchange {
   readonly signal?: AbortSignal | undefined;
 }
 
+/**
+ * HTTP to one API server. `json` and `text` read a bounded answer whole, within the exchange's time limit.
+ *
+ * @throws {ApplianceError} the `kube/` code that fits the status: kube/unreachable, kube/throttled, kube/forbidden and so on.
+ */
 export interface Transport {
   readonly server: string;
   json(exchange: Exchange): Promise<unknown>;
@@ -51,6 +56,12 @@ const MAX_ERROR_BYTES = 256 * 1024;
 const TIMEOUT_MS = 30_000;
 const REPEATS = { attempts: 3, baseMs: 200, maxMs: 2_000 } as const;
 
+/**
+ * Makes the transport of a connection. Nothing is sent yet.
+ *
+ * A throttled request is repeated after the time the server names; an unreachable server or a server error only where repeating
+ * is safe. Three attempts in all.
+ */
 export function createTransport(deps: Pick<Deps, "clock" | "random" | "log">, connection: KubeConnection): Transport {
   const text = (exchange: Exchange): Promise<string> =>
     repeat(deps, exchange, () => exchangeOnce(deps, connection, exchange));

@@ -31,6 +31,11 @@ export interface CacheView {
   readonly problem?: PublicError;
 }
 
+/**
+ * Objects in memory, by kind and then by namespace and name. Every `key` is one of the kinds it was made with.
+ *
+ * @throws {ApplianceError} internal/defect for another key.
+ */
 export interface Shelf {
   view(key: string): CacheView;
   replace(key: string, objects: readonly KubeObject[]): void;
@@ -38,8 +43,11 @@ export interface Shelf {
   put(key: string, object: KubeObject): void;
   remove(key: string, object: KubeObject): void;
   setState(key: string, state: CacheState, problem?: PublicError): void;
+  /** Calls with the keys that changed, many changes at once. Answers what ends the calls. */
   onChange(call: (keys: ReadonlySet<string>) => void): () => void;
+  /** Resolves when no kind is "starting" any more; rejects when the signal fires first. */
   settled(signal?: AbortSignal): Promise<void>;
+  /** Ends the notices. What is held stays readable. */
   stop(): void;
 }
 
@@ -56,6 +64,11 @@ interface Slot {
 /** Annotation in which kubectl keeps a whole copy of an object. */
 const KUBECTL_COPY = "kubectl.kubernetes.io/last-applied-configuration";
 
+/**
+ * Makes an empty shelf; every kind is "starting".
+ *
+ * @param batchMs Milliseconds that changes are collected before `onChange` tells them together.
+ */
 export function createShelf(
   clock: Pick<Clock, "now" | "after">,
   kinds: readonly WatchedKind[],

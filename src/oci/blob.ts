@@ -156,6 +156,7 @@ export function headerDigestMismatch(what: string, header: string): ApplianceErr
   );
 }
 
+/** The error for a web page where content was asked for: a proxy or a login page answered, not a registry. */
 export function htmlAnswer(what: string): ApplianceError {
   return new ApplianceError(
     "oci/unexpected-answer",

@@ -127,6 +127,7 @@ function tooLarge(options: { readonly what: string; readonly maxBytes: number },
   );
 }
 
+/** The error for a body that ends before its announced size, by a cut connection or a wrong size. */
 export function shortBody(
   what: string,
   sizes: { readonly sizeBytes: number; readonly wanted: number },
@@ -137,6 +138,7 @@ export function shortBody(
   );
 }
 
+/** The error for a body that goes on beyond its announced size; the rest is never read. */
 export function longBody(what: string, wanted: number): ApplianceError {
   return new ApplianceError(
     "oci/long-body",

@@ -77,6 +77,14 @@ export interface PulledManifest {
   readonly manifest: ManifestDocument;
 }
 
+/**
+ * Reads from one registry. Everything it answers is untrusted until its digest is checked, and the calls that read content check
+ * it. Safe to use for many calls at once.
+ *
+ * @throws {ApplianceError} oci/not-found, oci/unauthorized, oci/forbidden, oci/rate-limited, oci/unavailable, oci/too-large,
+ *   oci/digest-mismatch and the `net/` codes, from every call.
+ * @see OCI distribution-spec v1.1.1, "Pulling manifests", "Pulling blobs" and "Listing Referrers"
+ */
 export interface RegistryClient {
   readonly registry: string;
   /**
@@ -98,6 +106,7 @@ export interface RegistryClient {
   blob(repository: string, descriptor: Descriptor, options?: BlobOptions): Promise<Uint8Array>;
   /** Streams a blob. The bytes are untrusted until the stream ends without an error. */
   blobStream(repository: string, descriptor: Descriptor, options?: BlobOptions): ReadableStream<Uint8Array>;
+  /** All tags of a repository, page by page. @throws {ApplianceError} oci/too-large beyond 10,000 of them. */
   tags(repository: string, options?: CallOptions): Promise<readonly string[]>;
   /** Round trips so far, logins, redirects and retries included. */
   requests(): number;

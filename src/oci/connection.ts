@@ -112,6 +112,11 @@ export interface Address {
   readonly reference: string;
 }
 
+/**
+ * Checks a repository and a tag or digest before they become part of an address.
+ *
+ * @throws {ApplianceError} oci/bad-reference when either has another form.
+ */
 export function address(repository: string, reference: string): Address {
   if (!isDigest(reference) && !isTag(reference)) {
     throw new ApplianceError(
@@ -122,6 +127,7 @@ export function address(repository: string, reference: string): Address {
   return { repository: checkRepository(repository), reference };
 }
 
+/** Answers a repository's name unchanged. @throws {ApplianceError} oci/bad-reference when it is none. */
 export function checkRepository(repository: string): string {
   if (isRepository(repository)) return repository;
   throw new ApplianceError(
@@ -130,6 +136,7 @@ export function checkRepository(repository: string): string {
   );
 }
 
+/** Whole name for people and messages: `host/repository:tag` or `host/repository@digest`. Holds no login. */
 export function nameOf(connection: Connection, { repository, reference }: Address): string {
   return `${connection.base.host}/${repository}${isDigest(reference) ? "@" : ":"}${reference}`;
 }
@@ -161,6 +168,7 @@ export function leaving({ guard, options }: Connection, thrown: unknown): unknow
   return new ApplianceError(code, message, { cause, details, hint: options.loginHint });
 }
 
+/** A request to a path of the registry. Compression is refused, since digests and sizes are of the bytes as stored. */
 export function get(
   connection: Connection,
   path: string,

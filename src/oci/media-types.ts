@@ -17,10 +17,12 @@ export const MEDIA = {
 /** What a client that reads all of them sends as Accept. */
 export const ACCEPT_MANIFESTS = [MEDIA.manifest, MEDIA.index, MEDIA.dockerManifest, MEDIA.dockerIndex].join(", ");
 
+/** Tells whether this is the type of a manifest of one image or artifact, in OCI's or Docker's words. */
 export function isManifestType(mediaType: string): boolean {
   return mediaType === MEDIA.manifest || mediaType === MEDIA.dockerManifest;
 }
 
+/** Tells whether this is the type of an index of manifests, in OCI's or Docker's words. */
 export function isIndexType(mediaType: string): boolean {
   return mediaType === MEDIA.index || mediaType === MEDIA.dockerIndex;
 }

@@ -15,6 +15,7 @@ export interface PushProgress {
   readonly checkedBytes: number;
 }
 
+/** Adds up what a push does; each call is told on at once. All numbers are bytes. */
 export interface ProgressMeter {
   phase(phase: PushProgress["phase"]): void;
   skipped(bytes: number): void;

@@ -30,6 +30,10 @@ export type { Verify } from "./push-blobs.ts";
 export type { PushProgress } from "./push-progress.ts";
 export type { TagState } from "./push-tags.ts";
 
+/**
+ * What to push, where to and how; the rest is how the registry is reached. `onProgress` is called at every change and must
+ * return at once.
+ */
 export interface PushOptions extends RegistryOptions {
   /** Path below which the registry keeps the repositories of the source. Default: none. */
   readonly base?: string;

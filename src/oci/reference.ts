@@ -24,10 +24,12 @@ const HOST = new RegExp(`^(?:${LABEL}(?:\\.${LABEL})*|\\[[0-9a-f:.]{2,45}\\])(?:
 /** Host, repository and separators; Docker's own bound for the name. */
 const MAX_NAME = 255;
 
+/** Tells whether a text is the name of a repository, without registry and tag. @see OCI distribution-spec v1.1.1, "Pulling manifests" */
 export function isRepository(text: string): boolean {
   return text.length <= MAX_NAME && REPOSITORY.test(text);
 }
 
+/** Tells whether a text is a tag: at most 128 characters. @see OCI distribution-spec v1.1.1, "Pulling manifests" */
 export function isTag(text: string): boolean {
   return TAG.test(text);
 }

@@ -93,6 +93,7 @@ export function blobAnswer(request: Request, digest: string, blob: BlobContent):
   return new Response(body, { status: 206, headers: { ...headers, ...part } });
 }
 
+/** A stored manifest as the answer to GET or HEAD, with the media type and digest it was stored under. */
 export function manifestAnswer(request: Request, stored: StoredManifest): Response {
   return answer(request, {
     body: new Uint8Array(stored.bytes),

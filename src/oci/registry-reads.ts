@@ -32,6 +32,7 @@ export interface ReadCall {
 /** A GET or HEAD of some content. Throws RegistryError. */
 type ReadHandler = (reads: RegistryReads, call: ReadCall) => Promise<Response>;
 
+/** GET or HEAD of a blob by digest; ranges are served. @see OCI distribution-spec v1.1.1, "Pulling blobs" */
 export const getBlob: ReadHandler = async (reads, { request, repository, name }) => {
   if (!isDigest(name)) throw new RegistryError("DIGEST_INVALID", "invalid digest");
   const blob = await reads.blob(repository, name);
@@ -39,6 +40,7 @@ export const getBlob: ReadHandler = async (reads, { request, repository, name })
   return blobAnswer(request, name, blob);
 };
 
+/** GET or HEAD of a manifest by tag or digest, where Accept allows its type. @see OCI distribution-spec v1.1.1, "Pulling manifests" */
 export const getManifest: ReadHandler = async (reads, { request, repository, name }) => {
   checkReference(name);
   const stored = await reads.manifest(repository, name);
@@ -55,6 +57,7 @@ function accepts(request: Request, mediaType: string): boolean {
   return accepted.includes(mediaType) || accepted.includes("*/*");
 }
 
+/** Tags in lexical order, with `n` and `last` for pages. @see OCI distribution-spec v1.1.1, "Listing Tags" */
 export const listTags: ReadHandler = async (reads, { url, repository }) => {
   const tags = await reads.tags(repository);
   if (tags === undefined) throw new RegistryError("NAME_UNKNOWN", "repository name not known to registry");
@@ -69,6 +72,7 @@ export const listTags: ReadHandler = async (reads, { url, repository }) => {
   return Response.json({ name: repository, tags: page }, { headers: link });
 };
 
+/** What refers to a digest, filtered by `artifactType`. @see OCI distribution-spec v1.1.1, "Listing Referrers" */
 export const listReferrers: ReadHandler = async (reads, { request, url, repository, name }) => {
   const all = isDigest(name) ? await reads.referrers(repository, name) : [];
   if (all === undefined) return pageNotFound();

@@ -35,6 +35,12 @@ interface Upload {
   isAtEnd: boolean;
 }
 
+/**
+ * The uploads of one registry, kept in memory until they end: whole, in chunks that must come in order, or by mounting.
+ *
+ * @throws {RegistryError} (its calls) with the code and status that the specification wants.
+ * @see OCI distribution-spec v1.1.1, "Pushing blobs"
+ */
 export function createUploads(store: RegistryStore, options: UploadsOptions): Uploads {
   const open = new Map<string, Upload>();
   const find = (repository: string, id: string): Upload => {

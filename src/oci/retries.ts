@@ -12,6 +12,7 @@ import { failedAnswer } from "./answers.ts";
 /** Four attempts within about four seconds, more when the registry asks for it. */
 export const REGISTRY_RETRY: RetryPolicy = { attempts: 4, baseMs: 500, maxMs: 8_000 };
 
+/** How often and how long to wait; `onRetry` is told of each repeat before the wait, whose length is in milliseconds. */
 export interface RetriesOptions {
   readonly policy: RetryPolicy;
   readonly onRetry?: (thrown: unknown, attempt: number, waitMs: number) => void;

@@ -15,6 +15,7 @@ export interface StoredManifest {
   readonly bytes: Uint8Array;
 }
 
+/** The content of a registry, by repository, as a registry stores it: blobs, manifests, tags, referrers. */
 export interface RegistryStore {
   /** Keeps bytes in a repository. Safe to call again. */
   putBlob(repository: string, bytes: Uint8Array): { readonly digest: Digest; readonly size: number };

@@ -13,6 +13,7 @@ import { nextPage } from "./links.ts";
 import { bareMediaType } from "./media-types.ts";
 import { isTag } from "./reference.ts";
 
+/** How the pages of one list of tags are read. `get` sends a request with the login of the caller and throws for a refusal. */
 export interface TagPages {
   readonly get: (url: URL) => Promise<Response>;
   /** The list's own address. */

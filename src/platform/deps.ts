@@ -8,6 +8,7 @@ import { systemMachine } from "./machine.ts";
 import { systemNetwork } from "./network.ts";
 import { systemRandom } from "./random.ts";
 
+/** Gathers the real ports. Nothing is opened or read yet. */
 export function createDeps(log: Log): Deps {
   return {
     clock: systemClock,

@@ -41,6 +41,11 @@ export interface Wiring {
   readonly context: () => SecureContext;
 }
 
+/**
+ * Prepares what the connections share. Certificates are parsed when the first TLS connection wants them.
+ *
+ * @throws {Error} (from `context`) when a certificate or key is no PEM.
+ */
 export function createWiring(options: TransportOptions): Wiring {
   let context: SecureContext | undefined;
   return {

@@ -29,6 +29,11 @@ interface Transport {
   readonly agents: Map<string, RouteAgent>;
 }
 
+/**
+ * Makes transports over `node:http` and `node:https`. Each keeps connections of its own for reuse and follows no redirect.
+ *
+ * @throws {ApplianceError} (the fetch) the `net/` code that fits: name, route, refusal, TLS, proxy, time.
+ */
 export function createTransports(): Transports {
   return {
     open: (options = {}) => {

@@ -6,6 +6,7 @@ export function errnoOf(cause: unknown): string | undefined {
   return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined;
 }
 
+/** Tells whether an error of the system says that the path, or a folder on its way, is not there. */
 export function isMissing(cause: unknown): boolean {
   return errnoOf(cause) === "ENOENT" || errnoOf(cause) === "ENOTDIR";
 }
@@ -46,6 +47,7 @@ export function unwritable(path: string, cause: unknown): ApplianceError {
   });
 }
 
+/** The error file/unreadable for a read, with what the system said in words. An error of ours passes unchanged. */
 export function unreadable(path: string, cause: unknown): ApplianceError {
   if (cause instanceof ApplianceError) return cause;
   return new ApplianceError("file/unreadable", `Cannot read file "${path}": ${words(cause)}`, {

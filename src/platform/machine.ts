@@ -28,6 +28,7 @@ async function uptimeMs(): Promise<number> {
   return parseUptime(await fact("/proc/uptime"));
 }
 
+/** Milliseconds since boot, from the text of /proc/uptime. @throws {ApplianceError} when it has another form. */
 export function parseUptime(text: string): number {
   const seconds = Number(text.split(" ")[0]);
   if (!Number.isFinite(seconds)) throw unknownForm("/proc/uptime");
@@ -45,6 +46,7 @@ async function memory(): Promise<{ readonly totalBytes: number; readonly availab
   return parseMemory(await fact("/proc/meminfo"));
 }
 
+/** Bytes of memory, in all and to be had without swapping, from the text of /proc/meminfo. @throws {ApplianceError} when a line is missing. */
 export function parseMemory(text: string): { readonly totalBytes: number; readonly availableBytes: number } {
   const field = (name: string): number => {
     const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(text);

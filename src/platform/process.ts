@@ -22,6 +22,11 @@ import { processTerminal, readStdin, type Terminal, terminalLog } from "./termin
 /** Settings files are small; a larger one is a mistake. */
 const MAX_SETTINGS_BYTES = 256 * 1024;
 
+/**
+ * This process as the command line sees it: words, streams, environment, and how a failure is told.
+ *
+ * @param baseName Name of the executable for help and examples.
+ */
 export function processEnvironment(baseName: string): Environment {
   const terminal = processTerminal();
   const early = terminalLog(terminal, { level: "error", format: asksForJsonLog(process.argv) ? "json" : "text" });

@@ -2,6 +2,7 @@
 import { ApplianceError, type LogLevel } from "../core/errors.ts";
 import { createLog, formatJsonLine, formatTextLine, type Log } from "../core/log.ts";
 
+/** Standard output and standard error. `columns` is the width of a terminal, 80 where there is none. Writing never throws. */
 export interface Terminal {
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;

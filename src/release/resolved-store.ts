@@ -31,6 +31,7 @@ export interface LastQuery {
 export interface ResolvedStore {
   /** True when nothing was ever kept, so that nothing can be saved by asking for a digest first. */
   isEmpty(): Promise<boolean>;
+  /** The bytes of a release by its digest, checked again; undefined when they were never kept or are damaged. */
   bytes(digest: Digest): Promise<ReleaseBytes | undefined>;
   /** Keeps checked bytes. Safe to call again. */
   keep(digest: Digest, bytes: ReleaseBytes): Promise<void>;
