@@ -142,6 +142,7 @@ async function pushContent(work: Work): Promise<PushReport> {
   const { wire, plan, options } = work;
   const blobs = blobsOf(work);
   const { meter, concurrency } = blobs;
+  meter.phase("looking");
   const states = await surveyBlobs(wire, plan.blobs, blobs);
   await assertSource(states, work.source);
   meter.phase("sending");
