@@ -41,6 +41,7 @@ export interface Example {
 
 export type FlagValue = string | boolean | readonly string[] | undefined;
 
+/** One verb as data: the parser, the help, the completion and the reference are all made from it. */
 export interface Command {
   /** Words after the executable: ["release", "resolve"]. */
   readonly path: readonly string[];
@@ -78,6 +79,7 @@ export interface CommandContext {
 
 export type BareContext = Pick<CommandContext, "flags" | "args" | "out" | "build" | "runtime">;
 
+/** Where a server listens and what answers there. Exactly one of `port` and `socketPath` is given. */
 export interface ListenOptions {
   /** Interface and port; port 0 takes a free one. */
   readonly host?: string;
@@ -86,6 +88,8 @@ export interface ListenOptions {
   readonly socketPath?: string;
   readonly socketMode?: number;
   readonly limits?: ListenLimits;
+  /** PEM certificate (with its chain) and key: TLS from the first byte on. Not with a Unix socket. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   readonly handle: (request: Request, peer: { readonly address: string }) => Promise<Response>;
 }
 

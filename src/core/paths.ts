@@ -20,6 +20,10 @@ export interface StatePaths {
   readonly lockout: string;
   readonly bootstrapRecord: string;
   readonly resolvedReleases: string;
+  /** OCI layout of what `release load` brought: the box's own registry content. */
+  readonly store: string;
+  /** Folder of the numbered leases of the store. */
+  readonly storeLease: string;
   readonly config: string;
   readonly trustedKeys: string;
   readonly hostAgentSocket: string;
@@ -43,6 +47,8 @@ export function statePaths(root = "/"): StatePaths {
     lockout: join(state, "lockout.json"),
     bootstrapRecord: join(state, "bootstrap.json"),
     resolvedReleases: join(state, "resolved-releases"),
+    store: join(state, "store"),
+    storeLease: join(state, "store-lease"),
     config: join(root, "etc/alga-appliance/config.yaml"),
     trustedKeys: join(root, "etc/alga-appliance/trusted-keys"),
     hostAgentSocket: join(root, "run/alga-appliance/host-agent.sock"),

@@ -5,8 +5,10 @@
  * times and connections, refuses what is not a clean request, and drains when it is closed. What the application
  * throws becomes a plain 500; the application's own edge has logged it by then.
  */
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { chmod, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { connect, type Socket } from "node:net";
 import type { Listen, Listening, ListenOptions } from "../cli/command.ts";
 import { ApplianceError } from "../core/errors.ts";
@@ -40,7 +42,7 @@ interface Traffic {
 export const listen: Listen = async (options) => {
   const limits = { ...LIMITS, ...options.limits };
   const traffic: Traffic = { running: new Set(), streams: new Set(), draining: false };
-  const server = createServer(
+  const server = openServer(
     {
       maxHeaderSize: limits.maxHeaderBytes,
       headersTimeout: limits.headersTimeoutMs,
@@ -48,6 +50,7 @@ export const listen: Listen = async (options) => {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: Math.min(LOOK_MS, limits.headersTimeoutMs),
     },
+    options.tls,
     (message, answer) => void answerOne(message, answer, { options, traffic }),
   );
   server.maxConnections = limits.maxConnections;
@@ -57,6 +60,26 @@ export const listen: Listen = async (options) => {
   await bind(server, options);
   return listening(server, options, traffic);
 };
+
+type Answering = (message: IncomingMessage, answer: ServerResponse) => void;
+
+/** @throws {ApplianceError} http/cannot-listen for a certificate or key that cannot be used. */
+function openServer(limits: ServerOptions, tls: ListenOptions["tls"], answering: Answering): Server {
+  if (tls === undefined) return createServer(limits, answering);
+  try {
+    if (!new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key))) throw new Error("of another key");
+    return createTlsServer({ ...limits, ...tls, minVersion: "TLSv1.2" }, answering);
+  } catch (cause) {
+    throw new ApplianceError(
+      "http/cannot-listen",
+      "Cannot listen with TLS: the certificate or its key cannot be used",
+      {
+        cause,
+        hint: "Give a PEM certificate and the unencrypted PEM key that belongs to it",
+      },
+    );
+  }
+}
 
 interface Serving {
   readonly options: ListenOptions;

@@ -7,6 +7,8 @@
  */
 import { commands as releaseCommands } from "../release/command.ts";
 import { commands as diffCommands } from "./diff-command.ts";
+import { commands as imageCommands } from "./image-command.ts";
 import { commands as promoteCommands } from "./promote-command.ts";
+import { commands as serveCommands } from "./serve-command.ts";
 
-export const commands = [...releaseCommands, ...diffCommands, ...promoteCommands];
+export const commands = [...releaseCommands, ...diffCommands, ...imageCommands, ...promoteCommands, ...serveCommands];
