@@ -8,15 +8,16 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Digest, digestOf } from "../../src/core/digest.ts";
-import { isApplianceError } from "../../src/core/errors.ts";
+import { ApplianceError, isApplianceError } from "../../src/core/errors.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import type { Fetch } from "../../src/core/ports.ts";
 import { Secret } from "../../src/core/secret.ts";
 import { EMPTY_CONFIG, pushArtifact, pushIndex } from "../../src/oci/artifact.ts";
 import { withAuth } from "../../src/oci/auth.ts";
 import { createRegistryClient, type RegistryClient, type RegistryOptions } from "../../src/oci/client.ts";
+import { storeContent } from "../../src/oci/content.ts";
 import { ACCEPT_MANIFESTS, MEDIA } from "../../src/oci/media-types.ts";
-import { pushStore } from "../../src/oci/push.ts";
+import { openPush, pushStore } from "../../src/oci/push.ts";
 import { createMemoryStore } from "../../src/oci/store.ts";
 import { packTree, readTarGz } from "../../src/oci/tar.ts";
 import { systemClock } from "../../src/platform/clock.ts";
@@ -316,6 +317,57 @@ export function registryContract(name: string, open: () => Promise<Subject>, ski
         assert.deepEqual([other.status, await errorCode(other)], [400, "DIGEST_INVALID"]);
       });
 
+      it("takes a large blob from us in chunks, also over a line that is cut in the middle of one", async () => {
+        const bytes = chunkedBytes();
+        const store = createMemoryStore();
+        pushArtifact(store, OTHER, { tag: "large", layers: [{ mediaType: "application/octet-stream", bytes }] });
+        const methods: string[] = [];
+        const fetch = cutOnce(subject.fetch, methods);
+        const retry = { attempts: 5, baseMs: 20, maxMs: 100 };
+        const push = await openPush(storeContent(store), { ...deps, fetch }, { ...optionsOf(subject), retry });
+        const report = await push.content();
+        assert.equal(report.sentBytes + report.skippedBytes, report.totalBytes);
+        assert.deepEqual(methods.slice(0, 4), ["PATCH", "PATCH cut", "GET", "PATCH"]);
+        await push.tags({ taken: "refuse" });
+        const { manifest } = await client.manifest(OTHER, "large");
+        const layer = manifest.layers[0] ?? assert.fail();
+        assert.equal(digestOf(await client.blob(OTHER, layer, { maxBytes: bytes.length })), digestOf(bytes));
+      });
+
+      it("lets us mount what another repository has, and does not get the bytes again", async () => {
+        const bytes = utf8("mounted by a push");
+        const from = createMemoryStore();
+        pushArtifact(from, OTHER, { layers: [{ mediaType: "text/plain", bytes }] });
+        await pushStore(from, { ...deps, fetch: subject.fetch }, optionsOf(subject));
+        const to = createMemoryStore();
+        pushArtifact(to, "nine-minds/third", { layers: [{ mediaType: "text/plain", bytes }] });
+        const options = { ...optionsOf(subject), mountFrom: [OTHER] };
+        const push = await openPush(storeContent(to), { ...deps, fetch: subject.fetch }, options);
+        const { blobs, sentBytes } = await push.content();
+        assert.deepEqual([blobs, sentBytes], [{ total: 2, sent: 0, mounted: 2 }, 0]);
+      });
+
+      it("lists what refers to a manifest, by its API or by the fallback tag that we keep", async () => {
+        const store = createMemoryStore();
+        const digest = pushArtifact(store, OTHER, { tag: "subject", artifactType: "application/vnd.alga.subject" });
+        const size = store.manifest(OTHER, digest)?.bytes.length ?? 0;
+        const subjectOf = { mediaType: MEDIA.manifest, digest, size };
+        for (const name of ["sbom", "signature"]) {
+          pushArtifact(store, OTHER, { artifactType: `application/vnd.alga.${name}`, subject: subjectOf });
+        }
+        const target = { ...deps, fetch: subject.fetch };
+        await pushStore(store, target, optionsOf(subject));
+        await pushStore(store, target, optionsOf(subject));
+        const all = await client.referrers(OTHER, digest);
+        assert.equal(all.by, lacks("referrers") ? "tag" : "api");
+        assert.deepEqual(all.manifests.map((one) => one.artifactType).sort(), [
+          "application/vnd.alga.sbom",
+          "application/vnd.alga.signature",
+        ]);
+        const some = await client.referrers(OTHER, digest, { artifactType: "application/vnd.alga.sbom" });
+        assert.equal(some.manifests.length, 1);
+      });
+
       it("is safe to call again, and moves a tag", async () => {
         const store = createMemoryStore();
         const first = pushArtifact(store, OTHER, { tag: "channel", artifactType: "first" });
@@ -381,6 +433,31 @@ function clientOf(subject: Subject, user: Subject["user"] | null = subject.user)
 function loggedIn(subject: Subject): Fetch {
   const registry = new URL(`${subject.plainHttp ? "http" : "https"}://${subject.registry}/`);
   return withAuth(subject.fetch, deps, { registry, credentials: optionsOf(subject).credentials });
+}
+
+/** Two chunks of a push and a rest; no two places of it are alike. */
+function chunkedBytes(): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(8_500_000).map((_, index) => (index * 2_654_435_761) >>> 11);
+}
+
+/** Cuts the second PATCH in its middle, and names what is done with the upload. */
+function cutOnce(fetch: Fetch, methods: string[]): Fetch {
+  return async (request) => {
+    if (!/\/blobs\/uploads\/./.test(request.url)) return fetch(request);
+    const isCut = request.method === "PATCH" && methods.length === 1;
+    methods.push(isCut ? "PATCH cut" : request.method);
+    if (!isCut) return fetch(request);
+    const part = new Uint8Array(await request.arrayBuffer()).slice(0, 1_500_000);
+    const headers = new Headers(request.headers);
+    headers.set("content-length", String(part.length));
+    headers.set(
+      "content-range",
+      (headers.get("content-range") ?? "").replace(/-\d+$/, `-${4_000_000 + part.length - 1}`),
+    );
+    const response = await fetch(new Request(request.url, { method: "PATCH", headers, body: part }));
+    await response.body?.cancel();
+    throw new ApplianceError("net/reset", "Cannot go on: the line was cut");
+  };
 }
 
 /** Breaks the first large body after its first chunk. */
