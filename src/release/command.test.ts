@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createMemoryFiles } from "../../test/crash/memory-files.ts";
+import { commandContext, newSaid } from "../../test/support/command-context.ts";
 import type { Command, CommandContext, FlagValue } from "../cli/command.ts";
-import { resolveSettings } from "../cli/settings.ts";
 import { ApplianceError } from "../core/errors.ts";
-import { SILENT_LOG } from "../core/log.ts";
-import type { Deps, TransportOptions } from "../core/ports.ts";
+import type { TransportOptions } from "../core/ports.ts";
 import { pushArtifact } from "../oci/artifact.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
+import { commands } from "../publishing/commands.ts";
 import { buildSampleRelease } from "../rehearsal/sample-release.ts";
-import { commands } from "./command.ts";
 import { RELEASE_CONFIG_MEDIA_TYPE } from "./model.ts";
 import { openRegistryOf, registryAccess, releaseRefOf } from "./registry-flags.ts";
 
@@ -28,11 +27,10 @@ function world() {
   const { fetch, store } = createRegistryServer();
   const opened: TransportOptions[] = [];
   const files = createMemoryFiles();
-  const said: { text: string; value: unknown; notices: string[] } = { text: "", value: undefined, notices: [] };
+  const said = newSaid();
   const contextOf = (run: Run): CommandContext => {
     for (const [path, text] of Object.entries(run.files ?? {})) files.garble(path, text);
     const flags = { registry: HOST, ...run.flags };
-    const env = { ALGA_APPLIANCE_ROOT: "/box", ...run.env };
     const wire = async (request: Request): Promise<Response> => {
       if (run.isDown === true) throw new ApplianceError("net/unreachable", "Cannot reach the registry: it is down");
       return fetch(request);
@@ -47,23 +45,8 @@ function world() {
           return wire;
         },
       },
-      log: SILENT_LOG,
-    } as Partial<Deps> as Deps;
-    const result = (value: unknown, text: () => string): void => void Object.assign(said, { value, text: text() });
-    const out = { result, notice: (line: string) => void said.notices.push(line), progress: () => {}, event: () => {} };
-    return {
-      flags,
-      args: run.args ?? [],
-      env,
-      deps,
-      settings: resolveSettings({ flags, env }),
-      out: { ...out, format: "text", quiet: false, verbose: false, color: false, terminal: false, columns: 80 },
-      build: { version: "1.0.0", revision: "r", target: "t" },
-      runtime: "test",
-      signal: new AbortController().signal,
-      readStdin: async () => new TextEncoder().encode(run.stdin ?? ""),
-      listen: () => Promise.reject(new Error("not of this test")),
     };
+    return commandContext({ ...run, flags, deps, said }).context;
   };
   const run = (verb: string, given: Run = {}): Promise<number> => command(verb).run(contextOf(given));
   return { store, opened, said, contextOf, run };

@@ -3,10 +3,8 @@ import { test } from "node:test";
 import { ANSWERS } from "../../test/crash/bench.ts";
 import { createFakeBox } from "../../test/crash/fake-box.ts";
 import { createMemoryFiles } from "../../test/crash/memory-files.ts";
-import type { CommandContext, FlagValue } from "../cli/command.ts";
-import { resolveSettings } from "../cli/settings.ts";
-import { SILENT_LOG } from "../core/log.ts";
-import type { Deps } from "../core/ports.ts";
+import { commandContext } from "../../test/support/command-context.ts";
+import type { FlagValue } from "../cli/command.ts";
 import { commands } from "./command.ts";
 
 const KUBECONFIG = `apiVersion: v1
@@ -29,29 +27,14 @@ function run(verb: string, given: Given = {}): Promise<number> {
   const files = createMemoryFiles(() => box.clock.now());
   for (const [path, text] of Object.entries(given.files ?? {})) files.garble(path, text);
   const flags = { registry: "registry.test:5000", ...given.flags };
-  const env = { ALGA_APPLIANCE_ROOT: "/box" };
   const deps = {
     clock: box.clock,
     random: box.random,
     files,
     machine: box.machineOf(box.spawn()),
     transports: { open: () => () => Promise.reject(new Error("the network is not asked in this test")) },
-    log: SILENT_LOG,
-  } as Partial<Deps> as Deps;
-  const out = { result: () => {}, notice: () => {}, progress: () => {}, event: () => {} };
-  const context: CommandContext = {
-    flags,
-    args: [],
-    env,
-    deps,
-    settings: resolveSettings({ flags, env }),
-    out: { ...out, format: "text", quiet: false, verbose: false, color: false, terminal: false, columns: 80 },
-    build: { version: "1.0.0", revision: "r", target: "t" },
-    runtime: "test",
-    signal: new AbortController().signal,
-    readStdin: async () => new TextEncoder().encode(JSON.stringify(given.answers)),
-    listen: () => Promise.reject(new Error("not of this test")),
   };
+  const { context } = commandContext({ flags, deps, stdin: JSON.stringify(given.answers) });
   const command = commands.find((one) => one.path[1] === verb);
   assert.ok(command !== undefined);
   return command.run(context);

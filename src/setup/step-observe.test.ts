@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFakeBox } from "../../test/crash/fake-box.ts";
+import { statusWith } from "../../test/support/status.ts";
 import { ApplianceError } from "../core/errors.ts";
 import type { StepProblem } from "../operation/journal.ts";
-import { type ApplianceStatus, type Check, STATUS_SCHEMA, type State, TIERS } from "../status/model.ts";
+import type { ApplianceStatus, Check, State } from "../status/model.ts";
 import { waitForTiers } from "./step-observe.ts";
 
 interface Look {
@@ -12,7 +13,6 @@ interface Look {
 }
 
 function statusOf({ bootstrap, failed = [] }: Look): ApplianceStatus {
-  const tier = (state: State) => ({ state, since: null, reason: `is ${state}` });
   const checks = failed.map(
     (change): Check => ({
       code: "bootstrap/failed",
@@ -27,22 +27,7 @@ function statusOf({ bootstrap, failed = [] }: Look): ApplianceStatus {
       ...change,
     }),
   );
-  return {
-    schema: STATUS_SCHEMA,
-    observedAt: "",
-    generation: 1,
-    appliance: { id: "", name: "", version: "", addresses: [], rehearsal: false },
-    release: null,
-    phase: "installing",
-    summary: { state: "progressing", message: "", next: null },
-    tiers: Object.fromEntries(
-      TIERS.map((name) => [name, tier(name === "bootstrap" ? bootstrap : "ready")]),
-    ) as ApplianceStatus["tiers"],
-    checks,
-    components: [],
-    operation: null,
-    urls: { login: null, setup: null },
-  };
+  return statusWith((name) => (name === "bootstrap" ? bootstrap : "ready"), { checks });
 }
 
 /** Waits for the bootstrap tier over looks two seconds apart, and collects the problem told at each. */

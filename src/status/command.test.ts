@@ -4,9 +4,9 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { parse } from "yaml";
 import { createMemoryFiles } from "../../test/crash/memory-files.ts";
+import { commandContext } from "../../test/support/command-context.ts";
 import { kubeDeps, memoryKube } from "../../test/support/kubernetes.ts";
-import type { CommandContext, FlagValue } from "../cli/command.ts";
-import { resolveSettings } from "../cli/settings.ts";
+import type { FlagValue } from "../cli/command.ts";
 import { ApplianceError } from "../core/errors.ts";
 import type { Deps, Fetch } from "../core/ports.ts";
 import { commands } from "./command.ts";
@@ -43,7 +43,6 @@ const refused: Fetch = async () => {
 async function run(given: Run) {
   const files = createMemoryFiles();
   if (given.kubeconfig !== undefined) files.garble("/k.yaml", given.kubeconfig);
-  const said = { text: "", value: undefined as unknown, notices: [] as string[] };
   const deps = {
     ...kubeDeps,
     files,
@@ -52,27 +51,10 @@ async function run(given: Run) {
     machine: { machineId: async () => "m", hostName: async () => "laptop" } as Partial<
       Deps["machine"]
     > as Deps["machine"],
-  } as Partial<Deps> as Deps;
-  const flags = { ...(given.kubeconfig === undefined ? {} : { kubeconfig: "/k.yaml" }), ...given.flags };
-  const env = { ALGA_APPLIANCE_ROOT: "/box", HOME: "/nobody" };
-  const result = (value: unknown, text: () => string): void => void Object.assign(said, { value, text: text() });
-  const notice = (line: string): void => void said.notices.push(line);
-  const context: CommandContext = {
-    flags,
-    args: [],
-    env,
-    deps,
-    settings: resolveSettings({ flags, env }),
-    out: {
-      ...{ result, notice, progress: () => {}, event: () => {} },
-      ...{ format: "text", quiet: false, verbose: false, color: false, terminal: false, columns: 80 },
-    },
-    build: { version: "1.0.0", revision: "r", target: "t" },
-    runtime: "test",
-    signal: new AbortController().signal,
-    readStdin: async () => new TextEncoder().encode(given.stdin ?? ""),
-    listen: () => Promise.reject(new Error("not of this test")),
   };
+  const flags = { ...(given.kubeconfig === undefined ? {} : { kubeconfig: "/k.yaml" }), ...given.flags };
+  const env = { HOME: "/nobody" };
+  const { context, said } = commandContext({ flags, env, deps, stdin: given.stdin ?? "" });
   const [command] = commands;
   assert.ok(command !== undefined);
   return { code: await command.run(context), said };

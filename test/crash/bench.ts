@@ -10,7 +10,8 @@ import { createResolvedStore } from "../../src/release/resolved-store.ts";
 import { createSetup, type Setup, setupProgram } from "../../src/setup/engine.ts";
 import { createLicenseService } from "../../src/setup/license.ts";
 import type { SetupDeps, SetupSettings } from "../../src/setup/ports.ts";
-import { type ApplianceStatus, STATUS_SCHEMA, TIERS, type TierName } from "../../src/status/model.ts";
+import type { ApplianceStatus } from "../../src/status/model.ts";
+import { statusWith } from "../support/status.ts";
 
 export const ANSWERS = {
   channel: "stable",
@@ -92,20 +93,6 @@ export async function bringToEnd(bench: Bench, answers: unknown = ANSWERS): Prom
 
 /** The status as the fold would tell it: all is well as soon as Flux has its source. */
 function statusOf(ready: boolean): ApplianceStatus {
-  const tier = { state: ready ? ("ready" as const) : ("progressing" as const), since: null, reason: "" };
-  const tiers = Object.fromEntries(TIERS.map((name) => [name, tier])) as Record<TierName, typeof tier>;
-  return {
-    schema: STATUS_SCHEMA,
-    observedAt: "",
-    generation: 1,
-    appliance: { id: "", name: "", version: "", addresses: [], rehearsal: false },
-    release: null,
-    phase: "installing",
-    summary: { state: tier.state, message: "", next: null },
-    tiers,
-    checks: [],
-    components: [],
-    operation: null,
-    urls: { login: null, setup: null },
-  };
+  const state = ready ? "ready" : "progressing";
+  return statusWith(() => state, { summary: { state, message: "", next: null } });
 }
