@@ -22,6 +22,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Transpiler } from "bun";
+import { buildMarks } from "./embed/facts.ts";
 import { buildUi } from "./ui/build.ts";
 
 const TARGETS = {
@@ -30,6 +31,12 @@ const TARGETS = {
 } as const;
 
 type TargetName = keyof typeof TARGETS;
+
+/** What the executable is told about itself. */
+interface Labels {
+  readonly revision: string;
+  readonly mark: string;
+}
 
 const ROOT = import.meta.dirname;
 const UI_FILE = join(ROOT, "embed/generated/ui.json");
@@ -51,7 +58,8 @@ async function main(): Promise<void> {
   checkImports(join(ROOT, "src/main.ts"));
   const names = values.target === "all" ? (Object.keys(TARGETS) as TargetName[]) : [targetName(values.target)];
   const label = values.revision ?? revision();
-  for (const name of names) compile(name, { folder: resolve(values.out), revision: label });
+  const markOf = await buildMarks({ root: ROOT, version: packageVersion(), revision: label, commit: commit() });
+  for (const name of names) compile(name, { folder: resolve(values.out), revision: label, mark: markOf(name) });
 }
 
 function targetName(text: string): TargetName {
@@ -101,13 +109,13 @@ function checkImports(entry: string): void {
 }
 
 /** Compiles in a folder of its own, so that builds beside each other do not meet, and moves the whole file into place. */
-function compile(name: TargetName, to: { readonly folder: string; readonly revision: string }): void {
+function compile(name: TargetName, to: { readonly folder: string } & Labels): void {
   const target = TARGETS[name];
   const work = mkdtempSync(join(tmpdir(), `alga-build-${name}-`));
   const outfile = join(work, "alga-appliance");
   const built = join(to.folder, target.file);
   try {
-    const words = buildArguments(target.bun, { outfile, revision: to.revision });
+    const words = buildArguments(target.bun, outfile, to);
     const result = spawnSync(process.execPath, words, { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] });
     if (result.status !== 0) throw new Error(`Cannot compile for ${target.bun}: bun build ended with ${result.status}`);
     mkdirSync(to.folder, { recursive: true });
@@ -123,10 +131,7 @@ function compile(name: TargetName, to: { readonly folder: string; readonly revis
  * The build line, flag by flag: splitting makes lazy imports lazy (3 ms instead of 64 ms to `version`), bytecode needs esm
  * for top-level await, and the two no-autoload flags keep a `.env` or `bunfig.toml` of a foreign folder from being run.
  */
-function buildArguments(
-  target: string,
-  { outfile, revision }: { readonly outfile: string; readonly revision: string },
-): string[] {
+function buildArguments(target: string, outfile: string, { revision, mark }: Labels): string[] {
   const define = (key: string, value: string): string => `--define=${key}=${JSON.stringify(value)}`;
   return [
     "build",
@@ -142,6 +147,7 @@ function buildArguments(
     define("ALGA_VERSION", packageVersion()),
     define("ALGA_REVISION", revision),
     define("ALGA_TARGET", target.replace(/^bun-/, "").replace(/-baseline$/, "")),
+    define("ALGA_FACTS", mark),
     `--outfile=${outfile}`,
     join(ROOT, "src/main.ts"),
   ];
@@ -154,9 +160,21 @@ function packageVersion(): string {
 
 /** The commit, with "-dirty" when the tree differs; "unknown" outside a checkout. */
 function revision(): string {
-  const git = (...words: string[]) => spawnSync("git", words, { cwd: ROOT, encoding: "utf8" });
-  const head = git("rev-parse", "--short=12", "HEAD");
-  if (head.status !== 0) return "unknown";
-  const dirty = git("status", "--porcelain").stdout.trim() !== "";
-  return `${head.stdout.trim()}${dirty ? "-dirty" : ""}`;
+  const head = git("rev-parse", "HEAD");
+  return head === undefined ? "unknown" : `${head.slice(0, 12)}${isClean() ? "" : "-dirty"}`;
+}
+
+/** Whole name of the commit that these sources are; undefined when they are none. */
+function commit(): string | undefined {
+  return isClean() ? git("rev-parse", "HEAD") : undefined;
+}
+
+function isClean(): boolean {
+  return git("status", "--porcelain") === "";
+}
+
+/** What git says, without the line end; undefined when it says no. */
+function git(...words: string[]): string | undefined {
+  const { status, stdout } = spawnSync("git", words, { cwd: ROOT, encoding: "utf8" });
+  return status === 0 ? stdout.trim() : undefined;
 }

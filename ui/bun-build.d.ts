@@ -4,15 +4,19 @@ declare module "bun" {
     readonly success: boolean;
     readonly logs: readonly unknown[];
     readonly outputs: readonly { readonly path: string; arrayBuffer(): Promise<ArrayBuffer> }[];
+    /** Asked for by `metafile: true`: the files that were taken, relative to the working folder. */
+    readonly metafile?: { readonly inputs: Readonly<Record<string, unknown>> };
   }
 
   export function build(options: {
     readonly entrypoints: readonly string[];
-    readonly target: "browser";
+    readonly target: "browser" | "bun";
     readonly format: "esm";
-    readonly minify: boolean;
-    readonly sourcemap: "none";
-    readonly define: Readonly<Record<string, string>>;
+    readonly splitting?: boolean;
+    readonly minify?: boolean;
+    readonly sourcemap?: "none";
+    readonly define?: Readonly<Record<string, string>>;
+    readonly metafile?: boolean;
   }): Promise<BuildOutput>;
 
   export class Transpiler {

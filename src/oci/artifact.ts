@@ -66,7 +66,11 @@ export interface IndexEntry {
 export function pushIndex(
   store: RegistryStore,
   repository: string,
-  input: { readonly tag?: string; readonly entries: readonly IndexEntry[] },
+  input: {
+    readonly tag?: string;
+    readonly entries: readonly IndexEntry[];
+    readonly annotations?: Readonly<Record<string, string>>;
+  },
 ): Digest {
   const manifests = input.entries.map(({ digest, platform, artifactType }) => {
     const stored = store.manifest(repository, digest);
@@ -79,7 +83,8 @@ export function pushIndex(
       ...(artifactType === undefined ? {} : { artifactType }),
     };
   });
-  const document = { schemaVersion: 2, mediaType: MEDIA.index, manifests };
+  const { annotations } = input;
+  const document = { schemaVersion: 2, mediaType: MEDIA.index, manifests, ...(annotations && { annotations }) };
   return putJson(store, repository, { tag: input.tag, mediaType: MEDIA.index, document });
 }
 

@@ -6,9 +6,27 @@
  * family of verbs.
  */
 import { commands as releaseCommands } from "../release/command.ts";
+import { commands as buildCommands } from "./build-command.ts";
+import { commands as bundleCommands } from "./bundle-command.ts";
+import { commands as checkCommands } from "./check-command.ts";
 import { commands as diffCommands } from "./diff-command.ts";
+import { commands as haveCommands } from "./have-command.ts";
 import { commands as imageCommands } from "./image-command.ts";
+import { commands as loadCommands } from "./load-command.ts";
+import { commands as lockCommands } from "./lock-command.ts";
 import { commands as promoteCommands } from "./promote-command.ts";
 import { commands as serveCommands } from "./serve-command.ts";
 
-export const commands = [...releaseCommands, ...diffCommands, ...imageCommands, ...promoteCommands, ...serveCommands];
+export const commands = [
+  ...releaseCommands,
+  ...lockCommands,
+  ...buildCommands,
+  ...diffCommands,
+  ...imageCommands,
+  ...promoteCommands,
+  ...serveCommands,
+  ...bundleCommands,
+  ...checkCommands,
+  ...haveCommands,
+  ...loadCommands,
+];

@@ -3,8 +3,8 @@
  *
  * A password comes from standard input or the environment, never from the command line, where other users could read it.
  */
-import { isAbsolute, join } from "node:path/posix";
 import type { CommandContext, Flag, FlagValue } from "../cli/command.ts";
+import { typedPath } from "../cli/flag-values.ts";
 import { parseDigest } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { isLoopbackHost } from "../core/hosts.ts";
@@ -113,7 +113,7 @@ const MAX_CA_BYTES = 1024 * 1024;
 
 async function caOf({ deps, env }: RegistryContext, path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined;
-  const bytes = await deps.files.read(absolute(path, env), { maxBytes: MAX_CA_BYTES });
+  const bytes = await deps.files.read(typedPath(path, env), { maxBytes: MAX_CA_BYTES });
   const text = bytes === undefined ? "" : new TextDecoder().decode(bytes);
   if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
   throw new ApplianceError(
@@ -121,11 +121,6 @@ async function caOf({ deps, env }: RegistryContext, path: string | undefined): P
     `Cannot use registry CA "${path}": ${bytes === undefined ? "there is no such file" : "it holds no certificate"}, a PEM file is wanted`,
     { hint: "Give the file with --registry-ca <pem file>" },
   );
-}
-
-/** A path of the command line is meant from the folder in which it was typed. */
-function absolute(path: string, env: RegistryContext["env"]): string {
-  return isAbsolute(path) ? path : join(env.PWD ?? "/", path);
 }
 
 /** A password is short; anything longer is the wrong file. */
@@ -143,7 +138,7 @@ async function credentialsOf(context: RegistryContext, place: RegistryPlace): Pr
     return { credentials: { kind: "password", username, password: await passwordOf(context, username) } };
   }
   const named = context.settings.get("registry.config");
-  const path = named === undefined ? undefined : absolute(named, context.env);
+  const path = named === undefined ? undefined : typedPath(named, context.env);
   if (path !== undefined && (await context.deps.files.stat(path)) === undefined) throw noSuchConfig(path);
   const paths = path === undefined ? credentialPlaces(context.env) : [path];
   const found = await findCredentials(context.deps.files, paths, place.registry);

@@ -11,7 +11,17 @@ export const ROOT = resolve(import.meta.dirname, "../..");
 export const NATIVE = process.arch === "arm64" ? "arm64" : "x64";
 
 /** All that a build reads. */
-const SOURCES = ["src", "ui", "embed", "flux", "systemd", "build.ts", "package.json", "tsconfig.json"];
+const SOURCES = [
+  "src",
+  "ui",
+  "embed",
+  "flux",
+  "systemd",
+  "build.ts",
+  "package.json",
+  "package-lock.json",
+  "tsconfig.json",
+];
 
 export interface Build {
   readonly status: number | null;
