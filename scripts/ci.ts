@@ -58,6 +58,7 @@ const LEGS: readonly Leg[] = [
       "test/contract/kube-apiserver.test.ts",
       "test/contract/kustomize.test.ts",
       "test/contract/sample-charts.test.ts",
+      "test/contract/charts.test.ts",
     ],
     timeoutMs: 10 * MINUTE_MS,
   },

@@ -6,12 +6,22 @@
  * Faults are those of a publisher's bad day.
  */
 import { gunzipSync } from "node:zlib";
+import { FLUX_TEMPLATES } from "../../embed/templates.ts";
 import { type Digest, digestOf } from "../core/digest.ts";
 import { canonicalJson } from "../core/json.ts";
 import { pushArtifact } from "../oci/artifact.ts";
 import { MEDIA } from "../oci/media-types.ts";
 import type { RegistryStore } from "../oci/store.ts";
 import { packTree } from "../oci/tar.ts";
+import { pushChart } from "../publishing/chart.ts";
+import {
+  bundleLayer,
+  CONFIG_REPOSITORY,
+  type ConfigBundle,
+  pushFluxArtifact,
+  renderBundle,
+} from "../publishing/config-bundle.ts";
+import { profileValues } from "../publishing/profile-values.ts";
 import { placeText, type RegistryPlace } from "../release/location.ts";
 import {
   type ComponentSpec,
@@ -23,8 +33,7 @@ import {
   type ReleaseManifest,
   readReleaseManifest,
 } from "../release/model.ts";
-import { bundleLayer, FLUX_CONFIG_TYPE, FLUX_CONTENT_TYPE, sampleProfileValues } from "./sample/bundle.ts";
-import { CHART_CONFIG_TYPE, CHART_LAYER_TYPE, packChart } from "./sample/charts.ts";
+import { sampleChart } from "./sample/charts.ts";
 import { fluxManifestsLayer, SAMPLE_FLUX_VERSION } from "./sample/flux-manifests.ts";
 
 /** What a publisher can get wrong. */
@@ -58,8 +67,6 @@ export interface SampleOptions {
   readonly tenantSecret?: "hashed" | "plaintext";
   /** Layer of the Flux artifact in place of the sample's own. */
   readonly fluxManifests?: { readonly layer: Uint8Array; readonly version: string };
-  /** Bytes of a chart (as `helm package` writes them) in place of the sample's own, by chart name. */
-  readonly charts?: Readonly<Record<string, { readonly layer: Uint8Array; readonly config: Uint8Array }>>;
   /** Bytes of filler in every image, so that downloads have a size. Default 1,024. */
   readonly imageBytes?: number;
   readonly fault?: SampleFault;
@@ -76,6 +83,8 @@ export interface SampleRelease {
 }
 
 const CREATED_AT = "2026-01-01T00:00:00Z";
+const PROFILE = "single-node";
+const TREE = new Map(Object.entries(FLUX_TEMPLATES));
 const NEVER_PUSHED = digestOf("never pushed");
 
 interface Publisher {
@@ -89,9 +98,11 @@ export function buildSampleRelease(store: RegistryStore, options: SampleOptions)
   const publisher = { store, options, place: { registry: options.registry, base: options.base ?? "nine-minds" } };
   const imageDigests = pushImages(publisher);
   const chartDigests = pushCharts(publisher);
-  const configDigest = pushConfig(publisher);
+  const bundle = sampleBundle(publisher, chartDigests);
+  const configDigest = pushConfig(publisher, bundle);
   const fluxDigest = pushFlux(publisher);
-  const document = releaseDocument(publisher, { chartDigests, configDigest, fluxDigest });
+  const { chartSource } = bundle;
+  const document = releaseDocument(publisher, { chartDigests, configDigest, fluxDigest, chartSource });
   const digest = pushRelease(publisher, document);
   const manifest = readReleaseManifest({ ...document, version: options.version });
   return { manifest, digest, configDigest, fluxDigest, chartDigests, imageDigests };
@@ -141,7 +152,7 @@ function pushImage(publisher: Publisher, image: { readonly name: string; readonl
   const config = {
     architecture: "amd64",
     os: "linux",
-    created: options.createdAt ?? CREATED_AT,
+    created: createdAtOf(publisher),
     config: { Entrypoint: ["/sample"] },
     rootfs: { type: "layers", diff_ids: [digestOf(gunzipSync(layer))] },
   };
@@ -154,67 +165,69 @@ function pushImage(publisher: Publisher, image: { readonly name: string; readonl
 
 function pushCharts(publisher: Publisher): Readonly<Record<string, Digest>> {
   return Object.fromEntries(
-    DEFAULT_COMPONENTS.map((component) => [component.chart, pushChart(publisher, component)] as const),
+    DEFAULT_COMPONENTS.map((component) => [component.chart, pushSampleChart(publisher, component)] as const),
   );
 }
 
-function pushChart(publisher: Publisher, component: ComponentSpec): Digest {
+function pushSampleChart(publisher: Publisher, component: ComponentSpec): Digest {
   const { store, options } = publisher;
   const { chart } = component;
   const version = chartVersionOf(publisher);
   const bundledImage = `${placeText(publisher.place)}/${BUNDLED_IMAGE.name}:${BUNDLED_IMAGE.tag}`;
-  const packed = options.charts?.[chart] ?? packChart({ component, version, bundledImage });
   const isLost = options.fault === "missing-chart" && chart === "sebastian";
   const isMoved = options.fault === "moved-chart" && chart === "sebastian";
-  const repository = repositoryOf(publisher, `charts/${chart}`);
   if (isLost) return NEVER_PUSHED;
-  const digest = pushArtifact(store, repository, {
-    tag: version,
-    config: { mediaType: CHART_CONFIG_TYPE, bytes: packed.config },
-    layers: [{ mediaType: CHART_LAYER_TYPE, bytes: packed.layer }],
-    annotations: { "org.opencontainers.image.title": chart, "org.opencontainers.image.version": version },
-  });
+  const packed = sampleChart({ component, version, bundledImage });
+  const digest = pushChart(store, repositoryOf(publisher, `charts/${chart}`), packed);
   return isMoved ? NEVER_PUSHED : digest;
 }
 
-function pushConfig(publisher: Publisher): Digest {
-  const charts = chartVersions(publisher);
-  const digest = pushFluxArtifact(publisher, {
-    name: "alga-appliance-config",
+/** The bundle as `release build` renders it, from the tree that the executable carries. */
+function sampleBundle(publisher: Publisher, chartDigests: Readonly<Record<string, Digest>>): ConfigBundle {
+  const version = chartVersionOf(publisher);
+  return renderBundle({
+    tree: TREE,
+    place: placeText(publisher.place),
+    charts: new Map(Object.entries(chartDigests).map(([name, digest]) => [name, { version, digest }])),
+    profile: PROFILE,
+    values: sampleValues(publisher),
+    components: DEFAULT_COMPONENTS,
+  });
+}
+
+/** The profile's values with the images of this registry, as a release manifest carries them. */
+function sampleValues({ place }: Publisher): Readonly<Record<string, string>> {
+  return profileValues({ tree: TREE, profile: PROFILE, components: DEFAULT_COMPONENTS, place, given: new Map() });
+}
+
+function pushConfig(publisher: Publisher, bundle: ConfigBundle): Digest {
+  const digest = pushFluxArtifact(publisher.store, repositoryOf(publisher, CONFIG_REPOSITORY), {
     tag: publisher.options.version,
-    layer: bundleLayer({ place: publisher.place, charts }),
+    layer: bundleLayer(bundle),
+    created: createdAtOf(publisher),
   });
   return publisher.options.fault === "missing-config" ? NEVER_PUSHED : digest;
 }
 
 function pushFlux(publisher: Publisher): Digest {
   const { layer, version } = fluxSource(publisher);
-  return pushFluxArtifact(publisher, { name: "flux-manifests", tag: version, layer });
+  const repository = repositoryOf(publisher, "flux-manifests");
+  return pushFluxArtifact(publisher.store, repository, { tag: version, layer, created: createdAtOf(publisher) });
 }
 
 function fluxSource({ options }: Publisher): { readonly layer: Uint8Array; readonly version: string } {
   return options.fluxManifests ?? { layer: fluxManifestsLayer(), version: SAMPLE_FLUX_VERSION };
 }
 
-function pushFluxArtifact(
-  publisher: Publisher,
-  part: { readonly name: string; readonly tag: string; readonly layer: Uint8Array },
-): Digest {
-  const created = publisher.options.createdAt ?? CREATED_AT;
-  const rootfs = { type: "layers", diff_ids: [digestOf(gunzipSync(part.layer))] };
-  return pushArtifact(publisher.store, repositoryOf(publisher, part.name), {
-    tag: part.tag,
-    config: { mediaType: FLUX_CONFIG_TYPE, bytes: json({ architecture: "", os: "", config: {}, rootfs }) },
-    layers: [{ mediaType: FLUX_CONTENT_TYPE, bytes: part.layer }],
-    annotations: { "org.opencontainers.image.created": created, "org.opencontainers.image.revision": part.tag },
-  });
+function createdAtOf({ options }: Publisher): string {
+  return options.createdAt ?? CREATED_AT;
 }
 
 function chartVersions(publisher: Publisher): Readonly<Record<string, string>> {
   return Object.fromEntries(DEFAULT_COMPONENTS.map(({ chart }) => [chart, chartVersionOf(publisher)]));
 }
 
-type Digests = Pick<SampleRelease, "chartDigests" | "configDigest" | "fluxDigest">;
+type Digests = Pick<SampleRelease, "chartDigests" | "configDigest" | "fluxDigest"> & Pick<ConfigBundle, "chartSource">;
 
 function releaseDocument(publisher: Publisher, digests: Digests): Record<string, unknown> {
   const { options, place } = publisher;
@@ -225,15 +238,20 @@ function releaseDocument(publisher: Publisher, digests: Digests): Record<string,
     schema: RELEASE_SCHEMA,
     version: options.fault === "invalid-manifest" ? Number.parseFloat(options.version) : options.version,
     ...(options.channels?.[0] === undefined ? {} : { channel: options.channels[0] }),
-    valuesProfile: "single-node",
+    valuesProfile: PROFILE,
     images: Object.fromEntries(keys.map((key) => [key, tag])),
     controlPlane: tag,
-    config: { repository: `${at}/alga-appliance-config`, version: options.version, digest: digests.configDigest },
+    config: {
+      repository: `${at}/${CONFIG_REPOSITORY}`,
+      version: options.version,
+      digest: digests.configDigest,
+      chartSource: digests.chartSource,
+    },
     flux: { repository: `${at}/flux-manifests`, version: fluxSource(publisher).version, digest: digests.fluxDigest },
     charts: chartVersions(publisher),
     chartDigests: digests.chartDigests,
-    profileValues: sampleProfileValues(place),
-    createdAt: options.createdAt ?? CREATED_AT,
+    profileValues: sampleValues(publisher),
+    createdAt: createdAtOf(publisher),
     ...(options.minimumControlPlane === undefined ? {} : { minimumControlPlane: options.minimumControlPlane }),
     ...(options.tenantSecret === undefined ? {} : { tenantSecret: options.tenantSecret }),
   };

@@ -4,11 +4,8 @@
  * @see Helm v4 documentation, "Charts", "Use OCI-based registries"
  */
 import { stringify } from "yaml";
-import { packTree } from "../../oci/tar.ts";
+import { type PackedChart, packChartFiles } from "../../publishing/chart.ts";
 import type { ComponentSpec, WorkloadSpec } from "../../release/components.ts";
-
-export const CHART_CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json";
-export const CHART_LAYER_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 
 export interface ChartInput {
   readonly component: ComponentSpec;
@@ -17,15 +14,8 @@ export interface ChartInput {
   readonly bundledImage: string;
 }
 
-export interface PackedChart {
-  /** Chart.yaml as JSON: the config blob. */
-  readonly config: Uint8Array;
-  /** The chart as `helm package` writes it. */
-  readonly layer: Uint8Array;
-}
-
 /** Packs the chart of one component. The same input gives the same bytes. */
-export function packChart(input: ChartInput): PackedChart {
+export function sampleChart(input: ChartInput): PackedChart {
   const { component, version } = input;
   const description = `Sample of the component ${component.name}`;
   const meta = {
@@ -36,21 +26,16 @@ export function packChart(input: ChartInput): PackedChart {
     description,
     type: "application",
   };
-  const file = (path: string, text: string) => ({
-    path: `${component.chart}/${path}`,
-    bytes: new TextEncoder().encode(text),
-  });
   const workloads = component.workloads.map((workload) => workloadTemplate(workload, input));
   const job = component.bootstrapJob === undefined ? [] : [jobTemplate(component.bootstrapJob, component)];
   const service = component.loginService === undefined ? [] : [serviceTemplate(component.loginService)];
-  return {
-    config: new TextEncoder().encode(JSON.stringify(meta)),
-    layer: packTree([
-      file("Chart.yaml", stringify(meta)),
-      file("values.yaml", stringify(defaultValues(input))),
-      file("templates/all.yaml", [...workloads, ...job, ...service].join("---\n")),
-    ]),
+  const files = {
+    "Chart.yaml": stringify(meta),
+    "values.yaml": stringify(defaultValues(input)),
+    "templates/all.yaml": [...workloads, ...job, ...service].join("---\n"),
   };
+  const bytes = Object.entries(files).map(([path, text]) => [path, new TextEncoder().encode(text)] as const);
+  return packChartFiles(new Map(bytes), component.chart);
 }
 
 /** Every path that the component table sets, so that the chart renders without any values too. */

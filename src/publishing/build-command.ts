@@ -1,0 +1,149 @@
+/** `release build`: a release from its source tree into an OCI layout on disk, without any network. */
+import { join } from "node:path/posix";
+import { FLUX_TEMPLATES } from "../../embed/templates.ts";
+import type { Command, CommandContext } from "../cli/command.ts";
+import { flagText, typedPath } from "../cli/flag-values.ts";
+import { type Digest, shortDigest } from "../core/digest.ts";
+import { ApplianceError, EXIT } from "../core/errors.ts";
+import type { Deps } from "../core/ports.ts";
+import { humanBytes } from "../core/quantity.ts";
+import { createLayout, writeStore } from "../oci/layout-writer.ts";
+import type { RegistryStore } from "../oci/store.ts";
+import { REGISTRY_FLAGS } from "../release/registry-flags.ts";
+import { type BuiltRelease, buildRelease } from "./build.ts";
+import { IMAGE_FLAGS, imagePlatforms } from "./image-flags.ts";
+import { instantOfSeconds, sourceDate } from "./source-date.ts";
+
+export const commands: readonly Command[] = [
+  {
+    path: ["release", "build"],
+    summary: "Build a release from its source tree into an OCI layout",
+    description:
+      "Packs the charts, renders and checks the config bundle, builds the control-plane image, and writes the release manifest " +
+      "with every digest, without a network: what lies in registries was fetched by release lock. The same tree, lock and " +
+      "executables give the same bytes; the time in them is SOURCE_DATE_EPOCH, or the time of the lock. A folder that holds " +
+      "something is left alone unless --force is given, which replaces a layout and nothing else.",
+    flags: [
+      { name: "out", type: "string", value: "<folder>", summary: "OCI layout to write" },
+      { name: "force", type: "boolean", summary: "Replace the layout that --out holds" },
+      { name: "dry-run", type: "boolean", summary: "Build and check everything, write nothing" },
+      { name: "source-url", type: "string", value: "<url>", summary: "Where the sources are, for annotations" },
+      ...IMAGE_FLAGS,
+      ...REGISTRY_FLAGS.filter((flag) => !["registry", "repository"].includes(flag.name)),
+    ],
+    positionals: [{ name: "dir", summary: "Folder with release.yaml and release.lock.yaml" }],
+    examples: [
+      {
+        command: "alga-appliance release build . --out dist/release --runtime-libs /",
+        about: "With the libraries of this system in the control-plane image",
+      },
+      { command: "alga-appliance release build . --dry-run --runtime-libs /", about: "Whether it builds" },
+    ],
+    run: async (context) => {
+      const dryRun = context.flags["dry-run"] === true;
+      const out = await outFolder(context, dryRun);
+      const built = await buildRelease(context.deps, inputOf(context));
+      if (out !== undefined) await writeLayout(context, built.store, out);
+      const summary = summaryOf(built, out);
+      context.out.result(summary, () => buildText(built, summary));
+      return EXIT.done;
+    },
+  },
+];
+
+function inputOf(context: CommandContext): Parameters<typeof buildRelease>[1] {
+  const { flags, env, args, out } = context;
+  const [seconds, sourceUrl] = [sourceDate(env), flagText(flags, "source-url")];
+  return {
+    folder: typedPath(args[0] ?? "", env),
+    platforms: () => imagePlatforms(context),
+    embeddedTree: FLUX_TEMPLATES,
+    onProgress: (line) => out.progress(line),
+    ...(seconds === undefined ? {} : { createdSeconds: seconds }),
+    ...(sourceUrl === undefined ? {} : { sourceUrl }),
+  };
+}
+
+/** Asked before the work is done: undefined for a dry run. */
+async function outFolder({ flags, env, deps }: CommandContext, dryRun: boolean): Promise<string | undefined> {
+  const typed = flagText(flags, "out");
+  if (dryRun) return undefined;
+  if (typed === undefined) throw new ApplianceError("cli/usage", "Cannot write the release: --out <folder> is wanted");
+  const folder = typedPath(typed, env);
+  const [name] = await deps.files.list(folder);
+  if (name === undefined || flags.force === true) return folder;
+  throw new ApplianceError(
+    "build/output-in-use",
+    `Cannot write the release to "${typed}": it holds "${name.slice(0, 100)}", an empty folder is wanted`,
+    { hint: "Name another folder, or replace the layout in it with --force" },
+  );
+}
+
+async function writeLayout({ deps }: CommandContext, store: RegistryStore, out: string): Promise<void> {
+  const layout = await createLayout(deps, out);
+  await writeStore(store, layout);
+  await layout.finish();
+  await removeOthers(deps, store, out);
+}
+
+/** A layout that was replaced keeps nothing of the one before: two builds of one tree are the same files. */
+async function removeOthers({ files }: Pick<Deps, "files">, store: RegistryStore, out: string): Promise<void> {
+  const folder = join(out, "blobs/sha256");
+  const wanted = new Set(
+    store
+      .repositories()
+      .flatMap((name) => [...store.blobs(name), ...store.manifests(name)].map((one) => one.digest.slice(7))),
+  );
+  for (const name of await files.list(folder)) if (!wanted.has(name)) await files.remove(join(folder, name));
+}
+
+interface Summary {
+  /** Absent: a dry run. */
+  readonly layout?: string;
+  readonly version: string;
+  readonly digest: Digest;
+  readonly createdAt: string;
+  readonly artifacts: readonly Artifact[];
+  readonly totalBytes: number;
+}
+
+interface Artifact {
+  readonly repository: string;
+  readonly tag: string;
+  readonly digest: Digest;
+}
+
+/** The document of `-o json`. */
+function summaryOf({ store, manifest, digest, createdSeconds }: BuiltRelease, out: string | undefined): Summary {
+  const artifacts = store.repositories().flatMap((repository) => artifactsOf(store, repository));
+  const blobs = new Map(
+    store.repositories().flatMap((name) => store.blobs(name).map((one) => [one.digest, one.bytes.length])),
+  );
+  return {
+    ...(out === undefined ? {} : { layout: out }),
+    version: manifest.version,
+    digest,
+    createdAt: instantOfSeconds(createdSeconds),
+    artifacts,
+    totalBytes: [...blobs.values()].reduce((sum, bytes) => sum + bytes, 0),
+  };
+}
+
+function artifactsOf(store: RegistryStore, repository: string): readonly Artifact[] {
+  return (store.tags(repository) ?? []).flatMap((tag) => {
+    const stored = store.manifest(repository, tag);
+    return stored === undefined ? [] : [{ repository, tag, digest: stored.digest }];
+  });
+}
+
+function buildText({ source }: BuiltRelease, summary: Summary): string {
+  const { artifacts, version, digest, createdAt, totalBytes, layout } = summary;
+  const width = Math.max(...artifacts.map((one) => `${one.repository}:${one.tag}`.length));
+  return [
+    ...artifacts.map((one) => `${`${one.repository}:${one.tag}`.padEnd(width)}  ${shortDigest(one.digest)}`),
+    "",
+    `release ${version} for ${source.registry}, of ${createdAt}, ${humanBytes(totalBytes)}`,
+    digest,
+    layout === undefined ? "nothing was written" : `written to ${layout}`,
+  ].join("\n");
+}

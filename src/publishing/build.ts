@@ -1,0 +1,196 @@
+/**
+ * `release build`: everything of a release from a source tree and its lock, in one store, offline.
+ *
+ * Charts, Flux's manifests, the config bundle, the control-plane image and the manifest that names them all. The bytes depend on
+ * the tree, the lock, the executables and the time that was asked for: never on the clock, the machine, modes, owners or
+ * the order of folders. Every part is checked before the next one is made, so that nothing is written for a wrong tree.
+ */
+import { join } from "node:path/posix";
+import type { Digest } from "../core/digest.ts";
+import { ApplianceError } from "../core/errors.ts";
+import type { Deps } from "../core/ports.ts";
+import type { FileTree } from "../flux/tree.ts";
+import { createMemoryStore, type RegistryStore } from "../oci/store.ts";
+import type { ReleaseManifest } from "../release/model.ts";
+import { packChartAt, pushChart } from "./chart.ts";
+import { badChart } from "./chart-metadata.ts";
+import { bundleLayer, CONFIG_REPOSITORY, type PinnedChart, pushFluxArtifact, renderBundle } from "./config-bundle.ts";
+import { readFolder } from "./folder.ts";
+import { type BuiltImage, buildControlPlaneImage, type PlatformInput } from "./image.ts";
+import { assertLocked, type ReleaseLock, readLock } from "./lock-file.ts";
+import { profileValues } from "./profile-values.ts";
+import { pushRelease, releaseDocument } from "./release-document.ts";
+import { type ReleaseSource, readSource, SOURCE_FILE, sourceComponents } from "./source.ts";
+import { instantOfSeconds } from "./source-date.ts";
+import { pushVendored } from "./vendored.ts";
+
+export interface BuildInput {
+  /** Absolute path of the source tree. */
+  readonly folder: string;
+  /** Seconds since 1970 for everything that carries a time. Absent: when the tree was locked. */
+  readonly createdSeconds?: number;
+  /** Platforms of the control-plane image; asked for only when release.yaml has it built. */
+  readonly platforms: () => Promise<readonly PlatformInput[]>;
+  /** Where the sources are, for annotations. */
+  readonly sourceUrl?: string;
+  /** The tree that the executable carries: path below `flux/` -> text. */
+  readonly embeddedTree: Readonly<Record<string, string>>;
+  readonly onProgress?: (line: string) => void;
+}
+
+export interface BuiltRelease {
+  readonly store: RegistryStore;
+  readonly source: ReleaseSource;
+  readonly lock: ReleaseLock;
+  readonly manifest: ReleaseManifest;
+  /** Of the release's own OCI manifest. */
+  readonly digest: Digest;
+  readonly configDigest: Digest;
+  readonly charts: ReadonlyMap<string, PinnedChart>;
+  /** Absent when release.yaml names one that is in the registry. */
+  readonly image?: BuiltImage;
+  readonly createdSeconds: number;
+}
+
+/** A tree of YAML; larger is the wrong folder. */
+const MAX_TREE_BYTES = 16 * 1024 * 1024;
+const MAX_VALUES_BYTES = 256 * 1024;
+
+/**
+ * Builds a release in memory. Nothing is written and no network is asked.
+ *
+ * @throws {ApplianceError} build/... for the source, its lock, charts and missing files; flux/bad-artifact for a tree that
+ *   kustomize would refuse; image/... for executables and libraries.
+ */
+export async function buildRelease(deps: Pick<Deps, "files">, input: BuildInput): Promise<BuiltRelease> {
+  const { folder } = input;
+  const source = await readSource(deps, folder);
+  const lock = assertLocked(source, await readLock(deps, folder));
+  const createdSeconds = input.createdSeconds ?? Math.floor(Date.parse(lock.lockedAt) / 1000);
+  const store = createMemoryStore();
+  const charts = await pushCharts(deps, store, { folder, source, lock });
+  await pushFlux(deps, store, { folder, source, lock });
+  const content = await treeAndValues(deps, { folder, source, input });
+  const bundle = renderBundle({
+    ...content,
+    place: source.registry,
+    charts,
+    profile: source.profile,
+    components: sourceComponents(source),
+  });
+  const createdAt = instantOfSeconds(createdSeconds);
+  const sourceUrl = input.sourceUrl === undefined ? {} : { sourceUrl: input.sourceUrl };
+  const artifact = { tag: source.version, layer: bundleLayer(bundle), created: createdAt, ...sourceUrl };
+  const configDigest = pushFluxArtifact(store, CONFIG_REPOSITORY, artifact);
+  const image = await builtImage(store, { source, input, createdSeconds });
+  const controlPlane = image ?? pinnedImage(source, lock);
+  const parts = { source, lock, createdAt, charts, configDigest, controlPlane, values: content.values };
+  const document = releaseDocument({ ...parts, chartSource: bundle.chartSource });
+  const release = pushRelease(store, document);
+  const { digest, manifest } = release;
+  const built = { store, source, lock, manifest, digest, configDigest, charts, createdSeconds };
+  return { ...built, ...(image === undefined ? {} : { image }) };
+}
+
+interface Tree {
+  readonly folder: string;
+  readonly source: ReleaseSource;
+  readonly lock: ReleaseLock;
+}
+
+async function pushCharts(
+  deps: Pick<Deps, "files">,
+  store: RegistryStore,
+  { folder, source, lock }: Tree,
+): Promise<ReadonlyMap<string, PinnedChart>> {
+  const charts = new Map<string, PinnedChart>();
+  for (const [name, chart] of Object.entries(source.charts).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if ("path" in chart) {
+      const packed = await packChartAt(deps, join(folder, chart.path), chart.path);
+      if (packed.name !== name)
+        throw badChart(chart.path, `its name is ${packed.name}, ${name} is wanted by ${SOURCE_FILE}`);
+      charts.set(name, { version: packed.version, digest: pushChart(store, `charts/${name}`, packed) });
+      continue;
+    }
+    const pin = pinOf(lock, `chart ${name}`);
+    await pushVendored(deps, store, { folder, wanted: { name: `chart ${name}`, pin, version: chart.version } });
+    charts.set(name, { version: chart.version, digest: pin.digest });
+  }
+  return charts;
+}
+
+async function pushFlux(
+  deps: Pick<Deps, "files">,
+  store: RegistryStore,
+  { folder, source, lock }: Tree,
+): Promise<void> {
+  if (source.flux === undefined) return;
+  const wanted = { name: "flux", pin: pinOf(lock, "flux"), version: source.flux.version };
+  await pushVendored(deps, store, { folder, wanted });
+}
+
+/** A lock that belongs to its source has every pin; this is where the type learns it. */
+function pinOf(lock: ReleaseLock, name: string): ReleaseLock["pins"][string] {
+  const pin = lock.pins[name];
+  if (pin === undefined) throw new Error(`Cannot build: the lock has no ${name}`);
+  return pin;
+}
+
+interface Content {
+  readonly tree: FileTree;
+  readonly values: Readonly<Record<string, string>>;
+}
+
+async function treeAndValues(
+  deps: Pick<Deps, "files">,
+  { folder, source, input }: { readonly folder: string; readonly source: ReleaseSource; readonly input: BuildInput },
+): Promise<Content> {
+  const tree =
+    source.tree === undefined ? new Map(Object.entries(input.embeddedTree)) : await readTree(deps, folder, source.tree);
+  const given = new Map<string, string>();
+  for (const [component, path] of Object.entries(source.values)) {
+    const bytes = await deps.files.read(join(folder, path), { maxBytes: MAX_VALUES_BYTES });
+    if (bytes === undefined) {
+      throw new ApplianceError(
+        "build/missing-input",
+        `Cannot build values of component "${component}": "${path}" is not there, a file is wanted`,
+      );
+    }
+    given.set(component, new TextDecoder().decode(bytes));
+  }
+  const slash = source.registry.indexOf("/");
+  const place = {
+    registry: slash < 0 ? source.registry : source.registry.slice(0, slash),
+    base: slash < 0 ? "" : source.registry.slice(slash + 1),
+  };
+  const values = profileValues({ tree, profile: source.profile, components: sourceComponents(source), place, given });
+  return { tree, values };
+}
+
+async function readTree(deps: Pick<Deps, "files">, folder: string, path: string): Promise<FileTree> {
+  const files = await readFolder(deps, join(folder, path), { what: path, maxBytes: MAX_TREE_BYTES });
+  return new Map([...files].map(([name, bytes]) => [name, new TextDecoder().decode(bytes)]));
+}
+
+async function builtImage(
+  store: RegistryStore,
+  {
+    source,
+    input,
+    createdSeconds,
+  }: { readonly source: ReleaseSource; readonly input: BuildInput; readonly createdSeconds: number },
+): Promise<BuiltImage | undefined> {
+  if (source.controlPlane !== "build") return undefined;
+  const platforms = await input.platforms();
+  input.onProgress?.(`Building the control-plane image for ${platforms.map((one) => one.architecture).join(" and ")}`);
+  const sourceUrl = input.sourceUrl === undefined ? {} : { sourceUrl: input.sourceUrl };
+  return await buildControlPlaneImage(store, { platforms, version: source.version, createdSeconds, ...sourceUrl });
+}
+
+function pinnedImage(
+  { controlPlane }: ReleaseSource,
+  lock: ReleaseLock,
+): { readonly tag: string; readonly digest: Digest } {
+  const tag = controlPlane === "build" ? "" : controlPlane.tag;
+  return { tag, digest: pinOf(lock, "control-plane image").digest };
+}
