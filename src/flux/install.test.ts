@@ -83,6 +83,23 @@ test("fills in the namespace, keeps cluster-wide kinds without one, and sends no
   assert.equal(listAt(container, "args")[0], "--events-addr=");
 });
 
+test("lets others run while it reads", async () => {
+  let rests = 0;
+  let nowMs = 0;
+  const work = (): number => {
+    nowMs += 0.01;
+    return nowMs;
+  };
+  const rest = async (): Promise<void> => {
+    rests += 1;
+  };
+  const clock: Clock = { ...testClock(rest), monotonic: work };
+  const objects = await readFluxObjects({ clock }, files());
+  assert.deepEqual(objects, await read(files()));
+  const workMs = nowMs;
+  assert.ok(rests > workMs / 6 - 2, `${rests} rests in ${workMs} ms of work`);
+});
+
 const isDeployment = (name: string) => (object: KubeObject) =>
   object.kind === "Deployment" && object.metadata.name === name;
 
@@ -99,6 +116,11 @@ const bad: readonly (readonly [string, Record<string, string | undefined>, RegEx
     /namespace "kube-system"/,
   ],
   ["that is no YAML", { "x.yaml": "a: [" }, /Cannot read file "x.yaml" of the Flux manifests/],
+  [
+    "with an error deep in a file",
+    { "x.yaml": "a: 1\n---\nb: 1\nb: 2\n" },
+    /Cannot read file "x.yaml" of the Flux manifests: Map keys must be unique at line 4, column 1$/,
+  ],
 ];
 for (const [what, change, message] of bad) {
   test(`refuses an artifact ${what}`, async () => {

@@ -16,7 +16,7 @@ import { readTarGz } from "../oci/tar.ts";
 import { locate, publishedPlace, type RegistryPlace } from "../release/location.ts";
 import type { ReleaseManifest } from "../release/model.ts";
 import { FLUX_NAMESPACE } from "./source.ts";
-import { readYaml } from "./yaml.ts";
+import { readLongYaml } from "./yaml.ts";
 
 /** The controllers that reconcile us. Notifications and image automation are not used. */
 export const FLUX_CONTROLLERS = ["source-controller", "kustomize-controller", "helm-controller"] as const;
@@ -69,7 +69,7 @@ export async function pullFluxObjects(
 /**
  * Reads the artifact's layer.
  *
- * Pauses between documents: the definitions are half a megabyte of YAML, and the server answers meanwhile.
+ * Lets others run meanwhile: the definitions are half a megabyte of YAML, and the server must answer.
  *
  * @param bytes A gzip-compressed tar of YAML files, digest checked.
  * @throws {ApplianceError} flux/bad-artifact naming the file, when it is no YAML, holds something that is not Flux, or
@@ -80,22 +80,15 @@ export async function readFluxObjects(deps: Pick<Deps, "clock">, bytes: Uint8Arr
   const objects: KubeObject[] = [];
   for (const [path, content] of files) {
     if (!/\.ya?ml$/.test(path)) continue;
-    for (const text of documentsOf(content)) {
-      objects.push(...objectsOf(text, path));
-      await deps.clock.sleep(0);
-    }
+    const what = `file "${path}" of the Flux manifests`;
+    const values = await readLongYaml(deps, new TextDecoder().decode(content), { what, code: "flux/bad-artifact" });
+    objects.push(...objectsOf(values, path, what));
   }
   return completed(objects);
 }
 
-/** Splits at document markers; the text of a block scalar is indented, so a marker at a line's start is one. */
-function documentsOf(content: Uint8Array): readonly string[] {
-  return new TextDecoder().decode(content).split(/^---[ \t]*$/m);
-}
-
-function objectsOf(text: string, path: string): readonly KubeObject[] {
-  const what = `file "${path}" of the Flux manifests`;
-  return readYaml(text, { what, code: "flux/bad-artifact" })
+function objectsOf(values: readonly unknown[], path: string, what: string): readonly KubeObject[] {
+  return values
     .filter((value) => !isBuildFile(value))
     .map((value) => asKubeObject(value, what))
     .filter(isWanted)

@@ -34,16 +34,23 @@ const WATCH_LABEL = { "reconcile.fluxcd.io/watch": "Enabled" };
  * @throws {ApplianceError} flux/bad-values naming the component and the path that its values do not have.
  */
 export function renderValues(manifest: ReleaseManifest, settings: ValuesSettings): readonly KubeObject[] {
-  return componentsOf(manifest).map((component) => ({
-    apiVersion: "v1",
-    kind: "ConfigMap",
-    metadata: {
-      name: component.valuesConfigMap,
-      namespace: component.releaseNamespace,
-      labels: { "app.kubernetes.io/part-of": "alga-appliance", ...WATCH_LABEL },
-    },
-    data: { [component.valuesKey]: renderComponent(component, { manifest, settings }) },
-  }));
+  return [...valuesOf(manifest, settings)];
+}
+
+/** As `renderValues`, one component after the other: each is some milliseconds of YAML, and others may run between. */
+export function* valuesOf(manifest: ReleaseManifest, settings: ValuesSettings): Generator<KubeObject> {
+  for (const component of componentsOf(manifest)) {
+    yield {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: {
+        name: component.valuesConfigMap,
+        namespace: component.releaseNamespace,
+        labels: { "app.kubernetes.io/part-of": "alga-appliance", ...WATCH_LABEL },
+      },
+      data: { [component.valuesKey]: renderComponent(component, { manifest, settings }) },
+    };
+  }
 }
 
 interface Context {

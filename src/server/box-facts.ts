@@ -42,11 +42,12 @@ export function createBoxFacts(
   sources: BoxFactsSources,
 ): () => Promise<BoxFacts> {
   let id: string | undefined;
+  const componentsFor = createComponentTables(deps, sources);
   return async () => {
     id ??= await identity(deps, sources);
     const installed = await tolerant(deps, () => readInstalled({ store: sources.store, log: deps.log }));
     const answers = await tolerant(deps, () => readAnswers(sources.store));
-    const components = await installedComponents(deps, sources, installed);
+    const components = await componentsFor(installed);
     const expectedMs = await expectedMsOf(sources.operations);
     return {
       appliance: {
@@ -97,16 +98,24 @@ async function tolerant<T>(deps: Pick<Deps, "log">, read: () => Promise<T | unde
   }
 }
 
-/** The components of the installed release, from the kept resolve; the network is not asked. */
-async function installedComponents(
+/**
+ * The components of the installed release, from the kept resolve; the network is not asked. What a digest names does not
+ * change, so a manifest is read and checked once.
+ */
+function createComponentTables(
   deps: Pick<Deps, "log">,
   sources: BoxFactsSources,
-  installed: Installed | undefined,
-): Promise<BoxFacts["components"]> {
-  if (installed === undefined) return undefined;
-  const { registry, repository, digest } = installed;
-  const kept = await tolerant(deps, () => sources.releases.last({ registry, repository, ref: { digest } }));
-  return kept === undefined ? undefined : componentsOf(kept.manifest);
+): (installed: Installed | undefined) => Promise<BoxFacts["components"]> {
+  let known: { readonly digest: string; readonly components: BoxFacts["components"] } | undefined;
+  return async (installed) => {
+    if (installed === undefined) return undefined;
+    const { registry, repository, digest } = installed;
+    if (known?.digest === digest) return known.components;
+    const kept = await tolerant(deps, () => sources.releases.last({ registry, repository, ref: { digest } }));
+    if (kept === undefined) return undefined;
+    known = { digest, components: componentsOf(kept.manifest) };
+    return known.components;
+  };
 }
 
 async function expectedMsOf(operations: Operations): Promise<number | undefined> {

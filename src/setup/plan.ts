@@ -6,8 +6,9 @@
  */
 import { type Digest, digestOfValue } from "../core/digest.ts";
 import { isApplianceError } from "../core/errors.ts";
+import { paced } from "../core/pace.ts";
 import { CHILD_KUSTOMIZATIONS, FLUX_NAMESPACE, sourceObjects } from "../flux/source.ts";
-import { renderValues } from "../flux/values.ts";
+import { valuesOf } from "../flux/values.ts";
 import { describeRef, type KubeObject, type ObjectRef, refOf } from "../kube/model.ts";
 import { componentsOf } from "../release/model.ts";
 import type { ResolvedRelease } from "../release/resolved.ts";
@@ -106,7 +107,7 @@ async function plannedChanges(
   inputs: SetupInputs,
   options: ChangesOptions,
 ): Promise<{ readonly changes: readonly PlannedChange[]; readonly problem?: string }> {
-  const refs = plannedRefs(deps, inputs, options);
+  const refs = await plannedRefs(deps, inputs, options);
   try {
     const found = await Promise.all(refs.map((ref) => deps.kube.get(ref, { signal: options.signal })));
     return { changes: refs.map((ref, index) => changeOf(ref, found[index])) };
@@ -117,17 +118,17 @@ async function plannedChanges(
   }
 }
 
-function plannedRefs(
+async function plannedRefs(
   deps: SetupDeps,
   inputs: SetupInputs,
   { resolved, channel }: ChangesOptions,
-): readonly ObjectRef[] {
+): Promise<readonly ObjectRef[]> {
   const { manifest } = resolved;
-  const values = { appUrl: inputs.appHostname, host: appHost(inputs), place: deps.registry.place };
+  const settings = { appUrl: inputs.appHostname, host: appHost(inputs), place: deps.registry.place };
   const secrets = [SHARED_SECRET, TENANT_SECRET, LICENSE_SECRET].map((name) => secretObject(name, {}));
   const ours: readonly KubeObject[] = [
     ...namespaces(),
-    ...renderValues(manifest, values),
+    ...(await paced(deps.clock, valuesOf(manifest, settings))),
     ...secrets,
     selectionObject(resolved, channel),
     ...sourceObjects(resolved, deps.registry),

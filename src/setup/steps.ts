@@ -1,10 +1,11 @@
 /** The steps of setup in their order, as data: title, budget, retry, and which answers each reads. */
+import { paced } from "../core/pace.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import { toInstant } from "../core/time.ts";
 import { installFlux, pullFluxObjects, waitForFlux } from "../flux/install.ts";
 import { sourceObjects } from "../flux/source.ts";
-import { renderValues } from "../flux/values.ts";
+import { valuesOf } from "../flux/values.ts";
 import { PATIENT_RETRY, type Step, type StepResult } from "../operation/step.ts";
 import { answersOf, applyAll, releaseOf, type SetupContext, type StepCall } from "./context.ts";
 import { answersDigest, INSTALLED_SCHEMA, type Installed, readInstalled } from "./documents.ts";
@@ -150,8 +151,9 @@ async function release(call: StepCall): Promise<StepResult> {
 async function values(call: StepCall): Promise<StepResult> {
   const { manifest } = await releaseOf(call);
   const inputs = await answersOf(call.context);
-  const { place } = call.context.deps.registry;
-  return applyAll(call, renderValues(manifest, { appUrl: inputs.appHostname, host: appHost(inputs), place }));
+  const { clock, registry } = call.context.deps;
+  const settings = { appUrl: inputs.appHostname, host: appHost(inputs), place: registry.place };
+  return applyAll(call, await paced(clock, valuesOf(manifest, settings)));
 }
 
 async function selection(call: StepCall): Promise<StepResult> {
