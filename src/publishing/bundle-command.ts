@@ -1,0 +1,170 @@
+/** `release bundle`: a release with everything it refers to as one file, for boxes without a network. */
+import type { Command, CommandContext, Flag } from "../cli/command.ts";
+import { flagText, flagTexts, typedPath } from "../cli/flag-values.ts";
+import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
+import { isLoopbackHost } from "../core/hosts.ts";
+import { humanBytes } from "../core/quantity.ts";
+import { layoutTarBytes, writeLayoutTar } from "../oci/layout-tar-writer.ts";
+import type { Platform } from "../oci/model.ts";
+import { openRegistry } from "../release/registry-access.ts";
+import { openRegistryOf, REGISTRY_FLAGS, RELEASE_FLAGS, releaseRefOf } from "../release/registry-flags.ts";
+import { describeReleaseRef } from "../release/resolved.ts";
+import { type BundlePlan, planBundle } from "./bundle.ts";
+import { readHaveList } from "./have-list.ts";
+
+const DEFAULT_PLATFORM = "linux/amd64";
+/** The running executable, on Linux. */
+const SELF = "/proc/self/exe";
+
+const FLAGS: readonly Flag[] = [
+  { name: "out", short: "f", type: "string", value: "<file.tar>", summary: "File to write" },
+  {
+    name: "platform",
+    type: "string",
+    value: "<os/architecture>",
+    summary: "Platform of the images, or all",
+    fallback: DEFAULT_PLATFORM,
+  },
+  { name: "since", type: "string", value: "<have-list>", summary: "Leave out what this list of release have names" },
+  {
+    name: "executable",
+    type: "string",
+    value: "<file>",
+    multiple: true,
+    summary: "Put this executable in as well, self for the running one; may be given several times",
+  },
+  { name: "dry-run", type: "boolean", summary: "Say what would be written, and how large it would be" },
+  ...RELEASE_FLAGS,
+  ...REGISTRY_FLAGS,
+];
+
+export const commands: readonly Command[] = [
+  {
+    path: ["release", "bundle"],
+    summary: "Write a release and everything it refers to into one file",
+    description:
+      "The file is an OCI image layout in a tar: release, charts, images, config, Flux manifests, control plane, signatures and " +
+      "trust metadata. The same release gives the same bytes. release check reads all of it again, release serve serves it as " +
+      "a registry, release load puts it into a box.",
+    flags: FLAGS,
+    examples: [
+      {
+        command: "alga-appliance release bundle --channel stable --out media.tar",
+        about: "A whole installation on a stick",
+      },
+      {
+        command: "alga-appliance release bundle --version 1.0.4 --since box.json --out update.tar",
+        about: "What a box lacks, by the list that it printed",
+      },
+      {
+        command: "alga-appliance release bundle --platform all --executable self --out media.tar",
+        about: "For every platform, with this executable",
+      },
+    ],
+    run: bundle,
+  },
+];
+
+async function bundle(context: CommandContext): Promise<ExitCode> {
+  const { deps, flags, env, out, signal } = context;
+  const path = flagText(flags, "out");
+  if (path === undefined) throw new ApplianceError("cli/usage", "Cannot write a bundle: --out <file.tar> is wanted");
+  const plan = await planOf(context);
+  const sizeBytes = layoutTarBytes(plan.tar);
+  if (flags["dry-run"] !== true) {
+    let shown = -1;
+    await writeLayoutTar(deps, typedPath(path, env), {
+      ...plan.tar,
+      signal,
+      onProgress: ({ writtenBytes, totalBytes }) => {
+        const percent = Math.floor((writtenBytes / totalBytes) * 100);
+        if (percent !== shown)
+          out.progress(`Wrote ${humanBytes(writtenBytes)} of ${humanBytes(totalBytes)} (${percent}%)`);
+        shown = percent;
+      },
+    });
+  }
+  const result = resultOf(plan, { path, sizeBytes, written: flags["dry-run"] !== true });
+  out.result(result, () => text(result));
+  return EXIT.done;
+}
+
+async function planOf(context: CommandContext): Promise<BundlePlan> {
+  const { deps, flags, env, out, signal } = context;
+  const ref = releaseRefOf(context);
+  const platform = platformOf(flagText(flags, "platform") ?? DEFAULT_PLATFORM);
+  const since = flagText(flags, "since");
+  const have = since === undefined ? undefined : await readHaveList(deps, typedPath(since, env));
+  const { client, access, repository } = await openRegistryOf(context);
+  out.progress(`Asking ${client.registry} for ${describeReleaseRef(ref)} and everything it refers to`);
+  return planBundle(deps, client, {
+    ref,
+    base: access.place.base,
+    repository,
+    running: context.build.version,
+    signal,
+    executables: flagTexts(flags, "executable").map((file) => (file === "self" ? SELF : typedPath(file, env))),
+    ...(platform === undefined ? {} : { platform }),
+    ...(have === undefined ? {} : { have }),
+    // Another registry gets none of the login that was given for this one.
+    open: async (registry) =>
+      openRegistry(deps, {
+        place: { registry, base: "" },
+        plainHttp: isLoopbackHost(registry),
+        ...(access.proxy === undefined ? {} : { proxy: access.proxy }),
+      }),
+  });
+}
+
+function platformOf(given: string): Platform | undefined {
+  if (given === "all") return undefined;
+  const [os, architecture, variant, ...more] = given.split("/");
+  if (os !== undefined && architecture !== undefined && more.length === 0 && /^[a-z0-9/]+$/.test(given)) {
+    return { os, architecture, ...(variant === undefined ? {} : { variant }) };
+  }
+  throw new ApplianceError("cli/usage", `Cannot use platform "${given}": linux/amd64, linux/arm64 or all is wanted`);
+}
+
+interface Result {
+  readonly file: string;
+  readonly written: boolean;
+  readonly sizeBytes: number;
+  readonly version: string;
+  readonly digest: string;
+  readonly platforms: readonly string[];
+  readonly parts: number;
+  readonly leftOut: Readonly<Record<"platform" | "store" | "node", { readonly parts: number; readonly bytes: number }>>;
+}
+
+function resultOf(
+  { document, tar, leftOut }: BundlePlan,
+  at: { readonly path: string; readonly sizeBytes: number; readonly written: boolean },
+): Result {
+  const because = (why: string): { readonly parts: number; readonly bytes: number } => {
+    const found = leftOut.filter((one) => one.why === why);
+    return { parts: found.length, bytes: found.reduce((sum, one) => sum + one.size, 0) };
+  };
+  return {
+    file: at.path,
+    written: at.written,
+    sizeBytes: at.sizeBytes,
+    version: document.release.version,
+    digest: document.release.digest,
+    platforms: document.platforms,
+    parts: tar.contents.length,
+    leftOut: { platform: because("platform"), store: because("store"), node: because("node") },
+  };
+}
+
+function text(result: Result): string {
+  const { store, node } = result.leftOut;
+  const left = [
+    ...(store.parts === 0 ? [] : [`${humanBytes(store.bytes)} that the box's store has`]),
+    ...(node.parts === 0 ? [] : [`${humanBytes(node.bytes)} of images that the box runs`]),
+  ];
+  return [
+    `${result.written ? "Wrote" : "Would write"} release ${result.version} to ${result.file}: ${humanBytes(result.sizeBytes)}, ${result.parts} parts, ${result.platforms.join(", ")}`,
+    ...(left.length === 0 ? [] : [`Left out: ${left.join(", ")}`]),
+    result.digest,
+  ].join("\n");
+}

@@ -1,0 +1,101 @@
+/** `release check`: looks at every byte of a bundle before anybody uses it. */
+import type { Command, CommandContext } from "../cli/command.ts";
+import { typedPath } from "../cli/flag-values.ts";
+import type { Digest } from "../core/digest.ts";
+import { EXIT, type ExitCode } from "../core/errors.ts";
+import { statePaths } from "../core/paths.ts";
+import { humanBytes } from "../core/quantity.ts";
+import type { Layout } from "../oci/layout.ts";
+import { readCatalog } from "../oci/layout-catalog.ts";
+import { openLayoutAt } from "../oci/layout-tar.ts";
+import { unionOf } from "../oci/layout-union.ts";
+import type { Descriptor } from "../oci/model.ts";
+import { type Completeness, completenessOf } from "./completeness.ts";
+
+export const commands: readonly Command[] = [
+  {
+    path: ["release", "check"],
+    summary: "Check every byte of a bundle, and that its releases are complete",
+    description:
+      "Reads a tar file, a layout folder, or several as one, and compares every blob with its digest. A file that is cut off is " +
+      "refused with the byte at which it ends and what it ends in. Without an argument it checks the box's own store.",
+    flags: [],
+    positionals: [
+      {
+        name: "bundle",
+        summary: "Tar file or layout folder; by default the box's own store",
+        optional: true,
+        multiple: true,
+      },
+    ],
+    examples: [
+      { command: "alga-appliance release check media.tar", about: "After copying it to a stick" },
+      {
+        command: "alga-appliance release check update.tar media.tar",
+        about: "What was bundled with --since, and what it builds on",
+      },
+    ],
+    run: check,
+  },
+];
+
+async function check(context: CommandContext): Promise<ExitCode> {
+  const { deps, args, env, settings, out } = context;
+  const places =
+    args.length > 0 ? args.map((one) => typedPath(one, env)) : [statePaths(settings.get("root") ?? "/").store];
+  const layout = unionOf(await Promise.all(places.map((place) => openLayoutAt(deps, place))));
+  try {
+    const catalog = await readCatalog(layout);
+    const found = await completenessOf(layout, catalog);
+    const all = [...catalog.repositories.values()].flatMap((one) => [...one.manifests.values(), ...one.blobs.values()]);
+    const checked = await checkContents(context, layout, all);
+    out.result({ ...summaryOf(found), ...checked, place: layout.place }, () => text(layout.place, found, checked));
+    if (found.lacking.length === 0) return EXIT.done;
+    out.notice("A bundle made with --since is checked together with what it builds on: name both");
+    return EXIT.failed;
+  } finally {
+    await layout.close();
+  }
+}
+
+interface Checked {
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/** @throws {ApplianceError} oci/digest-mismatch, oci/size-mismatch and what reading throws, at the first one. */
+async function checkContents(
+  { out, signal }: CommandContext,
+  layout: Layout,
+  contents: readonly Descriptor[],
+): Promise<Checked> {
+  const there = new Map<Digest, Descriptor>();
+  for (const one of contents) if ((await layout.size(one.digest)) === one.size) there.set(one.digest, one);
+  const total = [...there.values()].reduce((sum, one) => sum + one.size, 0);
+  let bytes = 0;
+  for (const one of there.values()) {
+    for await (const chunk of layout.stream(one, { signal })) bytes += chunk.length;
+    out.progress(`Checked ${humanBytes(bytes)} of ${humanBytes(total)}`);
+  }
+  return { blobs: there.size, bytes };
+}
+
+function summaryOf({ releases, bundles, lacking, leftOut }: Completeness): Readonly<Record<string, unknown>> {
+  return {
+    releases,
+    platforms: [...new Set(bundles.flatMap((bundle) => bundle.platforms))],
+    lacking,
+    leftOutBytes: leftOut.reduce((sum, one) => sum + one.descriptor.size, 0),
+    leftOut: leftOut.length,
+  };
+}
+
+function text(place: string, found: Completeness, checked: Checked): string {
+  const { releases, lacking, leftOut } = found;
+  return [
+    `${place}: ${checked.blobs} parts, ${humanBytes(checked.bytes)}, every digest is right`,
+    ...releases.map((one) => `release ${one.version}  ${one.digest}  (${one.tags.join(", ") || "no tag"})`),
+    ...(leftOut.length === 0 ? [] : [`left out on purpose: ${leftOut.length} parts`]),
+    ...lacking.map((one) => `not there: ${one.what}  ${one.repository} ${one.reference}`),
+  ].join("\n");
+}

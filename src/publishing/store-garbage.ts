@@ -1,0 +1,106 @@
+/**
+ * Taking releases out of the box's store: roots that no kept bundle names, then content that no root leads to.
+ *
+ * Only for the holder of the store's lease. What no bundle document names was put there by hand and stays.
+ */
+import { join } from "node:path/posix";
+import { type Digest, isDigest } from "../core/digest.ts";
+import type { StatePaths } from "../core/paths.ts";
+import type { Deps } from "../core/ports.ts";
+import { type Layout, type LayoutEntry, openLayout } from "../oci/layout.ts";
+import { readCatalog } from "../oci/layout-catalog.ts";
+import { createLayout } from "../oci/layout-writer.ts";
+import { compareVersions } from "../release/version.ts";
+import { BUNDLE_REPOSITORY, type BundleDocument, readBundleDocuments } from "./bundle-document.ts";
+import type { Completeness } from "./completeness.ts";
+
+type FilesDeps = Pick<Deps, "files">;
+
+/** The document of the installed release is some kilobytes; a manifest inside it at most 1 MiB. */
+const MAX_INSTALLED_BYTES = 8 * 1024 * 1024;
+
+export interface KeepOptions {
+  readonly paths: StatePaths;
+  /** How many releases stay, newest first. */
+  readonly keep: number;
+  /** What was loaded now; it stays whatever its version. */
+  readonly found: Pick<Completeness, "releases">;
+}
+
+/**
+ * Removes what is beyond the kept releases.
+ *
+ * Readers of the store see the new index first; a download of a removed release breaks off. A crash leaves content that the
+ * next call removes.
+ *
+ * @returns bytes that were freed.
+ */
+export async function keepReleases(deps: FilesDeps, options: KeepOptions): Promise<number> {
+  const { paths, found } = options;
+  const before = await openLayout(deps, paths.store);
+  const bundles = await readBundleDocuments(before, await readCatalog(before));
+  const needed = new Set([...found.releases.map((one) => one.digest), ...(await installedDigests(deps, paths))]);
+  const newest = [...bundles].sort((a, b) => compareVersions(b.release.version, a.release.version) ?? 0);
+  const kept = bundles.filter((one) => newest.indexOf(one) < options.keep || needed.has(one.release.digest));
+  await writeRoots(deps, before, rootsOf(before, { kept, dropped: bundles.filter((one) => !kept.includes(one)) }));
+  return sweep(deps, paths.store);
+}
+
+/** Every digest in the document of the installed release: which of them it is needs no knowledge of its form. */
+async function installedDigests({ files }: FilesDeps, paths: StatePaths): Promise<readonly Digest[]> {
+  const bytes = await files.read(paths.release, { maxBytes: MAX_INSTALLED_BYTES });
+  const text = bytes === undefined ? "" : new TextDecoder().decode(bytes);
+  return [...text.matchAll(/sha256:[0-9a-f]{64}/g)].map(([one]) => one).filter(isDigest);
+}
+
+function rootsOf(
+  layout: Layout,
+  bundles: { readonly kept: readonly BundleDocument[]; readonly dropped: readonly BundleDocument[] },
+): readonly LayoutEntry[] {
+  const keyOf = (one: { repository: string; tag?: string | undefined; digest: string }): string =>
+    `${one.repository}:${one.tag ?? ""}@${one.digest}`;
+  const keys = (all: readonly BundleDocument[]) => new Set(all.flatMap((one) => one.contents.map(keyOf)));
+  const [kept, dropped] = [keys(bundles.kept), keys(bundles.dropped)];
+  const versions = new Set(bundles.dropped.map((one) => one.release.version.replaceAll("+", "_")));
+  return layout.entries().filter(({ repository, tag, descriptor }) => {
+    if (repository === BUNDLE_REPOSITORY && tag !== undefined) return !versions.has(tag);
+    const key = keyOf({ repository, tag, digest: descriptor.digest });
+    return kept.has(key) || !dropped.has(key);
+  });
+}
+
+async function writeRoots(deps: FilesDeps, before: Layout, roots: readonly LayoutEntry[]): Promise<void> {
+  const after = await createLayout(deps, before.place);
+  for (const { repository, tag, descriptor } of roots) {
+    const bytes = await before.bytes(descriptor);
+    const named = tag === undefined ? {} : { tag };
+    await after.putManifest({ repository, mediaType: descriptor.mediaType, bytes, ...named });
+  }
+  await after.finish();
+}
+
+/** Removes content that no root leads to. */
+async function sweep(deps: FilesDeps, folder: string): Promise<number> {
+  const catalog = await readCatalog(await openLayout(deps, folder));
+  const needed = new Set<string>();
+  for (const { manifests, blobs } of catalog.repositories.values()) {
+    for (const digest of [...manifests.keys(), ...blobs.keys()]) needed.add(digest.slice("sha256:".length));
+  }
+  let freedBytes = 0;
+  const blobs = join(folder, "blobs/sha256");
+  for (const name of await deps.files.list(blobs)) {
+    if (needed.has(name)) continue;
+    freedBytes += (await deps.files.stat(join(blobs, name), { links: "show" }))?.sizeBytes ?? 0;
+    await deps.files.remove(join(blobs, name));
+  }
+  return freedBytes;
+}
+
+/** Removes the hidden files of writers that died. Whoever holds the lease is the only writer. */
+export async function removeLeftovers({ files }: FilesDeps, folder: string): Promise<void> {
+  for (const place of [folder, join(folder, "blobs/sha256")]) {
+    for (const name of await files.list(place)) {
+      if (/^\..+\.[0-9a-f]{12}\.tmp$/.test(name)) await files.remove(join(place, name));
+    }
+  }
+}
