@@ -5,6 +5,7 @@
  *
  * @see OCI distribution-spec v1.1.1, "Mounting a blob from another repository"
  */
+import type { Digest } from "../core/digest.ts";
 import { ApplianceError, isRetryable } from "../core/errors.ts";
 import { inParallel } from "../core/parallel.ts";
 import { blobChunks } from "./client.ts";
@@ -20,7 +21,7 @@ export interface BlobsOptions {
   /** Blobs at a time. */
   readonly concurrency: number;
   /** Repositories of the registry that may have a blob, beside those of the push. */
-  readonly mountFrom: readonly string[];
+  readonly mountFrom: (digest: Digest) => readonly string[];
   readonly meter: ProgressMeter;
 }
 
@@ -90,7 +91,7 @@ export async function sendBlobs(
   const arrivals: BlobArrival[] = [];
   const wanted = states.filter(({ lacking }) => lacking.length > 0);
   await inParallel(wanted, { limit: options.concurrency, signal: wire.signal }, async (state, signal) => {
-    let from = [...state.present, ...options.mountFrom];
+    let from = [...state.present, ...options.mountFrom(state.descriptor.digest)];
     let isSent = false;
     for (const repository of state.lacking) {
       const arrival = await sendBlob(wire.with(signal), { state, repository, from }, options);

@@ -35,7 +35,7 @@ export interface PlannedBlob {
 export interface PlannedTag {
   readonly repository: string;
   readonly tag: string;
-  readonly manifest: PlannedManifest;
+  readonly manifest: Pick<PlannedManifest, "repository" | "descriptor" | "bytes">;
 }
 
 export interface PushPlan {

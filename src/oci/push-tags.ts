@@ -78,6 +78,27 @@ export async function moveTags(
   return states;
 }
 
+/**
+ * Moves one tag from what the caller has seen it name. Safe to call again.
+ *
+ * @param was What it names; null: there is no such tag.
+ * @throws {ApplianceError} oci/tag-moved when it names something else, before or after.
+ */
+export async function moveTagFrom(wire: PushWire, planned: PlannedTag, was: Digest | null): Promise<void> {
+  const { repository, tag, manifest } = planned;
+  await wire.attempts(async () => {
+    const is = (await digestOfReference(wire, repository, tag)) ?? null;
+    if (is === manifest.descriptor.digest) return;
+    if (is === was) return putManifest(wire, manifest, tag);
+    throw new ApplianceError(
+      "oci/tag-moved",
+      `Cannot push "${repository}:${tag}": it is ${is ?? "gone"}, ${was ?? "no such tag"} was wanted`,
+      { hint: "Somebody else moved it; look at what is there, then start again" },
+    );
+  });
+  await assertMoved(wire, planned);
+}
+
 async function assertMoved(wire: PushWire, { repository, tag, manifest }: PlannedTag): Promise<void> {
   const is = await wire.attempts(() => digestOfReference(wire, repository, tag));
   if (is === manifest.descriptor.digest) return;

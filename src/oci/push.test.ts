@@ -192,7 +192,9 @@ describe("mounting", () => {
     });
     world.store.putBlob("old/place", noise(3_000));
     const credentials = { kind: "password", username: "ann", password: new Secret("s3cret") } as const;
-    const report = await (await world.open(large(noise(3_000)), { credentials, mountFrom: ["old/place"] })).content();
+    const report = await (
+      await world.open(large(noise(3_000)), { credentials, mountFrom: () => ["old/place"] })
+    ).content();
     assert.deepEqual(report.blobs, { total: 2, sent: 1, mounted: 1 });
     assert.equal(report.skippedBytes, 3_000);
   });

@@ -7,8 +7,10 @@
  *
  * @see OCI distribution-spec v1.1.1, "Push"
  */
-import { connect, leaving, type RegistryDeps, type RegistryOptions } from "./connection.ts";
+import type { Digest } from "../core/digest.ts";
+import { address, connect, leaving, type RegistryDeps, type RegistryOptions } from "./connection.ts";
 import { type ContentRoot, type ContentSource, storeContent } from "./content.ts";
+import type { Descriptor } from "./model.ts";
 import {
   assertSource,
   type BlobArrival,
@@ -22,7 +24,7 @@ import { lackingManifests, putManifests, readBackManifests } from "./push-manife
 import { type PlannedManifest, type PushPlan, planPush } from "./push-plan.ts";
 import { createMeter, type PushProgress } from "./push-progress.ts";
 import { listAsReferrers } from "./push-referrers.ts";
-import { moveTags, surveyTags, type TagOptions, type TagState } from "./push-tags.ts";
+import { moveTagFrom, moveTags, surveyTags, type TagOptions, type TagState } from "./push-tags.ts";
 import { createPushWire, type PushWire } from "./push-wire.ts";
 import type { RegistryStore } from "./store.ts";
 
@@ -41,8 +43,8 @@ export interface PushOptions extends RegistryOptions {
   readonly entries?: readonly ContentRoot[];
   /** Blobs at a time. Default 4. */
   readonly concurrency?: number;
-  /** Other repositories of the registry that may have the blobs, to mount from. */
-  readonly mountFrom?: readonly string[];
+  /** Other repositories of the registry that may have a blob, to mount it from. */
+  readonly mountFrom?: (digest: Digest) => readonly string[];
   /** Which blobs are read back whole. Default "sent": those that went out in this run, and all small ones. */
   readonly verify?: Verify;
   readonly onProgress?: (progress: PushProgress) => void;
@@ -122,7 +124,7 @@ function blobsOf({ plan, source, options, wire }: Work) {
   return {
     source,
     concurrency: options.concurrency ?? CONCURRENCY,
-    mountFrom: options.mountFrom ?? [],
+    mountFrom: options.mountFrom ?? (() => []),
     meter: createMeter(wire.connection.deps.clock, totalBytes, options.onProgress),
   };
 }
@@ -175,6 +177,32 @@ function reportOf(
     referrerLists: done.lists,
     ...bytes,
   };
+}
+
+/** A tag to be moved to a manifest that the registry has. */
+export interface TagMove {
+  readonly repository: string;
+  readonly tag: string;
+  readonly manifest: { readonly descriptor: Descriptor; readonly bytes: Uint8Array };
+  /** What the tag names now; null: there is no such tag. */
+  readonly was: Digest | null;
+}
+
+/**
+ * Moves one tag: looks, writes the manifest's own bytes under it, looks again. Safe to call again.
+ *
+ * @throws {ApplianceError} oci/tag-moved when it is not what the caller has seen, or not what was written.
+ */
+export async function moveTag(deps: RegistryDeps, move: TagMove, options: PushOptions): Promise<void> {
+  const connection = connect(deps, options, { isPushing: true });
+  const { tag, was } = move;
+  const { repository } = address(move.repository, tag);
+  const wire = createPushWire(connection, options.signal ?? new AbortController().signal);
+  try {
+    await moveTagFrom(wire, { repository, tag, manifest: { repository, ...move.manifest } }, was);
+  } catch (thrown) {
+    throw leaving(connection, thrown);
+  }
 }
 
 /** What a push of a store did. */

@@ -1,7 +1,7 @@
 /** `release promote`: a channel is moved to a release that is complete. */
 import type { Command, CommandContext } from "../cli/command.ts";
 import { ApplianceError, EXIT } from "../core/errors.ts";
-import { pushStore } from "../oci/push.ts";
+import { moveTag, pushStore, type TagMove } from "../oci/push.ts";
 import { isTag } from "../oci/reference.ts";
 import type { RegistryStore } from "../oci/store.ts";
 import { registryWire } from "../release/registry-access.ts";
@@ -40,8 +40,10 @@ export const commands: readonly Command[] = [
       const push = async (store: RegistryStore): Promise<void> => {
         await pushStore(store, wire.deps, { ...wire.options, signal: context.signal });
       };
+      const move = (target: TagMove): Promise<void> =>
+        moveTag(wire.deps, target, { ...wire.options, signal: context.signal });
       const options = { base: access.place.base, repository, running: context.build.version, signal: context.signal };
-      const promoted = await promote({ ...context.deps, client, push }, wanted, options);
+      const promoted = await promote({ ...context.deps, client, push, moveTag: move }, wanted, options);
       context.out.result(promoted, () => promotionText(promoted));
       return EXIT.done;
     },

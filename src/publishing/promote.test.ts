@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { digestOf } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { SILENT_LOG } from "../core/log.ts";
 import type { Fetch } from "../core/ports.ts";
 import { createRegistryClient } from "../oci/client.ts";
-import { pushStore } from "../oci/push.ts";
+import { moveTag, pushStore, type TagMove } from "../oci/push.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
 import { buildSampleRelease, type SampleFault } from "../rehearsal/sample-release.ts";
 import { readHistory } from "./history.ts";
@@ -12,6 +13,10 @@ import { type Promotion, promote } from "./promote.ts";
 
 const HOST = "registry.test";
 const REPOSITORY = "nine-minds/alga-appliance-release";
+
+const INDEX = "application/vnd.oci.image.index.v1+json";
+const AMD = { os: "linux", architecture: "amd64" };
+const ARM = { os: "linux", architecture: "arm64" };
 
 /** A registry with stable at 1.0.3 and nightly at 1.0.4. */
 function world(fault?: SampleFault) {
@@ -28,6 +33,7 @@ function world(fault?: SampleFault) {
     return {
       ...deps,
       client,
+      moveTag: (move: TagMove) => moveTag(deps, move, { registry: HOST }),
       push: async (pushed: typeof store) => void (await pushStore(pushed, deps, { registry: HOST })),
     };
   };
@@ -88,6 +94,25 @@ for (const [fault, code] of [
     assert.equal(stable(), old.digest);
   });
 }
+
+test("refuses an image of which one layer, or one platform, is gone", async () => {
+  for (const gone of ["layer", "platform"] as const) {
+    const { run, stable, old, store } = world();
+    const repository = "nine-minds/alga-psa-ee";
+    const image = store.manifest(repository, "new") ?? assert.fail();
+    const document = JSON.parse(new TextDecoder().decode(image.bytes));
+    if (gone === "layer") {
+      store.deleteBlob(repository, document.layers?.[0]?.digest ?? document.config.digest);
+    } else {
+      const other = { mediaType: image.mediaType, digest: digestOf("arm64"), size: 7, platform: ARM };
+      const own = { mediaType: image.mediaType, digest: image.digest, size: image.bytes.length, platform: AMD };
+      const index = { schemaVersion: 2, mediaType: INDEX, manifests: [own, other] };
+      store.putManifest(repository, "new", new TextEncoder().encode(JSON.stringify(index)), INDEX);
+    }
+    await assert.rejects(run(), { code: "release/incomplete" }, gone);
+    assert.equal(stable(), old.digest);
+  }
+});
 
 test("refuses an older release without the flag", async () => {
   const { run, store, next, old } = world();

@@ -10,16 +10,20 @@ import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
 import { toInstant } from "../core/time.ts";
 import type { RegistryClient } from "../oci/client.ts";
-import { createMemoryStore, type RegistryStore } from "../oci/store.ts";
-import { findRelease, type ResolveOptions, resolveRelease } from "../release/resolve.ts";
-import type { FoundRelease, ReleaseRef, ResolvedRelease } from "../release/resolved.ts";
+import type { TagMove } from "../oci/push.ts";
+import type { RegistryStore } from "../oci/store.ts";
+import { findRelease, type ResolveOptions } from "../release/resolve.ts";
+import type { FoundRelease, ReleaseRef } from "../release/resolved.ts";
 import { assertNotDowngrade } from "../release/version.ts";
+import { assertComplete, type ReleaseClosure, releaseClosure } from "./closure.ts";
 import { type HistoryEntry, type HistoryPlace, historyStore, readHistory } from "./history.ts";
 
 export type PromoteDeps = Pick<Deps, "clock" | "log"> & {
   readonly client: RegistryClient;
   /** Pushes all of a store to the registry of `client`. */
   readonly push: (store: RegistryStore) => Promise<void>;
+  /** Moves a tag of that registry from what it names now; throws oci/tag-moved. */
+  readonly moveTag: (move: TagMove) => Promise<void>;
 };
 
 export interface Promotion {
@@ -56,8 +60,9 @@ export interface Promoted {
  *   Before the first of these checks has passed nothing is written.
  */
 export async function promote(deps: PromoteDeps, wanted: Promotion, options: PromoteOptions): Promise<Promoted> {
-  const release = await resolveRelease(deps, deps.client, wanted.ref, options);
-  assertComplete(release);
+  const closure = await releaseClosure(deps.client, wanted.ref, options);
+  assertComplete(closure, "promote");
+  const { release } = closure;
   const current = await currentRelease(deps, wanted.channel, options);
   const from = current === undefined ? null : named(current);
   const to = named(release);
@@ -70,9 +75,9 @@ export async function promote(deps: PromoteDeps, wanted: Promotion, options: Pro
     { at: toInstant(deps.clock.now()), by: wanted.by.slice(0, 200), from, to },
     place(wanted, options),
   );
-  await assertChannel(deps, { channel: wanted.channel, digest: from?.digest }, options);
-  await moveChannel(deps, { channel: wanted.channel, digest: to.digest }, options);
-  await assertChannel(deps, { channel: wanted.channel, digest: to.digest }, options);
+  const { repository } = options;
+  const manifest = manifestOf(closure);
+  await deps.moveTag({ repository, tag: wanted.channel, manifest, was: from?.digest ?? null });
   deps.log.info("channel promoted", { channel: wanted.channel, from: from?.digest, to: to.digest });
   return outcome("moved");
 }
@@ -85,15 +90,11 @@ function place({ channel }: Promotion, { repository, signal }: PromoteOptions): 
   return { repository, channel, ...(signal === undefined ? {} : { signal }) };
 }
 
-/** A box may have an image already; a channel is for boxes that have nothing. */
-function assertComplete({ manifest, missing }: ResolvedRelease): void {
-  const first = missing[0];
-  if (first === undefined) return;
-  throw new ApplianceError(
-    "release/incomplete",
-    `Cannot promote release "${manifest.version}": its ${first.name} "${first.reference}" cannot be had (${first.problem})`,
-    { hint: "Publish the missing parts, then promote again", details: { missing } },
-  );
+/** The release's own bytes, as they were checked. */
+function manifestOf({ release, manifests }: ReleaseClosure): TagMove["manifest"] {
+  const own = manifests.find(({ descriptor }) => descriptor.digest === release.digest);
+  if (own !== undefined) return own;
+  throw new ApplianceError("internal/defect", `Cannot promote release "${release.digest}": its manifest was not read`);
 }
 
 async function currentRelease(
@@ -115,40 +116,4 @@ async function record(deps: PromoteDeps, entry: HistoryEntry, at: HistoryPlace):
   const last = entries.at(-1);
   const isRecorded = last?.to.digest === entry.to.digest && last.from?.digest === entry.from?.digest;
   if (!isRecorded) await deps.push(historyStore(at, [...entries, entry]));
-}
-
-interface Pointer {
-  readonly channel: string;
-  /** Absent: there is no such channel. */
-  readonly digest: Digest | undefined;
-}
-
-async function assertChannel({ client }: PromoteDeps, wanted: Pointer, options: PromoteOptions): Promise<void> {
-  const call = options.signal === undefined ? {} : { signal: options.signal };
-  const is = await client.resolve(options.repository, wanted.channel, call).then(
-    ({ digest }) => digest,
-    (thrown: unknown) => {
-      if (isApplianceError(thrown, "oci/not-found")) return undefined;
-      throw thrown;
-    },
-  );
-  if (is === wanted.digest) return;
-  throw new ApplianceError(
-    "oci/tag-moved",
-    `Cannot promote to channel "${wanted.channel}": it is ${is ?? "gone"}, ${wanted.digest ?? "no such channel"} was wanted`,
-    { hint: "Somebody else moved it; look at it with release resolve, then promote again" },
-  );
-}
-
-/** One PUT of the release's own bytes under the channel's tag. */
-async function moveChannel(
-  deps: PromoteDeps,
-  target: { readonly channel: string; readonly digest: Digest },
-  options: PromoteOptions,
-): Promise<void> {
-  const call = options.signal === undefined ? {} : { signal: options.signal };
-  const { bytes, descriptor } = await deps.client.manifest(options.repository, target.digest, call);
-  const store = createMemoryStore();
-  store.putManifest(options.repository, target.channel, bytes, descriptor.mediaType);
-  await deps.push(store);
 }

@@ -4,11 +4,12 @@
  * Runs where both are installed; elsewhere it says so and passes nothing off as tested.
  */
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { it } from "node:test";
+import { promisify } from "node:util";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { pushStore } from "../../src/oci/push.ts";
 import { createMemoryStore } from "../../src/oci/store.ts";
@@ -32,17 +33,17 @@ async function cycle(): Promise<void> {
   try {
     const registry = `127.0.0.1:${server.port}`;
     const digest = await publishTwo(registry);
-    const verb = (name: string, words: readonly string[]): Record<string, unknown> =>
+    const verb = (name: string, words: readonly string[]): Promise<Record<string, unknown>> =>
       command(["release", name, "--registry", registry, ...words, "-o", "json"], box);
-    const difference = verb("diff", ["stable", "nightly"]);
+    const difference = await verb("diff", ["stable", "nightly"]);
     assert.ok(Array.isArray(difference.changes) && difference.changes.length > 0);
     const move = ["--from", "nightly", "--to", "stable", "--by", "ann"];
-    assert.equal(verb("promote", [...move, "--dry-run"]).outcome, "would-move");
-    assert.equal(verb("promote", move).outcome, "moved");
-    assert.equal(verb("promote", move).outcome, "already");
+    assert.equal((await verb("promote", [...move, "--dry-run"])).outcome, "would-move");
+    assert.equal((await verb("promote", move)).outcome, "moved");
+    assert.equal((await verb("promote", move)).outcome, "already");
     assert.equal(skopeo(`${registry}/${RELEASES}:stable`).Digest, digest);
     assert.deepEqual(skopeo(`${registry}/${RELEASES}-history:stable`).RepoTags, ["stable"]);
-    assert.deepEqual(verb("diff", ["stable", "1.0.4"]).changes, []);
+    assert.deepEqual((await verb("diff", ["stable", "1.0.4"])).changes, []);
   } finally {
     rmSync(box, { recursive: true });
     await server.stop();
@@ -59,9 +60,11 @@ async function publishTwo(registry: string): Promise<string> {
   return digest;
 }
 
-function command(words: readonly string[], box: string): Record<string, unknown> {
+/** Not synchronous: the registry's log goes through this process, and a full pipe would hold the registry up. */
+async function command(words: readonly string[], box: string): Promise<Record<string, unknown>> {
   const env = { PATH: process.env.PATH, ALGA_APPLIANCE_ROOT: box };
-  return JSON.parse(execFileSync(process.execPath, ["src/main.ts", ...words], { cwd: ROOT, env, encoding: "utf8" }));
+  const { stdout } = await promisify(execFile)(process.execPath, ["src/main.ts", ...words], { cwd: ROOT, env });
+  return JSON.parse(stdout);
 }
 
 /** Reads it as the real tool sees it. */

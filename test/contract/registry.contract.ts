@@ -341,7 +341,7 @@ export function registryContract(name: string, open: () => Promise<Subject>, ski
         await pushStore(from, { ...deps, fetch: subject.fetch }, optionsOf(subject));
         const to = createMemoryStore();
         pushArtifact(to, "nine-minds/third", { layers: [{ mediaType: "text/plain", bytes }] });
-        const options = { ...optionsOf(subject), mountFrom: [OTHER] };
+        const options = { ...optionsOf(subject), mountFrom: () => [OTHER] };
         const push = await openPush(storeContent(to), { ...deps, fetch: subject.fetch }, options);
         const { blobs, sentBytes } = await push.content();
         assert.deepEqual([blobs, sentBytes], [{ total: 2, sent: 0, mounted: 2 }, 0]);
