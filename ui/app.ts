@@ -10,6 +10,7 @@ import { KitPage } from "./pages/kit.ts";
 import { OperationPage, OperationsPage } from "./pages/operations.ts";
 import { OrganisationPage } from "./pages/organisation.ts";
 import { OverviewPage } from "./pages/overview.ts";
+import { RehearsalNote } from "./pages/rehearsal-note.ts";
 import { ReleasePage } from "./pages/release.ts";
 import { ReviewPage } from "./pages/review.ts";
 import { Sheet } from "./pages/sheet.ts";
@@ -19,7 +20,6 @@ import { EmptyState } from "./parts/empty-state.ts";
 import { Link } from "./parts/link.ts";
 import { OfflineBar } from "./parts/offline-bar.ts";
 import { PageTitle } from "./parts/page-title.ts";
-import { RehearsalBar } from "./parts/rehearsal-bar.ts";
 import { Toasts } from "./parts/toasts.ts";
 import { answers, startAnswers } from "./state/answers.ts";
 import { config, connection, operation, reconnect, refreshConfig, session, status } from "./state/live.ts";
@@ -32,7 +32,7 @@ export function App(): VNode {
   const who = useStore(session);
   const link = useStore(connection);
   return html`<a class="skip-link" href="#main">${text("app.skip")}</a>
-    ${who?.rehearsal === true ? html`<${RehearsalBar} />` : undefined}
+    ${who?.rehearsal === true ? html`<${RehearsalNote} who=${who} />` : undefined}
     <${OfflineBar} since=${link.state === "lost" ? link.since : undefined} onRetry=${() => void reconnect()} />
     <${Contents} who=${who} />
     <${Toasts} />`;

@@ -7,6 +7,8 @@ import {
   formatDuration,
   formatEstimate,
   formatExact,
+  formatHorizon,
+  formatNumber,
   formatStopwatch,
 } from "./format.ts";
 
@@ -56,4 +58,12 @@ test("formatBytes() uses decimal units with few digits", () => {
 test("formatDigest() keeps both ends and formatExact() is UTC", () => {
   assert.equal(formatDigest(`sha256:c6e1${"0".repeat(56)}8b6f`), "c6e1…8b6f");
   assert.equal(formatExact("2026-11-21T10:42:07.123Z"), "2026-11-21 10:42:07 UTC");
+});
+
+test("formatHorizon() and formatNumber() speak the language of the page", () => {
+  assert.deepEqual(
+    [formatHorizon(0), formatHorizon(86_400_000), formatHorizon(90 * 86_400_000)],
+    ["0 days", "1 day", "3 months"],
+  );
+  assert.equal(formatNumber(1_234_567), "1,234,567");
 });

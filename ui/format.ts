@@ -3,12 +3,19 @@
  *
  * Durations are milliseconds, sizes are bytes and shown in decimal units, as disks are sold.
  */
-import { text } from "./strings.ts";
+import { LANGUAGE, text } from "./strings.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+
+const WHOLE = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 0 });
+const ONE_DIGIT = new Intl.NumberFormat(LANGUAGE, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const TIME_OF_DAY = new Intl.DateTimeFormat(LANGUAGE, { hour: "numeric", minute: "2-digit", hourCycle: "h23" });
+const unitFormat = (unit: string): Intl.NumberFormat =>
+  new Intl.NumberFormat(LANGUAGE, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 });
+const HORIZONS = { day: unitFormat("day"), month: unitFormat("month"), year: unitFormat("year") } as const;
 
 /** Two units at most: "4 min 24 s", "2 h 5 min", "41 days". Negative values count as 0. */
 export function formatDuration(ms: number): string {
@@ -52,14 +59,25 @@ export function formatBytes(bytes: number): string {
     value /= 1_000;
     index += 1;
   }
-  const shown = index === 0 || value >= 9.95 ? String(Math.round(value)) : value.toFixed(1);
+  const shown = index === 0 || value >= 9.95 ? formatNumber(Math.round(value)) : ONE_DIGIT.format(value);
   return text(units[index] ?? "unit.bytes", { n: shown });
 }
 
 /** "10:42" of the reader's zone. */
 export function formatTimeOfDay(iso: string): string {
-  const date = new Date(iso);
-  return `${date.getHours()}:${String(date.getMinutes()).padStart(2, "0")}`;
+  return TIME_OF_DAY.format(new Date(iso));
+}
+
+/** A whole number with the groups of the language: "1,204". */
+export function formatNumber(value: number): string {
+  return WHOLE.format(value);
+}
+
+/** A time ahead in one unit, days to years: "41 days", "9 months", "2 years". */
+export function formatHorizon(ms: number): string {
+  const days = Math.max(0, ms) / DAY;
+  if (days < 60) return HORIZONS.day.format(Math.round(days));
+  return days < 700 ? HORIZONS.month.format(Math.round(days / 30.4)) : HORIZONS.year.format(Math.round(days / 365));
 }
 
 /** The exact time, for hover and copied text: "2026-11-21 10:42:07 UTC". */

@@ -121,7 +121,7 @@ test("a plan tells everything and changes nothing", async () => {
   assert.ok(changes.includes("create Secret msp/appliance-initial-tenant"));
   assert.ok(changes.includes("create OCIRepository flux-system/alga-appliance"));
   assert.equal(new Set(changes).size, changes.length);
-  assert.ok(plan.warnings.some((warning) => warning.includes("not signed")));
+  assert.ok(plan.warnings.some((warning) => warning.includes("unverified")));
   assert.deepEqual(await given.stage.objects(), objects);
   assert.equal(
     [...given.files.snapshot().keys()].some((path) => /answers|secrets|journal/.test(path)),

@@ -16,7 +16,9 @@ export async function planWarnings(deps: SetupDeps, inputs: SetupInputs, options
   const { resolved } = options;
   const warnings: string[] = [];
   if (resolved.verifiedBy === "none") {
-    warnings.push("The release is not signed: it is what the registry gives, checked by digest only.");
+    warnings.push(
+      "The release is unverified: no key that this box trusts has signed it. Its bytes are checked by digest; who made them is not proven.",
+    );
   }
   if (deps.registry.plainHttp === true && !isLoopbackHost(deps.registry.place.registry)) {
     warnings.push(

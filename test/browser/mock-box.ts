@@ -1,6 +1,7 @@
 /** The state behind the mock server: sessions, answers, status, one installation. */
 import type { ServerResponse } from "node:http";
 import type { ApplianceStatus, OperationView } from "../../ui/state/wire.ts";
+import { createMockAdvice } from "./mock-advice.ts";
 import { CHANNELS, initialStatus, planOf, statusDuring, wrongAnswers } from "./mock-data.ts";
 import { createMockRun, type MockRun, type RunOptions } from "./mock-run.ts";
 import { createMockSessions, MOCK_POLICY, type MockSessions, refuse } from "./mock-sessions.ts";
@@ -37,6 +38,7 @@ export interface MockBox {
 export function createMockBox(options: MockOptions): MockBox {
   const sessions = createMockSessions();
   const streams = createMockStreams();
+  const advise = createMockAdvice();
   const posted: Readonly<Record<string, string>>[] = [];
   let status = initialStatus();
   let refused = false;
@@ -59,7 +61,7 @@ export function createMockBox(options: MockOptions): MockBox {
     call: (route, call) =>
       callSession(sessions, run, route, call) ??
       (sessions.kindOf(call.cookie) === "full"
-        ? (callSetup(run, posted, route, call) ?? callState(run, status, route))
+        ? (advise(route, call.body ?? {}) ?? callSetup(run, posted, route, call) ?? callState(run, status, route))
         : refuse(401, "Cannot go on: log in first")),
     openStream(response, cookie) {
       if (refused) response.writeHead(503).end();

@@ -102,6 +102,18 @@ export function readyStatus(): ApplianceStatus {
       message: "Ready",
     })),
     urls: { login: "https://psa.example.com/", setup: null },
+    host: healthyHost(),
+  };
+}
+
+function healthyHost(): NonNullable<ApplianceStatus["host"]> {
+  const observedAt = new Date().toISOString();
+  const fullAt = new Date(Date.now() + 275 * 86_400_000).toISOString();
+  return {
+    disks: [{ path: "/", freeBytes: 77e9, totalBytes: 118e9, fullAt }],
+    memory: { totalBytes: 16e9, availableBytes: 9.8e9 },
+    clock: { skewMs: 0, against: "registry.example", observedAt },
+    registry: { host: "registry.example", state: "answers", tookMs: 84, observedAt },
   };
 }
 

@@ -31,6 +31,17 @@ test("failuresOf() puts the root cause first", () => {
   );
 });
 
+test("failuresOf() leaves out that the operation stopped, where its cause is known", () => {
+  const status = failingStatus();
+  const [root] = status.checks;
+  assert.ok(root !== undefined);
+  const blocked = { ...root, code: "operation/blocked" };
+  const codes = (checks: (typeof root)[]): string[] =>
+    failuresOf({ ...status, checks }, "login").map(({ code }) => code);
+  assert.deepEqual(codes([{ ...root, explains: [blocked.code] }, blocked]), [root.code]);
+  assert.deepEqual(codes([blocked]), [blocked.code]);
+});
+
 test("findingsBeside() keeps what stands on no failing rung", () => {
   const status = failingStatus();
   assert.deepEqual(findingsBeside(status), []);

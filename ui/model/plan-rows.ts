@@ -4,6 +4,7 @@ import type { ReviewRow } from "../parts/review-table.ts";
 import type { Answers, SetupPlan } from "../state/wire.ts";
 import { type PlainKey, text } from "../strings.ts";
 import { GROUPS } from "./progress.ts";
+import { verifiedText } from "./verified.ts";
 
 /** Folds the plan's steps into the groups of the installation, with contents, bytes and minutes. */
 export function planRows(plan: SetupPlan, answers: Answers): readonly ReviewRow[] {
@@ -41,11 +42,6 @@ const CONTENTS: Readonly<Record<string, PlainKey>> = {
   base: "plan.contents-base",
   login: "plan.contents-login",
 };
-
-/** Says who vouches for a release: a key by its id, or nobody yet. */
-export function verifiedText(verifiedBy: string): string {
-  return verifiedBy === "none" ? text("release.by-digest") : text("release.by-key", { key: verifiedBy });
-}
 
 /** Spreads the expected time of the whole over the groups, in the proportion of their usual times. */
 function shareOf(usualMs: number, plan: SetupPlan): number {

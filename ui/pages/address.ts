@@ -6,13 +6,16 @@ import { answers } from "../state/answers.ts";
 import { useStore } from "../state/store.ts";
 import type { SetupConfig } from "../state/wire.ts";
 import { text } from "../strings.ts";
+import { NameHint, ServerMarks } from "./name-servers.ts";
 import { Sheet } from "./sheet.ts";
 import { change, StepFoot, StepProblems } from "./step-foot.ts";
 import { useCheck } from "./use-check.ts";
+import { useNameServers } from "./use-name-servers.ts";
 
 export function AddressPage({ config }: { readonly config: SetupConfig }): VNode {
   const given = useStore(answers);
   const check = useCheck("address");
+  const seen = useNameServers(given);
   const { addresses, resolvers } = config.network;
   const lead =
     addresses.length === 0 ? text("address.lead") : text("address.lead-to", { address: addresses.join(", ") });
@@ -29,6 +32,7 @@ export function AddressPage({ config }: { readonly config: SetupConfig }): VNode
     <${StepProblems} check=${check} />
     <${Field} name="appHostname" label=${text("address.label")} help=${text("address.help")} value=${given.appHostname}
       inputMode="url" onInput=${(value: string) => change("appHostname", value)} error=${check.errorOf("appHostname")} />
+    <${NameHint} seen=${seen} />
     <${Choice} name="dnsMode" label=${text("dns.label")} value=${given.dnsMode} options=${options}
       error=${check.errorOf("dnsMode")} onChange=${(value: string) => change("dnsMode", value)} />
     ${
@@ -37,5 +41,6 @@ export function AddressPage({ config }: { readonly config: SetupConfig }): VNode
           onInput=${(value: string) => change("dnsServers", value)} error=${check.errorOf("dnsServers")} />`
         : undefined
     }
+    <${ServerMarks} addresses=${given.dnsMode === "system" ? resolvers : []} seen=${seen} />
   <//>`;
 }

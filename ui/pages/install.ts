@@ -10,6 +10,7 @@ import { Ladder } from "../parts/ladder.ts";
 import { Link, OutLink } from "../parts/link.ts";
 import { copyText } from "../parts/log-view.ts";
 import { Rung } from "../parts/rung.ts";
+import { Verified } from "../parts/verified.ts";
 import { useNow } from "../state/clock.ts";
 import { operation, status } from "../state/live.ts";
 import { navigate, usePlace } from "../state/router.ts";
@@ -126,9 +127,11 @@ function InstallFoot({ run, now, journalShown }: FootProps): VNode {
 
 /** The finish: the address people type, and the page that watches over it from now on. */
 function WayIn(): VNode {
-  const login = useStore(status)?.urls.login;
+  const known = useStore(status);
+  const login = known?.urls.login;
   return html`<div class="buttons note">
     ${login ? html`<${OutLink} to=${login} primary>${text("login.open", { host: new URL(login).host })}<//>` : undefined}
     ${login ? html`<${Button} onClick=${() => void copyText(login)}>${text("login.copy")}<//>` : undefined}
-  </div>`;
+  </div>
+  ${known?.release ? html`<p class="note">${text("box.installed", { version: known.release.version })}</p><${Verified} by=${known.release.verifiedBy} />` : undefined}`;
 }

@@ -1,9 +1,8 @@
 /** The overview: the answer, the ladder with its failing rung open, the components, the box. */
-import { useState } from "preact/hooks";
 import { formatDigest } from "../format.ts";
 import { html, type VNode } from "../html.ts";
+import { boxFacts } from "../model/box-facts.ts";
 import { failuresOf, findingsBeside, lineOf, RUNGS } from "../model/overview.ts";
-import { verifiedText } from "../model/plan-rows.ts";
 import { Answer } from "../parts/answer.ts";
 import { Button } from "../parts/button.ts";
 import { Card } from "../parts/card.ts";
@@ -16,12 +15,14 @@ import { copyText } from "../parts/log-view.ts";
 import { PageTitle } from "../parts/page-title.ts";
 import { Rung } from "../parts/rung.ts";
 import { Time } from "../parts/time.ts";
-import { postJson } from "../state/api.ts";
-import { operation, status, takeOperation } from "../state/live.ts";
+import { Verified } from "../parts/verified.ts";
+import { useNow } from "../state/clock.ts";
+import { operation, status } from "../state/live.ts";
 import { useStore } from "../state/store.ts";
-import type { ApplianceStatus, Check, OperationView } from "../state/wire.ts";
+import type { ApplianceStatus, Check } from "../state/wire.ts";
 import { text } from "../strings.ts";
 import { ComponentTable } from "./components.ts";
+import { Mend } from "./trouble.ts";
 
 export function OverviewPage(): VNode {
   const known = useStore(status);
@@ -33,10 +34,11 @@ export function OverviewPage(): VNode {
         <${Ladder} label=${text("ladder.title")}>${RUNGS.map(({ tier, name }) => html`<${TierRung} known=${known} tier=${tier} name=${text(name)} key=${tier} />`)}<//>
       <//>
       <div class="stack">
-        ${beside.length === 0 ? undefined : html`<${Card} title=${text("findings.title")}>${beside.map((check) => html`<${CheckCause} check=${check} key=${check.code} />`)}<//>`}
+        ${beside.length === 0 ? undefined : html`<${Card} title=${text("findings.title")}>${beside.map((check) => html`<${CheckCause} check=${check} known=${known} key=${check.code} />`)}<//>`}
         <${Card} title=${text("components.title")}>
           ${known.components.length === 0 ? html`<${EmptyState} message=${text("components.none")} />` : html`<${ComponentTable} rows=${known.components} />`}
         <//>
+        ${known.release === null ? undefined : html`<${ReleaseCard} release=${known.release} />`}
         <${ThisBox} known=${known} />
       </div>
     </div>`;
@@ -68,61 +70,48 @@ function TierRung({ known, tier, name }: TierRungProps): VNode {
   const { state, reason, since } = known.tiers[tier];
   const [root, ...others] = state === "failed" ? failuresOf(known, tier) : [];
   return html`<${Rung} tone=${state} title=${name} line=${reason} since=${since === null ? undefined : html`<${Time} at=${since} />`}>
-    ${root === undefined ? undefined : html`<${CheckCause} check=${root} deeds />`}
+    ${root === undefined ? undefined : html`<${CheckCause} check=${root} known=${known} />`}
     ${
       others.length === 0
         ? undefined
         : html`<details class="more"><summary>${text("findings.more", { n: others.length })}</summary>
-          ${others.map((check) => html`<${CheckCause} check=${check} key=${check.code} />`)}</details>`
+          ${others.map((check) => html`<${CheckCause} check=${check} known=${known} key=${check.code} />`)}</details>`
     }
   <//>`;
 }
 
-/** One failed check as a cause. `deeds` gives it its buttons. */
-function CheckCause({ check, deeds = false }: { readonly check: Check; readonly deeds?: boolean }): VNode {
+/** One failed check as a cause; the one that is first of all holds the buttons of the operation that it stopped. */
+function CheckCause({ check, known }: { readonly check: Check; readonly known: ApplianceStatus }): VNode {
+  const run = useStore(operation);
   const evidence = check.evidence.map((line) => `${line.ref}\n${line.text}`).join("\n\n");
+  const report = [check.title, check.cause, evidence, check.code].join("\n");
+  const stopped = run !== null && (run.state === "blocked" || run.state === "waiting") && check === known.checks[0];
   return html`<${Cause} what=${check.title} seen=${check.cause} evidence=${check.evidence} next=${check.next}>
-    ${deeds ? html`<${CheckDeeds} report=${[check.title, check.cause, evidence, check.code].join("\n")} retryHelps=${check.retrySafe} />` : undefined}
+    ${stopped ? html`<${Mend} run=${run} />` : undefined}
+    <${Button} small onClick=${() => void copyText(report)}>${text("cause.copy")}<//>
   <//>`;
 }
 
-function CheckDeeds({ report, retryHelps }: { readonly report: string; readonly retryHelps: boolean }): VNode {
-  const run = useStore(operation);
-  const [busy, setBusy] = useState(false);
-  const stopped = run !== null && (run.state === "blocked" || run.state === "waiting");
-  const again = async (): Promise<void> => {
-    if (run === null) return;
-    setBusy(true);
-    const answered = await postJson<{ operation: OperationView }>(
-      `/api/operations/${encodeURIComponent(run.id)}/resume`,
-    );
-    setBusy(false);
-    if (answered.ok) takeOperation(answered.value.operation);
-  };
-  return html`${stopped && retryHelps ? html`<${Button} kind="primary" small busy=${busy} onClick=${() => void again()}>${text("install.again")}<//>` : undefined}
-    <${Button} small onClick=${() => void copyText(report)}>${text("cause.copy")}<//>`;
-}
-
+/** The machine: its name, its ways in, its figures. */
 function ThisBox({ known }: { readonly known: ApplianceStatus }): VNode {
-  const { appliance, release } = known;
+  const { appliance, host } = known;
   const items = [
     { name: text("box.name"), value: appliance.name },
     { name: text("box.addresses"), value: appliance.addresses.join(", ") },
-    ...(release === null
-      ? []
-      : [
-          {
-            name: text("box.release-name"),
-            value: [release.version, release.channel ?? ""].filter((part) => part !== "").join(" · "),
-          },
-          {
-            name: text("box.digest"),
-            value: html`<span class="mono" title=${release.digest}>${formatDigest(release.digest)}</span>`,
-          },
-          { name: text("box.verified"), value: verifiedText(release.verifiedBy) },
-        ]),
+    ...boxFacts(host, useNow(0)).map((fact) => ({ ...fact, value: html`<span class="numbers">${fact.value}</span>` })),
     { name: text("box.version"), value: appliance.version },
     { name: text("box.observed"), value: html`<${Time} at=${known.observedAt} ago />` },
   ].filter((fact) => fact.value !== "");
   return html`<${Card} title=${text("box.title")}><${Facts} items=${items} /><//>`;
+}
+
+/** What is installed, and who vouches for it. */
+function ReleaseCard({ release }: { readonly release: NonNullable<ApplianceStatus["release"]> }): VNode {
+  const { version, channel, digest, verifiedBy } = release;
+  const items = [
+    { name: text("box.release-name"), value: version },
+    { name: text("box.channel"), value: channel ?? "" },
+    { name: text("box.digest"), value: html`<span class="mono" title=${digest}>${formatDigest(digest)}</span>` },
+  ].filter((fact) => fact.value !== "");
+  return html`<${Card} title=${text("box.release-name")}><${Facts} items=${items} /><${Verified} by=${verifiedBy} /><//>`;
 }

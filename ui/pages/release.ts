@@ -2,12 +2,13 @@
 import { useState } from "preact/hooks";
 import { formatAge } from "../format.ts";
 import { html, type VNode } from "../html.ts";
-import { verifiedText } from "../model/plan-rows.ts";
+import { isUnverified, verifiedText } from "../model/verified.ts";
 import { Button } from "../parts/button.ts";
 import { Cause } from "../parts/cause.ts";
 import { Choice, type Option } from "../parts/choice.ts";
 import { Field } from "../parts/field.ts";
 import { Pill } from "../parts/pill.ts";
+import { Verified } from "../parts/verified.ts";
 import { answers } from "../state/answers.ts";
 import { boxNow } from "../state/clock.ts";
 import { refreshConfig } from "../state/live.ts";
@@ -28,7 +29,7 @@ export function ReleasePage({ config }: { readonly config: SetupConfig }): VNode
   const offers = config.channels.map(toOption);
   const own = { value: NAMED, label: text("release.named"), about: text("release.named-about") };
   const known = offers.some((offer) => offer.value === given.channel);
-  const kept = known || given.channel === "" ? [] : [{ value: given.channel, label: given.channel }];
+  const kept = known || given.channel === "" ? [] : [{ value: given.channel, label: channelName(given.channel) }];
   const choose = (value: string): void => {
     setNamed(value === NAMED);
     if (value === NAMED) return;
@@ -47,6 +48,7 @@ export function ReleasePage({ config }: { readonly config: SetupConfig }): VNode
           onInput=${(value: string) => change("releaseRef", value)} error=${check.errorOf("releaseRef")} />`
         : undefined
     }
+    ${config.channels.some(({ verifiedBy }) => isUnverified(verifiedBy)) ? html`<${Verified} by="none" />` : undefined}
   <//>`;
 }
 
@@ -56,15 +58,15 @@ function toOption(offer: ChannelOffer): Option {
   const about = [text("release.version", { version: offer.version }), age, verifiedText(offer.verifiedBy)];
   return {
     value: offer.name,
-    label:
-      offer.name === "stable"
-        ? text("channel.stable")
-        : offer.name === "nightly"
-          ? text("channel.nightly")
-          : offer.name,
+    label: channelName(offer.name),
     about: about.filter((part) => part !== "").join(" · "),
     mark: offer.name === "stable" ? html`<${Pill} tone="ready" label=${text("release.advised")} />` : undefined,
   };
+}
+
+function channelName(name: string): string {
+  if (name === "stable") return text("channel.stable");
+  return name === "nightly" ? text("channel.nightly") : name;
 }
 
 function RegistryProblem({ config }: { readonly config: SetupConfig }): VNode {

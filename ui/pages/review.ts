@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { formatBytes, formatEstimate } from "../format.ts";
 import { html, type VNode } from "../html.ts";
 import { planRows } from "../model/plan-rows.ts";
+import { isUnverified } from "../model/verified.ts";
 import { passwordMissing, WIZARD } from "../model/wizard.ts";
 import { Button } from "../parts/button.ts";
 import { Bytes } from "../parts/bytes.ts";
@@ -12,6 +13,7 @@ import { Link } from "../parts/link.ts";
 import { Pill } from "../parts/pill.ts";
 import { ReviewTable } from "../parts/review-table.ts";
 import { Table } from "../parts/table.ts";
+import { Verified } from "../parts/verified.ts";
 import { answers, forgetAnswers, secrets, toDocument } from "../state/answers.ts";
 import { type FieldProblem, fieldError, type Problem, postJson } from "../state/api.ts";
 import { takeOperation } from "../state/live.ts";
@@ -155,6 +157,7 @@ function PlanView({ plan }: { readonly plan: SetupPlan }): VNode {
     { key: "action", title: text("plan.action"), show: (row: Change) => row.action, end: true },
   ];
   return html`<${ReviewTable} rows=${planRows(plan, given)} />
+    ${isUnverified(plan.release.verifiedBy) ? undefined : html`<${Verified} by=${plan.release.verifiedBy} />`}
     <p class="note quiet">${text("plan.sum", { bytes: formatBytes(plan.totalBytes), time: formatEstimate(plan.expectedMs) })}</p>
     ${plan.warnings.map((warning) => html`<p class="warning" key=${warning}><${Pill} tone="attention" icon="alert" label=${warning} /></p>`)}
     <details class="more"><summary>${text("plan.downloads", { n: plan.downloads.length })}</summary>

@@ -1,5 +1,6 @@
 /** The three frames a page can stand in: the wizard, the console with its rail, and the gate before the login. */
 import { type Children, html, type VNode } from "../html.ts";
+import { verifiedText } from "../model/verified.ts";
 import { indexOfStep, type StepId, WIZARD } from "../model/wizard.ts";
 import { Button } from "../parts/button.ts";
 import { Icon } from "../parts/icon.ts";
@@ -75,7 +76,7 @@ function BoxFacts(): VNode | null {
     [appliance.name, ...appliance.addresses.slice(0, 1)].filter((part) => part !== "").join(" · "),
     release === null
       ? ""
-      : [text("box.release", { version: release.version }), release.channel ?? ""]
+      : [text("box.release", { version: release.version }), release.channel ?? "", verifiedText(release.verifiedBy)]
           .filter((part) => part !== "")
           .join(" · "),
     text("box.control-plane", { version: appliance.version }),

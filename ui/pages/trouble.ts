@@ -1,12 +1,13 @@
 /** Why an installation stopped or waits, and at most two buttons, the right one first. */
-import { formatEstimate } from "../format.ts";
+import { asSentence, formatEstimate } from "../format.ts";
 import { html, type VNode } from "../html.ts";
-import { stepOfField } from "../model/wizard.ts";
+import { stepOfField, type WizardStep } from "../model/wizard.ts";
 import { Button } from "../parts/button.ts";
 import { Cause } from "../parts/cause.ts";
 import { Link } from "../parts/link.ts";
-import { refreshConfig } from "../state/live.ts";
+import { refreshConfig, status } from "../state/live.ts";
 import { navigate } from "../state/router.ts";
+import { useStore } from "../state/store.ts";
 import type { OperationView } from "../state/wire.ts";
 import { text } from "../strings.ts";
 import { foundElsewhere } from "./use-check.ts";
@@ -23,8 +24,13 @@ export function Trouble({ run, now }: TroubleProps): VNode {
   const wait = problem?.nextAttemptAt
     ? text("install.next-attempt", { time: formatEstimate(Math.max(1_000, Date.parse(problem.nextAttemptAt) - now)) })
     : undefined;
+  const check = useStore(status)?.checks.find(({ code, state }) => code === problem?.code && state === "failed");
+  const [what, seen] =
+    check === undefined
+      ? [problem?.message ?? text("install.cancelled-about"), wait]
+      : [check.title, [asSentence(check.cause), wait ?? ""].join(" ").trim()];
   return html`<${Cause} tone=${run.state === "blocked" || run.state === "failed" ? "failed" : "attention"}
-    what=${problem?.message ?? text("install.cancelled-about")} seen=${wait} evidence=${problem?.evidence ?? []} next=${problem?.hint}>
+    what=${what} seen=${seen} evidence=${problem?.evidence ?? []} next=${problem?.hint}>
     <${Deeds} run=${run} />
   <//>`;
 }
@@ -49,25 +55,34 @@ function StartAnew(): VNode {
     <${Link} to="/setup/release" button="normal" small>${text("install.change")}<//>`;
 }
 
-/** Corrects the answer that is wrong, or tries again. When only another answer helps, trying again is not offered. */
-function Mend({ run }: { readonly run: OperationView }): VNode {
+/**
+ * Corrects the answer that is wrong, or tries again; also the buttons of the cause on the overview. When only another
+ * answer helps, trying again is not offered.
+ */
+export function Mend({ run }: { readonly run: OperationView }): VNode {
   const { deed, busy, refusal } = useOperationDeed(run);
   const { problem } = run;
   const step = problem?.fields.map(stepOfField).find((found) => found !== undefined);
-  const correct = (): void => {
-    if (step === undefined || problem === null) return;
-    foundElsewhere.set(problem.fields.map((field) => ({ field, code: problem.code, detail: problem.message })));
-    void refreshConfig();
-    navigate(step.path);
-  };
-  const corrects =
-    step === undefined
-      ? undefined
-      : html`<${Button} kind="primary" small onClick=${correct}>${text("install.correct", { step: text(step.name) })}<//>`;
+  const corrects = step === undefined ? undefined : html`<${Correct} run=${run} step=${step} />`;
   const resumes = html`<${Button} kind=${step === undefined ? "primary" : undefined} small busy=${busy} onClick=${() => void deed("resume")}>
     ${resumeWord(run)}<//>`;
   return html`${corrects}${step !== undefined && problem?.retrySafe === false ? undefined : resumes}
     ${refusal === undefined ? undefined : html`<p role="alert">${refusal.detail}</p>`}`;
+}
+
+/** Leads to the step of the wizard whose answer is wrong, and says there what was found. */
+function Correct({ run, step }: { readonly run: OperationView; readonly step: WizardStep }): VNode {
+  const { problem } = run;
+  const correct = (): void => {
+    if (problem === null) return;
+    const fields = problem.fields.filter((field) => stepOfField(field) === step).slice(0, 1);
+    foundElsewhere.set(fields.map((field) => ({ field, code: problem.code, detail: asSentence(problem.message) })));
+    void refreshConfig();
+    navigate(step.path);
+  };
+  const word =
+    step.id === "release" ? text("install.other-release") : text("install.correct", { step: text(step.name) });
+  return html`<${Button} kind="primary" small onClick=${correct}>${word}<//>`;
 }
 
 /** Names what going on means: at once, again, or after something was mended outside. */

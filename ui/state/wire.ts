@@ -1,9 +1,10 @@
 /** What the API answers, as far as the page reads it. Shapes of other rooms are imported as types, never as code. */
 import type { OperationView } from "../../src/operation/model.ts";
-import type { ApplianceStatus } from "../../src/status/model.ts";
 
 export type { OperationStep, OperationView } from "../../src/operation/model.ts";
-export type { ApplianceStatus, Check, Component, State, TierName } from "../../src/status/model.ts";
+export type { NameServerReport } from "../../src/setup/name-servers.ts";
+export type { SetupPlan } from "../../src/setup/plan.ts";
+export type { ApplianceStatus, Check, Component, HostStatus, State, TierName } from "../../src/status/model.ts";
 
 export interface PasswordPolicy {
   readonly minLength: number;
@@ -68,25 +69,19 @@ export interface SetupConfig {
   readonly operation: OperationView | null;
 }
 
-export interface SetupPlan {
-  readonly digest: string;
-  readonly release: {
-    readonly version: string;
-    readonly digest: string;
-    readonly channel: string | null;
-    readonly verifiedBy: string;
-  };
-  readonly steps: readonly { readonly id: string; readonly title: string; readonly about: string }[];
-  readonly downloads: readonly { readonly name: string; readonly reference: string; readonly sizeBytes: number }[];
-  readonly totalBytes: number;
-  readonly changes: readonly {
-    readonly kind: string;
-    readonly namespace?: string | null;
-    readonly name: string;
-    readonly action: string;
-  }[];
-  readonly expectedMs: number;
-  readonly warnings: readonly string[];
+/** `GET /api/rehearsal`: only in a rehearsal. */
+export interface RehearsalView {
+  readonly scenario: string | null;
+  readonly scenarios: readonly ScenarioView[];
+}
+
+export interface ScenarioView {
+  readonly name: string;
+  readonly title: string;
+  /** What the operator will meet. */
+  readonly about: string;
+  /** What mends it on a real box. */
+  readonly mend: string;
 }
 
 export interface JournalEntry {
@@ -98,5 +93,3 @@ export interface OperationDetail {
   readonly operation: OperationView;
   readonly journal: readonly JournalEntry[];
 }
-
-export type LiveStatus = ApplianceStatus | null;

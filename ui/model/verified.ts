@@ -1,0 +1,12 @@
+/** Who vouches for a release, in words. `verifiedBy` is as in the status document: a key's id, or "none". Pure. */
+import { text } from "../strings.ts";
+
+/** Tells whether no key vouches for the release. */
+export function isUnverified(verifiedBy: string): boolean {
+  return verifiedBy === "none";
+}
+
+/** The short form, for a row among others: "unverified", "verified by key release-2026-a". */
+export function verifiedText(verifiedBy: string): string {
+  return isUnverified(verifiedBy) ? text("verified.none") : text("verified.by", { key: verifiedBy });
+}
