@@ -7,6 +7,7 @@ import { humanBytes } from "../core/quantity.ts";
 import { createLayout, writeStore } from "../oci/layout-writer.ts";
 import { createMemoryStore } from "../oci/store.ts";
 import { REGISTRY_FLAGS } from "../release/registry-flags.ts";
+import { attestImage } from "./attest-release.ts";
 import { type BuiltImage, buildControlPlaneImage, CONTROL_PLANE_REPOSITORY } from "./image.ts";
 import { IMAGE_FLAGS, imagePlatforms } from "./image-flags.ts";
 import { sourceDate } from "./source-date.ts";
@@ -60,16 +61,18 @@ export const commands: readonly Command[] = [
       const [tag, sourceUrl] = [flagText(context.flags, "tag"), flagText(context.flags, "source-url")];
       const store = createMemoryStore();
       context.out.progress(`Building the image for ${platforms.map((one) => one.architecture).join(" and ")}`);
+      const createdSeconds = sourceDate(context.env) ?? 0;
       const image = await buildControlPlaneImage(store, {
         platforms,
+        createdSeconds,
         ...(tag === undefined ? {} : { version: tag }),
-        createdSeconds: sourceDate(context.env) ?? 0,
         ...(sourceUrl === undefined ? {} : { sourceUrl }),
       });
+      const sbom = attestImage(store, image, createdSeconds);
       const layout = await createLayout(context.deps, out);
       await writeStore(store, layout);
       await layout.finish();
-      context.out.result(summaryOf(image, out), () => imageText(image, out));
+      context.out.result({ ...summaryOf(image, out), sbom }, () => imageText(image, out));
       return EXIT.done;
     },
   },
