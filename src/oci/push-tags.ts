@@ -23,6 +23,8 @@ export interface TagState {
 export interface TagOptions {
   /** Tags that name something else already: move them, or refuse. */
   readonly taken: "move" | "refuse";
+  /** Which tags of the plan. Absent: all. */
+  readonly only?: (tag: { readonly repository: string; readonly tag: string }) => boolean;
 }
 
 /** Looks at all tags. Writes nothing. */
@@ -61,6 +63,7 @@ export async function moveTags(
 ): Promise<readonly TagState[]> {
   const states: TagState[] = [];
   for (const planned of tags) {
+    if (options.only?.(planned) === false) continue;
     const { repository, tag, manifest } = planned;
     const { digest } = manifest.descriptor;
     let first: TagState | undefined;

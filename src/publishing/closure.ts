@@ -95,7 +95,10 @@ export async function releaseClosure(
  *
  * @throws {ApplianceError} release/incomplete naming the first part; all of them are in its details.
  */
-export function assertComplete({ release, missing }: ReleaseClosure, verb: "promote" | "copy" | "bundle"): void {
+export function assertComplete(
+  { release, missing }: ReleaseClosure,
+  verb: "promote" | "publish" | "copy" | "bundle",
+): void {
   const first = missing[0];
   if (first === undefined) return;
   throw new ApplianceError(

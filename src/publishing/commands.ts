@@ -15,6 +15,7 @@ import { commands as imageCommands } from "./image-command.ts";
 import { commands as loadCommands } from "./load-command.ts";
 import { commands as lockCommands } from "./lock-command.ts";
 import { commands as promoteCommands } from "./promote-command.ts";
+import { commands as publishCommands } from "./publish-command.ts";
 import { commands as serveCommands } from "./serve-command.ts";
 
 export const commands = [
@@ -24,6 +25,7 @@ export const commands = [
   ...diffCommands,
   ...imageCommands,
   ...promoteCommands,
+  ...publishCommands,
   ...serveCommands,
   ...bundleCommands,
   ...checkCommands,

@@ -1,20 +1,18 @@
 /** `release promote`: a channel is moved to a release that is complete. */
 import type { Command, CommandContext } from "../cli/command.ts";
 import { ApplianceError, EXIT } from "../core/errors.ts";
-import { moveTag, pushStore, type TagMove } from "../oci/push.ts";
 import { isTag } from "../oci/reference.ts";
-import type { RegistryStore } from "../oci/store.ts";
-import { registryWire } from "../release/registry-access.ts";
 import { openRegistryOf, REGISTRY_FLAGS, refOfTag } from "../release/registry-flags.ts";
 import { type Promoted, type Promotion, promote } from "./promote.ts";
+import { authorOf, registryWrites } from "./registry-writes.ts";
 
 export const commands: readonly Command[] = [
   {
     path: ["release", "promote"],
     summary: "Move a channel to a release that is complete",
     description:
-      "Asks the registry for everything the release refers to before anything is written, and refuses when a part is missing " +
-      "or is not what the release pins. The move is recorded, without a signature, in the channel's history beside the " +
+      "Asks the registry for everything the release refers to, on all platforms and blob by blob, before anything is written, " +
+      "and refuses when a part is missing or is not what the release pins. The move is recorded, without a signature, in the channel's history beside the " +
       "releases; then the channel is read, written and read again. Registries have no compare-and-set: of two promotions at " +
       "the same instant the last one stays, and the other one is told if it can still see it. Safe to call again.",
     flags: [
@@ -36,21 +34,16 @@ export const commands: readonly Command[] = [
     run: async (context) => {
       const wanted = wantedPromotion(context);
       const { client, access, repository } = await openRegistryOf(context);
-      const wire = registryWire(context.deps, access);
-      const push = async (store: RegistryStore): Promise<void> => {
-        await pushStore(store, wire.deps, { ...wire.options, signal: context.signal });
-      };
-      const move = (target: TagMove): Promise<void> =>
-        moveTag(wire.deps, target, { ...wire.options, signal: context.signal });
       const options = { base: access.place.base, repository, running: context.build.version, signal: context.signal };
-      const promoted = await promote({ ...context.deps, client, push, moveTag: move }, wanted, options);
+      const promoted = await promote({ ...context.deps, client, ...registryWrites(context, access) }, wanted, options);
       context.out.result(promoted, () => promotionText(promoted));
       return EXIT.done;
     },
   },
 ];
 
-function wantedPromotion({ flags, env, settings }: CommandContext): Promotion {
+function wantedPromotion(context: CommandContext): Promotion {
+  const { flags } = context;
   const text = (name: string): string | undefined => {
     const value = flags[name];
     return typeof value === "string" ? value : undefined;
@@ -66,7 +59,7 @@ function wantedPromotion({ flags, env, settings }: CommandContext): Promotion {
   return {
     ref,
     channel: to,
-    by: text("by") ?? settings.get("registry.username") ?? env.USER ?? "unknown",
+    by: authorOf(context),
     allowDowngrade: flags["allow-downgrade"] === true,
     dryRun: flags["dry-run"] === true,
   };

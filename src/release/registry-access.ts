@@ -30,13 +30,19 @@ export function openRegistry(deps: WireDeps, access: RegistryAccess): RegistryCl
   return createRegistryClient(wire.deps, wire.options);
 }
 
-/** What reading from the registry and pushing to it share: the transport and the login. Nothing is sent yet. */
+/**
+ * What reading from the registry and pushing to it share: the transport and the login. Nothing is sent yet.
+ *
+ * @param options.idleTimeoutMs Milliseconds without a byte. Absent: the transport's own.
+ */
 export function registryWire(
   deps: WireDeps,
   access: RegistryAccess,
+  options: { readonly idleTimeoutMs?: number } = {},
 ): { readonly deps: RegistryDeps; readonly options: RegistryOptions } {
   const { ca, proxy, nameServers, plainHttp, credentials, loginHint, place } = access;
   const fetch = deps.transports.open({
+    ...options,
     ...(ca === undefined ? {} : { ca }),
     ...(proxy === undefined ? {} : { proxy }),
     ...(nameServers === undefined ? {} : { nameServers }),

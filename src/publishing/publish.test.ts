@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fakeClock, testDeps } from "../../test/support/oci.ts";
+import { died } from "../../test/support/push.ts";
+import type { Fetch } from "../core/ports.ts";
+import { createRegistryClient } from "../oci/client.ts";
+import { type ContentSource, storeContent } from "../oci/content.ts";
+import { createRegistryServer } from "../oci/registry-server.ts";
+import { createMemoryStore } from "../oci/store.ts";
+import { buildSampleRelease } from "../rehearsal/sample-release.ts";
+import { type PublishOptions, publish } from "./publish.ts";
+
+const HOST = "registry.test";
+const BASE = "nine-minds";
+const RELEASES = `${BASE}/alga-appliance-release`;
+/** What a layout of a release holds; the images of the applications come from other pipelines. */
+const IN_LAYOUT = /^(charts\/|alga-appliance-|flux)/;
+
+/** A built release as a layout has it, and a registry with the images of the applications. */
+function world(imageBytes = 1_000) {
+  const built = createMemoryStore();
+  const release = { registry: HOST, version: "1.0.4", imageBytes, channels: ["nightly"] };
+  const { digest } = buildSampleRelease(built, release);
+  const server = createRegistryServer({ referrers: false });
+  const others = built.repositories().filter((name) => !IN_LAYOUT.test(name.slice(BASE.length + 1)));
+  for (const repository of others) {
+    for (const { bytes } of built.blobs(repository)) server.store.putBlob(repository, bytes);
+    for (const one of built.manifests(repository))
+      server.store.putManifest(repository, one.digest, one.bytes, one.mediaType);
+    for (const tag of built.tags(repository) ?? []) {
+      const one = built.manifest(repository, tag);
+      if (one !== undefined) server.store.tag(repository, tag, one.digest);
+    }
+  }
+  const run = (more: Partial<PublishOptions> = {}, wire: Fetch = server.fetch, from = built) => {
+    const deps = { ...testDeps(fakeClock()), fetch: wire };
+    const once = { attempts: 1, baseMs: 1, maxMs: 1 };
+    const client = createRegistryClient(deps, { registry: HOST, retry: once });
+    return publish({ ...deps, client, wire: deps }, layoutOf(from), {
+      registry: HOST,
+      retry: once,
+      base: BASE,
+      running: "1.0.0",
+      taken: "refuse",
+      dryRun: false,
+      ...more,
+    });
+  };
+  return {
+    run,
+    server,
+    built,
+    digest,
+    fetch: server.fetch,
+    version: () => server.store.manifest(RELEASES, "1.0.4")?.digest,
+    others,
+  };
+}
+
+function layoutOf(store: ReturnType<typeof createMemoryStore>): ContentSource {
+  const content = storeContent(store);
+  const entries = content.entries().map((root) => ({ ...root, repository: root.repository.slice(BASE.length + 1) }));
+  return { ...content, entries: () => entries.filter(({ repository }) => IN_LAYOUT.test(repository)) };
+}
+
+const isWrite = ({ method }: Request): boolean => method !== "GET" && method !== "HEAD";
+
+test("sends what is lacking, tags the version last, leaves channels alone, and has nothing to do the second time", async () => {
+  const { run, server, digest, version, fetch } = world();
+  const writes: string[] = [];
+  const wire: Fetch = (request) => {
+    if (isWrite(request)) writes.push(`${request.method} ${new URL(request.url).pathname}`);
+    return fetch(request);
+  };
+  const done = await run({}, wire);
+  assert.deepEqual([done.outcome, done.releases], ["published", [{ version: "1.0.4", digest }]]);
+  assert.equal(version(), digest);
+  assert.equal(writes.at(-1), `PUT /v2/${RELEASES}/manifests/1.0.4`);
+  assert.deepEqual(server.store.tags(RELEASES), ["1.0.4"]);
+  assert.ok((server.store.tags(`${BASE}/charts/sebastian`) ?? []).length === 1);
+  writes.length = 0;
+  const again = await run({}, wire);
+  assert.deepEqual([again.outcome, again.content.sentBytes, writes], ["already", 0, []]);
+});
+
+test("a dry run says what it would do, and writes nothing", async () => {
+  const { run, fetch } = world();
+  const wire: Fetch = (request) => {
+    assert.ok(!isWrite(request), request.method);
+    return fetch(request);
+  };
+  const { outcome, content, tags } = await run({ dryRun: true }, wire);
+  assert.equal(outcome, "would-publish");
+  assert.ok(content.sentBytes > 0 && content.blobs.sent > 0);
+  assert.ok(tags.every(({ was }) => was === null));
+});
+
+test("refuses a version that names something else, before anything is sent, unless tags may move", async () => {
+  const { run, server, fetch, digest, version } = world();
+  const old = createMemoryStore();
+  buildSampleRelease(old, { registry: HOST, version: "1.0.4", createdAt: "2020-01-01T00:00:00Z" });
+  await run({}, fetch, old);
+  const before = version();
+  assert.notEqual(before, digest);
+  const wire: Fetch = (request) => {
+    assert.ok(!isWrite(request), request.method);
+    return fetch(request);
+  };
+  await assert.rejects(run({}, wire), { code: "oci/tag-taken" });
+  await run({ taken: "move" });
+  assert.equal(server.store.manifest(RELEASES, "1.0.4")?.digest, digest);
+});
+
+test("a release of which the registry lacks an image gets no version", async () => {
+  const { run, server, version, others } = world();
+  const [image = ""] = others;
+  for (const { digest } of server.store.manifests(image)) server.store.deleteManifest(image, digest);
+  await assert.rejects(run(), { code: "release/incomplete", message: /^Cannot publish release "1\.0\.4"/ });
+  assert.equal(version(), undefined);
+});
+
+test("a blob that is altered in place between push and read back is told, and nothing is tagged", async () => {
+  const { run, server, fetch, version } = world();
+  const wire: Fetch = async (request) => {
+    const url = new URL(request.url);
+    const isEnd = request.method === "PUT" && url.pathname.includes("/blobs/uploads/");
+    const response = await fetch(request);
+    const digest = url.searchParams.get("digest") ?? "";
+    const repository = /^\/v2\/(.+)\/blobs\//.exec(url.pathname)?.[1] ?? "";
+    const stored = isEnd ? server.store.blob(repository, digest) : undefined;
+    if (stored?.[0] !== undefined) stored[0] ^= 1;
+    return response;
+  };
+  await assert.rejects(run({}, wire), { code: "oci/digest-mismatch" });
+  assert.equal(version(), undefined);
+  assert.deepEqual(server.store.tags(`${BASE}/charts/sebastian`), []);
+});
+
+test("a registry that dies at any request shows no version that is not whole, and the next run completes it", async () => {
+  const { run, server, fetch, digest, version, others } = world();
+  const clear = (): void => {
+    for (const name of server.store.repositories().filter((one) => !others.includes(one))) {
+      for (const one of server.store.manifests(name)) server.store.deleteManifest(name, one.digest);
+      for (const one of server.store.blobs(name)) server.store.deleteBlob(name, one.digest);
+    }
+  };
+  let requests = 0;
+  await run({ verify: "sizes" }, (request) => {
+    requests += 1;
+    return fetch(request);
+  });
+  assert.ok(requests > 100, `${requests}`);
+  for (let dies = 1; dies <= requests; dies += 1) {
+    clear();
+    let seen = 0;
+    const wire: Fetch = async (request) => {
+      seen += 1;
+      // The last request may be served although its answer does not arrive.
+      if (seen === dies && dies % 2 === 0) await fetch(request);
+      if (seen >= dies) throw died();
+      return fetch(request);
+    };
+    await assert.rejects(run({ verify: "sizes" }, wire), { code: "net/reset" }, `request ${dies}`);
+    if (version() !== undefined) assert.equal((await run({ dryRun: true })).content.blobs.sent, 0, `half at ${dies}`);
+    assert.ok(["published", "already"].includes((await run({ verify: "sizes" })).outcome));
+    assert.equal(version(), digest, `request ${dies}`);
+  }
+});
+
+test("two publishers at once come to the same end", async () => {
+  const { run, digest, version } = world();
+  const ends = await Promise.all([run(), run()]);
+  assert.ok(ends.every(({ outcome }) => outcome !== "would-publish"));
+  assert.equal(version(), digest);
+});
