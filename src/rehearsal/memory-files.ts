@@ -27,6 +27,7 @@ interface Content {
 
 const EMPTY: Content = { entries: new Map(), folders: new Set(["/"]) };
 
+/** Makes the port with an empty root folder, or with the content of another. `now` gives the time of files in milliseconds. */
 export function createMemoryFiles(now: () => number = () => 0, content = EMPTY): MemoryFiles {
   const entries = new Map(content.entries);
   const folders = new Set(content.folders);

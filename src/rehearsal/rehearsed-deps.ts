@@ -22,6 +22,7 @@ export interface Played {
   readonly application: Fetch;
 }
 
+/** Puts the played machine, network, disk and transports over the real ports; `real` is not changed. Nothing leaves loopback. */
 export function rehearsedDeps(real: Deps, played: Played): Deps {
   return {
     ...real,

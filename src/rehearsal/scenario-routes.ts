@@ -4,6 +4,7 @@ import { json, type Route } from "../core/http.ts";
 import { isPlainObject } from "../core/json.ts";
 import { SCENARIOS, type Stage } from "./faults.ts";
 
+/** The routes of a rehearsal: who is logged in may play; everybody may see what plays, because every screen says it is a rehearsal. */
 export function scenarioRoutes(stage: Stage): readonly Route[] {
   return [
     {

@@ -97,6 +97,7 @@ function isUnchanged(object: KubeObject, status: Readonly<Record<string, unknown
   return Object.entries(status).every(([key, value]) => JSON.stringify(before[key]) === JSON.stringify(value));
 }
 
+/** Tells whether a condition is "True" for the newest generation of the object; false for an object that is not there. */
 export function isTrue(object: KubeObject | undefined, type: string): boolean {
   if (object === undefined) return false;
   const condition = conditionOf(object, type);

@@ -27,6 +27,10 @@ interface Memory {
   readonly applied: Map<string, readonly KubeObject[]>;
 }
 
+/**
+ * Plays kustomize-controller on the trees that the source actor stored. What it applied last is kept in memory only: after a
+ * restart everything is applied again, which changes nothing.
+ */
 export function kustomizeActor(trees: Trees): Actor {
   const memory: Memory = { trees, applied: new Map() };
   return {

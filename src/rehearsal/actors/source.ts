@@ -30,6 +30,10 @@ export interface Trees {
   set(digest: string, tree: Tree): void;
 }
 
+/**
+ * Plays source-controller: puts each pulled tree into `trees` by the digest of its layer. Bytes come through the registry
+ * client, which bounds and hashes them.
+ */
 export function sourceActor(trees: Trees): Actor {
   return {
     name: "source-controller",
@@ -50,7 +54,7 @@ async function pullSource(context: ActorContext, source: KubeObject, trees: Tree
     return await tellStatus(context, source, { conditions: fluxConditions({ reconciling: "building artifact" }) });
   }
   try {
-    const artifact = await pullArtifact(context, sourceReference(source), trees);
+    const artifact = await pullArtifact(context, source, trees);
     await tellStatus(context, source, {
       conditions: fluxConditions({ ready: `stored artifact for digest '${artifact.revision}'`, reason: "Succeeded" }),
       fields: { artifact },
@@ -73,14 +77,16 @@ function sourceReference(source: KubeObject): Reference {
 
 async function pullArtifact(
   context: ActorContext,
-  reference: Reference,
+  source: KubeObject,
   trees: Trees,
 ): Promise<Record<string, unknown> & { revision: string }> {
+  const reference = sourceReference(source);
   if (context.faults().registryDown)
     throw new ApplianceError("net/unreachable", `dial tcp ${reference.registry}: connect: connection refused`);
   const wanted = reference.digest ?? reference.tag ?? "latest";
   const { descriptor, manifest } = await context.registry.manifest(reference.repository, wanted);
-  const layer = manifest.layers[0];
+  const selected = textAt(source, "spec", "layerSelector", "mediaType");
+  const layer = manifest.layers.find((one) => one.mediaType === selected) ?? manifest.layers[0];
   if (layer === undefined) throw new ApplianceError("oci/bad-manifest", "the artifact has no layer");
   if (trees.get(layer.digest) === undefined)
     trees.set(layer.digest, textTree(await context.registry.blob(reference.repository, layer)));

@@ -24,6 +24,7 @@ export async function requestBody(request: Request): Promise<unknown> {
   }
 }
 
+/** The response of an answer: its body as one line of JSON. */
 export function respond(answer: Answer): Response {
   return new Response(`${JSON.stringify(answer.body)}\n`, {
     status: answer.status,
@@ -31,6 +32,7 @@ export function respond(answer: Answer): Response {
   });
 }
 
+/** The response of a refusal: the `Status` object, with `retry-after` in seconds where one is wanted. */
 export function respondRefusal(refusal: Refusal): Response {
   const { retryAfterSeconds } = refusal.details;
   const headers: Record<string, string> = { "content-type": "application/json" };

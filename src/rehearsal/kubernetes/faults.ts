@@ -46,6 +46,7 @@ const REASONS: Readonly<Record<number, string>> = {
   504: "Timeout",
 };
 
+/** Makes an empty list of faults. `clock` waits for their latency; a request that is given up ends the wait. */
 export function createFaults(clock: Pick<Clock, "sleep">): Faults {
   let active: { readonly fault: Fault; left: number }[] = [];
   return {

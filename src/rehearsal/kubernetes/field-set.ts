@@ -16,6 +16,7 @@ export interface FieldSet {
 export const EMPTY_SET: FieldSet = { member: false, below: new Map() };
 export const LEAF: FieldSet = { member: true, below: new Map() };
 
+/** Tells whether a set has no member. */
 export function isEmptySet(set: FieldSet): boolean {
   return !set.member && set.below.size === 0;
 }
@@ -25,6 +26,7 @@ export function fieldSet(member: boolean, below: Iterable<readonly [string, Fiel
   return { member, below: new Map([...below].filter(([, set]) => !isEmptySet(set))) };
 }
 
+/** Members of `a` or of `b`. */
 export function union(a: FieldSet, b: FieldSet): FieldSet {
   const names = new Set([...a.below.keys(), ...b.below.keys()]);
   return fieldSet(
@@ -41,6 +43,7 @@ export function difference(a: FieldSet, b: FieldSet): FieldSet {
   );
 }
 
+/** Members of both. */
 export function intersection(a: FieldSet, b: FieldSet): FieldSet {
   return fieldSet(
     a.member && b.member,
@@ -48,6 +51,7 @@ export function intersection(a: FieldSet, b: FieldSet): FieldSet {
   );
 }
 
+/** Tells whether two sets have the same members, however their trees were built. */
 export function equalSets(a: FieldSet, b: FieldSet): boolean {
   return isEmptySet(difference(a, b)) && isEmptySet(difference(b, a));
 }
@@ -71,6 +75,7 @@ export function toFieldsV1(set: FieldSet): Record<string, unknown> {
   return Object.fromEntries([...self, ...below]);
 }
 
+/** Reads the wire form; whatever is no object counts as empty. `top` is the root, which is no member itself. */
 export function fromFieldsV1(value: unknown, top = true): FieldSet {
   const entries = isPlainObject(value) ? Object.entries(value) : [];
   const below = entries.filter(([name]) => name !== ".");

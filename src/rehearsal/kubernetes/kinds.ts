@@ -89,6 +89,7 @@ export function collectionOf(kind: Pick<Kind, "group" | "plural">): string {
   return `${kind.group}/${kind.plural}`;
 }
 
+/** Tells whether a CustomResourceDefinition may be used: its condition `Established` is "True". */
 export function isEstablished(definition: KubeObject): boolean {
   return listAt(definition, "status", "conditions").some(
     (condition) => textAt(condition, "type") === "Established" && textAt(condition, "status") === "True",

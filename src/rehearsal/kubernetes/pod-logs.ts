@@ -21,6 +21,7 @@ export interface LogPlace {
 /** 256 KiB a container: the tail is what is looked at. */
 const MAX_CHARS = 256 * 1024;
 
+/** Makes an empty set of logs; each keeps its last 256 Ki characters. */
 export function createPodLogs(): PodLogs {
   const logs = new Map<string, string>();
   const key = (at: LogPlace, previous = false): string =>

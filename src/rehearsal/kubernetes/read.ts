@@ -21,6 +21,7 @@ const TOKEN_START = "rehearsal-page-";
 /** 100 unfinished lists at once; the oldest expire. */
 const MAX_PAGES = 100;
 
+/** Makes the memory of unfinished lists; at most 100, the oldest give way. */
 export function createPages(): Pages {
   const pages = new Map<string, Rest>();
   let count = 0;
@@ -38,6 +39,7 @@ export function createPages(): Pages {
   };
 }
 
+/** One object in the version asked for. @throws {Refusal} 404 when it is not there. */
 export function read(world: World, call: Call): KubeObject {
   const object = liveObject(world, call);
   if (object === undefined) throw notFound(call.kind, call.name);
@@ -97,10 +99,12 @@ export function wantsMetadataOnly(accept: string | null): boolean {
   return /;as=PartialObjectMetadata(List)?\b/.test(accept ?? "");
 }
 
+/** The object as PartialObjectMetadata: metadata, and nothing else of it. */
 export function partialObject(object: KubeObject): Record<string, unknown> {
   return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata: object.metadata };
 }
 
+/** A whole list as PartialObjectMetadataList; its own metadata stays. */
 export function partialList(whole: Record<string, unknown>): Record<string, unknown> {
   const items = Array.isArray(whole.items) ? whole.items : [];
   return { ...whole, kind: "PartialObjectMetadataList", apiVersion: "meta.k8s.io/v1", items: items.map(partialObject) };

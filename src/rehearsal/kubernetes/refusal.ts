@@ -50,6 +50,7 @@ function about(kind: Pick<Kind, "plural" | "group">, name: string): StatusDetail
   return { ...(name === "" ? {} : { name }), ...(kind.group === "" ? {} : { group: kind.group }), kind: kind.plural };
 }
 
+/** 404: the resource is served, the object is not there. */
 export function notFound(kind: Pick<Kind, "plural" | "group">, name: string): Refusal {
   return new Refusal(404, "NotFound", `${qualified(kind)} "${name}" not found`, about(kind, name));
 }
@@ -59,10 +60,12 @@ export function notServed(): Refusal {
   return new Refusal(404, "NotFound", "the server could not find the requested resource");
 }
 
+/** 409: a create of a name that is taken. */
 export function alreadyExists(kind: Kind, name: string): Refusal {
   return new Refusal(409, "AlreadyExists", `${qualified(kind)} "${name}" already exists`, about(kind, name));
 }
 
+/** 409: the caller looked at another state; `why` is the second half of the sentence. */
 export function conflict(kind: Kind, name: string, why: string): Refusal {
   const message = `Operation cannot be fulfilled on ${qualified(kind)} "${name}": ${why}`;
   return new Refusal(409, "Conflict", message, about(kind, name));
@@ -71,10 +74,12 @@ export function conflict(kind: Kind, name: string, why: string): Refusal {
 export const MODIFIED_MEANWHILE =
   "the object has been modified; please apply your changes to the latest version and try again";
 
+/** 400: the request cannot be understood. */
 export function badRequest(message: string): Refusal {
   return new Refusal(400, "BadRequest", message);
 }
 
+/** 415: a patch of a type that the server does not take. */
 export function unsupportedMedia(): Refusal {
   return new Refusal(415, "UnsupportedMediaType", "415: Unsupported Media Type");
 }
@@ -84,6 +89,7 @@ export function plainError(message: string): Refusal {
   return new Refusal(500, "", message);
 }
 
+/** 405: the resource knows no such verb. */
 export function methodNotAllowed(): Refusal {
   return new Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
 }
@@ -101,10 +107,12 @@ export function invalid(kind: Pick<Kind, "kind" | "group">, name: string, causes
   });
 }
 
+/** 410: the revision or the continue token is too old; the caller lists again. */
 export function expired(message: string): Refusal {
   return new Refusal(410, "Expired", message);
 }
 
+/** 403: the caller lacks a permission; name "" speaks of the whole collection. */
 export function forbidden(kind: Pick<Kind, "plural" | "group">, name: string, why: string): Refusal {
   const object = name === "" ? qualified(kind) : `${qualified(kind)} "${name}"`;
   return new Refusal(403, "Forbidden", `${object} is forbidden: ${why}`, about(kind, name));

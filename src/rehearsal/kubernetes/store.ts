@@ -46,31 +46,19 @@ export interface Store {
 /** 2000 changes: some minutes of a busy installation; older watches get 410 and list again. */
 const DEFAULT_HISTORY = 2000;
 
+/** Makes an empty store at revision 1. `history`: changes that watches can be resumed over; absent: 2000. */
 export function createStore(options: { readonly history?: number } = {}): Store {
-  const limit = options.history ?? DEFAULT_HISTORY;
+  const history = createHistory(options.history ?? DEFAULT_HISTORY);
   const objects = new Map<string, Map<string, KubeObject>>();
-  const listeners = new Set<(change: Change) => void>();
-  let history: Change[] = [];
   let revision = 1;
-  let compacted = 0;
-
-  const record = (change: Change): void => {
-    history.push(change);
-    if (history.length > limit) {
-      compacted = history[history.length - limit - 1]?.revision ?? compacted;
-      history = history.slice(-limit);
-    }
-    for (const listener of [...listeners]) listener(change);
-  };
   const collectionMap = (name: string): Map<string, KubeObject> => {
     const found = objects.get(name) ?? new Map<string, KubeObject>();
     objects.set(name, found);
     return found;
   };
-
   return {
     revision: () => revision,
-    compacted: () => compacted,
+    compacted: history.compacted,
     get: (collection, namespace, name) => objects.get(collection)?.get(`${namespace}/${name}`),
     list: (collection, namespace = "") => sorted(objects.get(collection), namespace),
     collections: () => [...objects.keys()],
@@ -80,32 +68,58 @@ export function createStore(options: { readonly history?: number } = {}): Store 
       const stored = withVersion(object, revision);
       collectionMap(collection).set(placeOf(object), stored);
       const type = before === undefined ? "ADDED" : "MODIFIED";
-      record({ revision, type, collection, object: stored, before });
+      history.record({ revision, type, collection, object: stored, before });
       return stored;
     },
     remove: (collection, object) => {
       revision += 1;
       collectionMap(collection).delete(placeOf(object));
       const gone = withVersion(object, revision);
-      record({ revision, type: "DELETED", collection, object: gone, before: object });
+      history.record({ revision, type: "DELETED", collection, object: gone, before: object });
       return gone;
     },
-    since: (from) => history.filter((change) => change.revision > from),
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
-    compact: () => {
-      compacted = revision;
-      history = [];
-    },
+    since: history.since,
+    subscribe: history.subscribe,
+    compact: () => history.forget(revision),
     snapshot: () => ({ revision, objects: [...objects].map(([name, map]) => [name, [...map.values()]] as const) }),
     restore: (snapshot) => {
       objects.clear();
       for (const [name, list] of snapshot.objects) for (const one of list) collectionMap(name).set(placeOf(one), one);
       revision = snapshot.revision;
+      history.forget(revision);
+    },
+  };
+}
+
+interface History extends Pick<Store, "compacted" | "since" | "subscribe"> {
+  /** Keeps a change, forgets the oldest over the limit, and tells every listener. */
+  record(change: Change): void;
+  /** Forgets all changes up to this revision. */
+  forget(revision: number): void;
+}
+
+function createHistory(limit: number): History {
+  const listeners = new Set<(change: Change) => void>();
+  let changes: Change[] = [];
+  let compacted = 0;
+  return {
+    compacted: () => compacted,
+    since: (from) => changes.filter((change) => change.revision > from),
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    record: (change) => {
+      changes.push(change);
+      if (changes.length > limit) {
+        compacted = changes[changes.length - limit - 1]?.revision ?? compacted;
+        changes = changes.slice(-limit);
+      }
+      for (const listener of [...listeners]) listener(change);
+    },
+    forget: (revision) => {
       compacted = revision;
-      history = [];
+      changes = [];
     },
   };
 }

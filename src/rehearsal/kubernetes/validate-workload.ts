@@ -6,6 +6,7 @@ import type { Cause } from "./refusal.ts";
 const SELECTING = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"];
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
+/** What is wrong with a pod, a job, or an object with a pod template, each with its field; empty when nothing is, or for other kinds. */
 export function workloadCauses(object: KubeObject): readonly Cause[] {
   if (object.kind === "Pod") return podCauses(fieldAt(object, "spec"), "spec", ["Always", "OnFailure", "Never"]);
   if (object.kind === "Job")

@@ -31,6 +31,12 @@ const DEFAULT_SECONDS = 1800;
 /** Lines a slow reader may leave unread before its watch is ended. */
 const MAX_UNREAD = 5000;
 
+/**
+ * Opens a watch from the revision of the query: missing or "0" begins with what is there. Ends after `timeoutSeconds`, when the
+ * client leaves, or after 5000 unread lines.
+ *
+ * @throws {Refusal} 500 for a revision that is no number, as the real server.
+ */
 export function watch(world: World, call: Call, options: WatchDeps & { readonly metadataOnly: boolean }): Response {
   const matches = selectorOf(call.kind, call.query);
   const from = call.query.get("resourceVersion") ?? "";

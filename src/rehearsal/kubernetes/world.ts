@@ -47,6 +47,7 @@ export function kindOf(world: World, object: KubeObject): Kind | undefined {
   return servedKinds(world).find((kind) => kind.kind === object.kind && apiVersionOf(kind) === object.apiVersion);
 }
 
+/** The stored object that a call means, undefined when there is none. */
 export function liveObject(world: World, call: Pick<Call, "kind" | "namespace" | "name">): KubeObject | undefined {
   return world.store.get(collectionOf(call.kind), call.kind.namespaced ? call.namespace : "", call.name);
 }

@@ -34,6 +34,11 @@ export interface Written {
   readonly created: boolean;
 }
 
+/**
+ * Creates an object, with defaults, owner and validation.
+ *
+ * @throws {Refusal} 404 without its namespace, 409 when the name is taken, 422 when it is not valid, 500 with a resourceVersion.
+ */
 export function create(world: World, call: Call, body: unknown): Written {
   const given = bodyObject(call, body, { generate: world });
   requireNamespace(world, call);
@@ -47,6 +52,11 @@ export function create(world: World, call: Call, body: unknown): Written {
   return { object: store(world, at, { live: undefined, next: owned }), created: true };
 }
 
+/**
+ * Replaces an object.
+ *
+ * @throws {Refusal} 404 when it is not there, 409 when it changed meanwhile, 422 when it is not valid.
+ */
 export function update(world: World, call: Call, body: unknown): Written {
   const given = bodyObject(call, body);
   const live = liveObject(world, call);
@@ -87,6 +97,12 @@ function patchedValue(before: KubeObject, given: { readonly contentType: string;
   return given.contentType === JSON_PATCH ? applyJsonPatch(before, given.patch) : applyMergePatch(before, given.patch);
 }
 
+/**
+ * Server-side apply: creates or merges, and records whose fields are whose. The same configuration again changes nothing.
+ *
+ * @throws {Refusal} 409 with the owners of fields that others hold (unless forced), 404 for a status of nothing, 422, 400, 500 for
+ * a field that the schema does not know.
+ */
 export function apply(world: World, call: Call, body: unknown): Written {
   if (call.query.get("fieldManager") === null) {
     const options = { kind: "PatchOptions", group: "meta.k8s.io" };
@@ -118,6 +134,11 @@ function typedPatchMessage(call: Call, why: string): string {
   return `failed to create typed patch object (${place}): ${why}`;
 }
 
+/**
+ * Deletes an object, or marks it while finalizers hold it; what it owned follows the propagation policy.
+ *
+ * @throws {Refusal} 404 when it is not there, 409 when a precondition does not hold.
+ */
 export function remove(world: World, call: Call, body: unknown): KubeObject {
   const live = liveObject(world, call);
   if (live === undefined) throw notFound(call.kind, call.name);
