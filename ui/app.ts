@@ -28,6 +28,7 @@ import { useStore } from "./state/store.ts";
 import type { OperationView, SessionView, SetupConfig } from "./state/wire.ts";
 import { text } from "./strings.ts";
 
+/** The whole page: bars, contents by session and address, toasts. */
 export function App(): VNode {
   const who = useStore(session);
   const link = useStore(connection);

@@ -32,6 +32,7 @@ export interface BoxOptions {
   readonly stateDir: string;
 }
 
+/** What surrounds the control plane in a rehearsal, until `close()`. */
 export interface Box {
   /** `host:port` of the embedded registry. */
   readonly registry: string;

@@ -6,6 +6,7 @@ const LEADING = ["step", "kind", "detail"];
 /** Of no use to a reader of one journal. */
 const QUIET = new Set(["at", "schema", "operationId", "operation", "seq", "uptimeMs", "bootId", "steps", "plan"]);
 
+/** The line of one entry; unknown fields are kept as `name=value`. Text of the box: shown as text only, never as markup. */
 export function journalLine(entry: JournalEntry): string {
   const at = typeof entry.at === "string" ? entry.at.slice(11, 23).replace("Z", "") : "";
   const leading = LEADING.filter((key) => key in entry).map((key) => shown(entry[key]));

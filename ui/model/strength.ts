@@ -25,6 +25,7 @@ const FAIR_BITS = 45;
 const GOOD_BITS = 60;
 const STRONG_BITS = 80;
 
+/** Rates what was typed. Never leaves the page. */
 export function strengthOf(value: string, options: StrengthOptions): Strength {
   if (value === "") return { level: 0, word: "strength.none", tone: "unknown" };
   if ([...value].length < options.minLength) return { level: 1, word: "strength.short", tone: "failed" };

@@ -36,10 +36,12 @@ export const WIZARD: readonly WizardStep[] = [
   { id: "install", path: "/setup/install", name: "step.install", fields: [] },
 ];
 
+/** Place of a step, from 0. */
 export function indexOfStep(id: StepId): number {
   return WIZARD.findIndex((step) => step.id === id);
 }
 
+/** The step of an address; undefined where the wizard has none. */
 export function stepOfPath(path: string): WizardStep | undefined {
   return WIZARD.find((step) => step.path === path);
 }
@@ -49,10 +51,12 @@ export function stepOfField(field: string): WizardStep | undefined {
   return WIZARD.find((step) => (step.fields as readonly string[]).includes(field));
 }
 
+/** Address of the step after this one; the welcome page after the last. */
 export function nextPath(id: StepId): string {
   return WIZARD[indexOfStep(id) + 1]?.path ?? "/setup";
 }
 
+/** Address of the step before this one; the welcome page before the first. */
 export function previousPath(id: StepId): string {
   return WIZARD[indexOfStep(id) - 1]?.path ?? "/setup";
 }

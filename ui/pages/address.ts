@@ -12,6 +12,7 @@ import { change, StepFoot, StepProblems } from "./step-foot.ts";
 import { useCheck } from "./use-check.ts";
 import { useNameServers } from "./use-name-servers.ts";
 
+/** The step that asks for the address and the name servers; both are looked up while one types. */
 export function AddressPage({ config }: { readonly config: SetupConfig }): VNode {
   const given = useStore(answers);
   const check = useCheck("address");

@@ -11,6 +11,7 @@ import { useStore } from "../state/store.ts";
 import type { Component } from "../state/wire.ts";
 import { text } from "../strings.ts";
 
+/** All components of the installed release. */
 export function ComponentsPage(): VNode {
   const rows = useStore(status)?.components ?? [];
   return html`<${PageTitle} title=${text("components.title")} />

@@ -15,6 +15,7 @@ import { type PlainKey, text } from "../strings.ts";
 import { Sheet } from "./sheet.ts";
 import { GateShell } from "./shells.ts";
 
+/** The form that this session needs next: token, management password, or login. */
 export function GatePage({ session }: { readonly session: SessionView }): VNode {
   const body = session.claimed
     ? html`<${LoginForm} />`

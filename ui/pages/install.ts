@@ -22,6 +22,7 @@ import { Sheet } from "./sheet.ts";
 import { Trouble } from "./trouble.ts";
 import { useOperationDeed } from "./use-operation-deed.ts";
 
+/** The running installation, or that none runs. */
 export function InstallPage(): VNode {
   const run = useStore(operation);
   const known = useStore(status);

@@ -12,6 +12,7 @@ import { text } from "../strings.ts";
 /** More than any operation writes; the box holds the rest. */
 const KEPT_ENTRIES = 10_000;
 
+/** The journal of the operation with this id; at most the last 10,000 entries. */
 export function JournalView({ id }: { readonly id: string }): VNode {
   const [entries, setEntries] = useState<readonly JournalEntry[]>([]);
   const link = useStore(connection).state;

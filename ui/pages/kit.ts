@@ -35,6 +35,7 @@ const ROWS = Array.from({ length: 500 }, (_, index) => ({
 }));
 const POINTS = Array.from({ length: 300 }, (_, index) => 40e9 + index * 2e7 + Math.sin(index / 9) * 4e8);
 
+/** Every part in its states; holds no state of the box. */
 export function KitPage(): VNode {
   return html`<div class="stack">
       <${Answer} tone="failed" sentence=${text("kit.sentence")} line=${text("kit.line")}><${Button} kind="primary">${text("install.again")}<//><//>

@@ -39,6 +39,7 @@ const STEP_TONE: Readonly<Record<OperationStep["state"], Tone>> = {
   skipped: "ready",
 };
 
+/** All operations, newest first. */
 export function OperationsPage(): VNode {
   const current = useStore(operation);
   const [runs, setRuns] = useState<readonly OperationView[] | undefined>(undefined);
@@ -88,6 +89,7 @@ function tookOf(run: OperationView): string {
   return run.endedAt === null ? "" : formatDuration(Date.parse(run.endedAt) - Date.parse(run.startedAt));
 }
 
+/** One operation by its id, live while it runs. */
 export function OperationPage({ id }: { readonly id: string }): VNode {
   const live = useStore(operation);
   const [fetched, setFetched] = useState<OperationView | null | undefined>(undefined);

@@ -11,6 +11,7 @@ import { Sheet } from "./sheet.ts";
 import { change, StepFoot, StepProblems } from "./step-foot.ts";
 import { type Check, useCheck } from "./use-check.ts";
 
+/** The step that asks for organisation, administrator and edition. */
 export function OrganisationPage({ config }: { readonly config: SetupConfig }): VNode {
   const check = useCheck("organisation");
   return html`<${Sheet} title=${text("organisation.title")} lead=${text("organisation.lead")} onSubmit=${() => void check.submit()}

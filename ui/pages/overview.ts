@@ -24,6 +24,7 @@ import { text } from "../strings.ts";
 import { ComponentTable } from "./components.ts";
 import { Mend } from "./trouble.ts";
 
+/** The first page after setup: what works, what does not, and what to do. */
 export function OverviewPage(): VNode {
   const known = useStore(status);
   if (known === null) return html`<${PageTitle} title=${text("overview.asking")} live />`;

@@ -22,6 +22,7 @@ import { useCheck } from "./use-check.ts";
 /** Value of the choice that names a release; no channel can be called so. */
 const NAMED = "=named";
 
+/** The step that asks for the channel or a release by name. */
 export function ReleasePage({ config }: { readonly config: SetupConfig }): VNode {
   const given = useStore(answers);
   const [named, setNamed] = useState(given.releaseRef !== "");

@@ -27,6 +27,7 @@ import { goToWrong, useCheck } from "./use-check.ts";
 
 const ALL_FIELDS = WIZARD.flatMap((step) => step.fields);
 
+/** The step that shows the plan and starts exactly that plan. */
 export function ReviewPage({ config }: { readonly config: SetupConfig }): VNode {
   const typed = useStore(secrets);
   const [needsPassword] = useState(() => passwordMissing(typed, config.secretsKept));

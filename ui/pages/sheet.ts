@@ -12,6 +12,7 @@ export interface SheetProps {
   readonly onSubmit?: () => void;
 }
 
+/** The inside of the card; with `onSubmit` it is a form. */
 export function Sheet({ title, lead, foot, live = false, children, onSubmit }: SheetProps): VNode {
   const inside = html`<div class="sheet-body">
       <${PageTitle} title=${title} live=${live} />

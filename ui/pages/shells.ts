@@ -20,6 +20,7 @@ export interface WizardShellProps {
   readonly children?: Children;
 }
 
+/** The frame of the wizard: where one is, and the card. */
 export function WizardShell({ step, reached, children }: WizardShellProps): VNode {
   const here = indexOfStep(step);
   const limit = indexOfStep(reached);
@@ -35,6 +36,7 @@ export function WizardShell({ step, reached, children }: WizardShellProps): VNod
   </div>`;
 }
 
+/** The frame of the console: the rail with its pages, and the contents. */
 export function ConsoleShell({ children }: { readonly children?: Children }): VNode {
   const { path } = usePlace();
   const known = useStore(status);

@@ -19,6 +19,7 @@ export interface TroubleProps {
   readonly now: number;
 }
 
+/** The cause of the stop with its buttons; where a check tells it better than the operation, in the words of the check. */
 export function Trouble({ run, now }: TroubleProps): VNode {
   const { problem } = run;
   const wait = problem?.nextAttemptAt

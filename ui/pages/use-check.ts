@@ -24,6 +24,7 @@ export interface Check {
   submit(): Promise<void>;
 }
 
+/** What the step with this id needs to be left: its errors, and the asking. */
 export function useCheck(id: StepId): Check {
   const mine: readonly string[] = WIZARD.find((step) => step.id === id)?.fields ?? [];
   const brought = useStore(foundElsewhere).filter((entry) => mine.includes(entry.field));

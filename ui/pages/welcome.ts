@@ -9,6 +9,7 @@ import type { SetupConfig } from "../state/wire.ts";
 import { text } from "../strings.ts";
 import { Sheet } from "./sheet.ts";
 
+/** The step that asks nothing. */
 export function WelcomePage({ config }: { readonly config: SetupConfig }): VNode {
   const known = useStore(status);
   const points = [

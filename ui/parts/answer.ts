@@ -13,6 +13,7 @@ export interface AnswerProps {
   readonly children?: Children;
 }
 
+/** The sentence is the heading of the page, and read out when it changes. */
 export function Answer({ tone, sentence, line, children }: AnswerProps): VNode {
   return html`<section class="card answer" aria-label=${sentence}>
     <${Badge} tone=${tone} large />

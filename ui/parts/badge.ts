@@ -11,6 +11,7 @@ export interface BadgeProps {
   readonly label?: string;
 }
 
+/** Icon for the eye, word for the reader; never color alone. */
 export function Badge({ tone, large = false, label }: BadgeProps): VNode {
   return html`<span class=${classes("badge", tone, large && "large")}>
     <${Icon} name=${TONES[tone].icon} spins=${tone === "progressing"} />

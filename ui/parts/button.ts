@@ -14,6 +14,7 @@ export interface ButtonProps {
   readonly onClick?: () => void;
 }
 
+/** A button of at least 40 px; the first of a group is `primary`. */
 export function Button(props: ButtonProps): VNode {
   const { children, kind, small = false, type = "button", busy = false } = props;
   const act = (event: Event): void => {

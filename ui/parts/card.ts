@@ -7,6 +7,7 @@ export interface CardProps {
   readonly id?: string;
 }
 
+/** A section that readers find by its title. */
 export function Card({ title, children, id }: CardProps): VNode {
   return html`<section class="card padded" id=${id} aria-label=${title}><h2>${title}</h2>${children}</section>`;
 }

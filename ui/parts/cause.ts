@@ -18,6 +18,7 @@ export interface CauseProps {
   readonly children?: Children;
 }
 
+/** Words of the box become sentences here; evidence stays as it was seen. */
 export function Cause(props: CauseProps): VNode {
   const { tone = "failed", what, seen, evidence = [], next, children } = props;
   const step = asSentence(next ?? "");

@@ -19,6 +19,7 @@ export interface ChoiceProps {
   readonly onChange: (value: string) => void;
 }
 
+/** Arrow keys move between the rows, as in any group of radio buttons. */
 export function Choice({ name, label, value, options, error, onChange }: ChoiceProps): VNode {
   const id = fieldId(name);
   const rows = options.map((option, index) => {

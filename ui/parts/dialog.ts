@@ -15,6 +15,7 @@ export interface DialogProps {
   readonly onClose: () => void;
 }
 
+/** Opens and closes with `open`; `onClose` also hears Escape. */
 export function Dialog({ open, title, about, deed, danger = false, onDeed, onClose }: DialogProps): VNode {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {

@@ -6,6 +6,7 @@ export interface Fact {
   readonly value: Children;
 }
 
+/** A definition list; a value may be any node. */
 export function Facts({ items }: { readonly items: readonly Fact[] }): VNode {
   const rows = items.map((fact) => html`<div key=${fact.name}><dt>${fact.name}</dt><dd>${fact.value}</dd></div>`);
   return html`<dl class="facts">${rows}</dl>`;

@@ -22,6 +22,7 @@ export function fieldId(name: string): string {
   return `field-${name}`;
 }
 
+/** One line of text; holds no state of its own. */
 export function Field(props: FieldProps): VNode {
   const { name, label, help, value, error, onInput, type = "text", inputMode = "text" } = props;
   const id = fieldId(name);

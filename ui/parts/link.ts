@@ -13,6 +13,7 @@ export interface LinkProps {
   readonly class?: string;
 }
 
+/** Stays inside the page without a reload; modified clicks belong to the browser. */
 export function Link(props: LinkProps): VNode {
   const { to, children, button, small = false, current = false } = props;
   const look = button === undefined ? props.class : classes("button", button, small && "small", props.class);

@@ -15,6 +15,7 @@ export interface LogViewProps {
 
 const SHOWN_LINES = 2_000;
 
+/** Lines are text of the box or of a pod: they are shown as text, never as markup. */
 export function LogView({ label, lines, fileName }: LogViewProps): VNode {
   const [wanted, setWanted] = useState("");
   const [follows, setFollows] = useState(true);

@@ -14,6 +14,7 @@ export interface PageTitleProps {
   readonly live?: boolean;
 }
 
+/** The one `h1` of a page; also the title of the tab. */
 export function PageTitle({ title, live = false }: PageTitleProps): VNode {
   const place = usePlace();
   const heading = useRef<HTMLHeadingElement>(null);

@@ -13,6 +13,7 @@ export interface PillProps {
   readonly icon?: IconName;
 }
 
+/** Icon and word in the color of the tone. */
 export function Pill({ tone, label, boxed = false, icon }: PillProps): VNode {
   return html`<span class=${classes("pill", tone, boxed && "boxed")}>
     <${Icon} name=${icon ?? TONES[tone].icon} />${label ?? text(TONES[tone].word)}

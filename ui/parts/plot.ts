@@ -11,6 +11,7 @@ export interface PlotProps {
 const WIDTH = 600;
 const HEIGHT = 80;
 
+/** `show` gives a value with its unit. At least one value is wanted. */
 export function Plot({ label, values, show }: PlotProps): VNode {
   const low = Math.min(...values);
   const high = Math.max(...values);

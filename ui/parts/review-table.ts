@@ -8,6 +8,7 @@ export interface ReviewRow {
   readonly about: string;
 }
 
+/** Rows are read top down; below 600 px each becomes two lines. */
 export function ReviewTable({ rows }: { readonly rows: readonly ReviewRow[] }): VNode {
   const lines = rows.map(
     (row) =>

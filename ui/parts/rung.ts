@@ -16,6 +16,7 @@ export interface RungProps {
   readonly children?: Children;
 }
 
+/** One item of a `Ladder`. */
 export function Rung({ tone, title, line, since, word, children }: RungProps): VNode {
   return html`<li class=${classes("rung", tone)}>
     <${Badge} tone=${tone} label=${word} />

@@ -20,6 +20,7 @@ export interface SecretFieldProps {
   readonly autocomplete?: "new-password" | "current-password" | "off";
 }
 
+/** A password field with a button that shows what is typed. */
 export function SecretField(props: SecretFieldProps): VNode {
   const { name, label, help, value, error, onInput, strength, rules = [] } = props;
   const [shown, setShown] = useState(false);

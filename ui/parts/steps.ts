@@ -12,6 +12,7 @@ export interface StepItem {
   readonly open: boolean;
 }
 
+/** A list of steps inside a navigation. */
 export function Steps({ items }: { readonly items: readonly StepItem[] }): VNode {
   const rows = items.map((item, index) => {
     const mark = item.state === "past" ? html`<${Icon} name="check" />` : index + 1;

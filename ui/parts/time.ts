@@ -10,6 +10,7 @@ export interface TimeProps {
   readonly ago?: boolean;
 }
 
+/** `at` is an ISO instant; the age follows the clock of the box. */
 export function Time({ at, ago = false }: TimeProps): VNode {
   const now = useNow(1_000);
   const age = formatAge(now - Date.parse(at));

@@ -3,6 +3,7 @@ import { html, type VNode } from "../html.ts";
 import { useStore } from "../state/store.ts";
 import { toasts } from "../state/toasts.ts";
 
+/** Stands in the page once; `showToast` fills it. */
 export function Toasts(): VNode {
   const shown = useStore(toasts);
   return html`<div class="toasts" role="status" aria-live="polite">

@@ -39,14 +39,17 @@ export function observeAnswers(listener: OnAnswer): void {
   onAnswer = listener;
 }
 
+/** Reads a document. Waits 45 s at most. */
 export function getJson<T>(path: string): Promise<Answered<T>> {
   return call<T>("GET", path);
 }
 
+/** Asks for a deed. Waits 45 s at most; not repeated by itself. */
 export function postJson<T>(path: string, body: unknown = {}): Promise<Answered<T>> {
   return call<T>("POST", path, body);
 }
 
+/** Ends something. Waits 45 s at most. */
 export function deleteJson<T>(path: string): Promise<Answered<T>> {
   return call<T>("DELETE", path, {});
 }

@@ -11,6 +11,7 @@ const SHOWN_MS = 5_000;
 export const toasts = createStore<readonly Toast[]>([]);
 let last = 0;
 
+/** Shows a note for 5 s; three at most stand at once. */
 export function showToast(message: string): void {
   last += 1;
   const id = last;

@@ -13,6 +13,7 @@ import type { ComponentSpec } from "../../release/components.ts";
 import type { Faults } from "../faults.ts";
 import type { PodLogs } from "../kubernetes/api-server.ts";
 
+/** What an actor sees and may do in one turn. */
 export interface ActorContext {
   readonly kube: Kube;
   readonly registry: RegistryClient;

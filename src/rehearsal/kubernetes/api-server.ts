@@ -41,6 +41,7 @@ export interface ApiServerState {
   readonly logs: readonly (readonly [string, string])[];
 }
 
+/** A Kubernetes API in memory, and the levers that a rehearsal or a test has on it. */
 export interface ApiServer {
   /** Speaks as the identity of the options. */
   readonly fetch: Fetch;

@@ -25,6 +25,7 @@ export interface Fault {
   readonly unreachable?: boolean;
 }
 
+/** The faults that are on. `clear` lifts all of them. */
 export interface Faults {
   /** Adds a fault; returns how to lift it. */
   add(fault: Fault): () => void;

@@ -1,6 +1,7 @@
 /** Logs of containers, kept in memory for the actors that play pods. */
 import { badRequest } from "./refusal.ts";
 
+/** Logs by container. `snapshot` and `restore` carry them over a restart of the rehearsal. */
 export interface PodLogs {
   /** Appends to a container's log. `previous` is the log of the container before its last restart. */
   append(at: LogPlace, text: string): void;

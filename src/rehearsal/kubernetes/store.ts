@@ -21,6 +21,7 @@ export interface StoreSnapshot {
   readonly objects: readonly (readonly [collection: string, objects: readonly KubeObject[]])[];
 }
 
+/** Objects by collection under one growing revision. Calls never wait; listeners are told before a write returns. */
 export interface Store {
   /** The revision of the last write. */
   revision(): number;

@@ -3,6 +3,7 @@ import type { KubeObject } from "../../kube/model.ts";
 import { apiVersionOf, BUILT_IN_KINDS, CRD_GROUP, collectionOf, type Kind, kindsOfDefinition } from "./kinds.ts";
 import type { Store } from "./store.ts";
 
+/** What the calls of one server share. */
 export interface World {
   readonly store: Store;
   /** RFC 3339 with seconds, as Kubernetes writes times. */
