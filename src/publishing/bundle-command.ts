@@ -11,6 +11,7 @@ import { openRegistryOf, REGISTRY_FLAGS, RELEASE_FLAGS, releaseRefOf } from "../
 import { describeReleaseRef } from "../release/resolved.ts";
 import { type BundlePlan, planBundle } from "./bundle.ts";
 import { readHaveList } from "./have-list.ts";
+import { percentLines } from "./percent.ts";
 
 const DEFAULT_PLATFORM = "linux/amd64";
 /** The running executable, on Linux. */
@@ -72,16 +73,11 @@ async function bundle(context: CommandContext): Promise<ExitCode> {
   const plan = await planOf(context);
   const sizeBytes = layoutTarBytes(plan.tar);
   if (flags["dry-run"] !== true) {
-    let shown = -1;
+    const tell = percentLines(out, "Wrote");
     await writeLayoutTar(deps, typedPath(path, env), {
       ...plan.tar,
       signal,
-      onProgress: ({ writtenBytes, totalBytes }) => {
-        const percent = Math.floor((writtenBytes / totalBytes) * 100);
-        if (percent !== shown)
-          out.progress(`Wrote ${humanBytes(writtenBytes)} of ${humanBytes(totalBytes)} (${percent}%)`);
-        shown = percent;
-      },
+      onProgress: ({ writtenBytes, totalBytes }) => tell(writtenBytes, totalBytes),
     });
   }
   const result = resultOf(plan, { path, sizeBytes, written: flags["dry-run"] !== true });

@@ -11,6 +11,7 @@ import { openLayoutAt } from "../oci/layout-tar.ts";
 import { unionOf } from "../oci/layout-union.ts";
 import type { Descriptor } from "../oci/model.ts";
 import { type Completeness, completenessOf } from "./completeness.ts";
+import { percentLines } from "./percent.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -72,10 +73,11 @@ async function checkContents(
   const there = new Map<Digest, Descriptor>();
   for (const one of contents) if ((await layout.size(one.digest)) === one.size) there.set(one.digest, one);
   const total = [...there.values()].reduce((sum, one) => sum + one.size, 0);
+  const tell = percentLines(out, "Checked");
   let bytes = 0;
   for (const one of there.values()) {
     for await (const chunk of layout.stream(one, { signal })) bytes += chunk.length;
-    out.progress(`Checked ${humanBytes(bytes)} of ${humanBytes(total)}`);
+    tell(bytes, total);
   }
   return { blobs: there.size, bytes };
 }

@@ -6,6 +6,7 @@ import { statePaths } from "../core/paths.ts";
 import { humanBytes } from "../core/quantity.ts";
 import { openLayoutAt } from "../oci/layout-tar.ts";
 import { type LoadReport, loadBundle } from "./load.ts";
+import { percentLines } from "./percent.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -40,6 +41,7 @@ export const commands: readonly Command[] = [
 async function load(context: CommandContext): Promise<ExitCode> {
   const { deps, args, env, flags, settings, out, signal } = context;
   const keep = keepOf(flagText(flags, "keep"));
+  const tell = percentLines(out, "Copied");
   const bundle = await openLayoutAt(deps, typedPath(args[0] ?? "", env));
   try {
     const report = await loadBundle(deps, bundle, {
@@ -47,8 +49,7 @@ async function load(context: CommandContext): Promise<ExitCode> {
       signal,
       allowDowngrade: flags["allow-downgrade"] === true,
       ...(keep === undefined ? {} : { keep }),
-      onProgress: ({ copiedBytes, totalBytes }) =>
-        out.progress(`Copied ${humanBytes(copiedBytes)} of ${humanBytes(totalBytes)}`),
+      onProgress: ({ copiedBytes, totalBytes }) => tell(copiedBytes, totalBytes),
     });
     out.result(report, () => text(report));
     return EXIT.done;

@@ -23,11 +23,14 @@ export interface CommandLineResult {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** What was thrown, with its cause; undefined when nothing was. */
+  readonly failure: unknown;
 }
 
 /** Runs words to their end. */
 export async function runWords(words: readonly string[], options: CommandLineOptions): Promise<CommandLineResult> {
   const said = { stdout: "", stderr: "" };
+  let failure: unknown;
   const env = { ALGA_APPLIANCE_ROOT: options.root, PWD: options.root, ...options.env };
   const code = await runCommandLine(NOUNS, {
     words,
@@ -46,7 +49,9 @@ export async function runWords(words: readonly string[], options: CommandLineOpt
     columns: 80,
     env,
     bare: { build: { version: "1.0.3", revision: "test", target: "test" }, runtime: "test" },
-    onFailure: () => {},
+    onFailure: (thrown) => {
+      failure = thrown;
+    },
     context: async (invocation, out) => ({
       ...invocation,
       out,
@@ -60,7 +65,7 @@ export async function runWords(words: readonly string[], options: CommandLineOpt
       listen,
     }),
   });
-  return { code, ...said };
+  return { code, ...said, failure };
 }
 
 export interface RunningWords {
