@@ -46,7 +46,8 @@ type RecorderDeps = Pick<Deps, "clock" | "machine" | "log"> & { readonly store: 
 export function createRecorder(deps: RecorderDeps, options: RecorderOptions): Recorder {
   let run = options.run;
   let tail: Promise<void> = Promise.resolve();
-  let lastProgress = "";
+  let shownProgress = "";
+  let keptProgress = "";
   let keptProgressMs = Number.NEGATIVE_INFINITY;
   let keptProblem: string | undefined;
 
@@ -81,14 +82,17 @@ export function createRecorder(deps: RecorderDeps, options: RecorderOptions): Re
     append: (event) => queue(() => writeWhenThereIsRoom(event)),
     progress: (event) => {
       const key = JSON.stringify(event);
-      if (key === lastProgress) return;
-      lastProgress = key;
+      const isKept = key === keptProgress;
+      if (isKept && key === shownProgress) return;
       const nowMs = deps.clock.monotonic();
       const isMinor = nowMs - keptProgressMs < PROGRESS_EVERY_MS && event.problem?.code === keptProblem;
-      if (isMinor || run.progressEntries >= MAX_PROGRESS_ENTRIES) {
-        options.onView(withDetail(run.view, event.step, event.detail));
+      if (isKept || isMinor || run.progressEntries >= MAX_PROGRESS_ENTRIES) {
+        if (key !== shownProgress) options.onView(withDetail(run.view, event.step, event.detail));
+        shownProgress = key;
         return;
       }
+      shownProgress = key;
+      keptProgress = key;
       keptProgressMs = nowMs;
       keptProblem = event.problem?.code;
       void queue(() => write(event)).catch((error: unknown) =>

@@ -68,6 +68,49 @@ test("a bad moment is no problem, one that lasts carries cause, evidence and nex
   });
 });
 
+test("why something is tried again is told before it gives up, and is no end", async () => {
+  const retrying: Partial<Check> = {
+    code: "bootstrap/retrying",
+    state: "progressing",
+    title: "The job that creates the first tenant tries again.",
+    cause: "It has failed twice and goes on by itself.",
+    next: "Wait: it tries again by itself",
+    retrySafe: true,
+  };
+  const problems = await told(times(7, { bootstrap: "progressing", failed: [retrying] }));
+  const { code, message, retrySafe, needsOperator } = problems[6] ?? {};
+  assert.deepEqual(
+    [code, message, retrySafe, needsOperator],
+    [
+      "bootstrap/retrying",
+      "The job that creates the first tenant tries again: It has failed twice and goes on by itself",
+      true,
+      undefined,
+    ],
+  );
+  const worse: Look = { bootstrap: "progressing", failed: [retrying, { code: "image/not-found" }] };
+  assert.equal((await told(times(7, worse)))[6]?.code, "image/not-found", "what has failed comes first");
+  const starting: Look = { bootstrap: "progressing", failed: [{ ...retrying, code: "bootstrap/slow" }] };
+  assert.equal((await told(times(7, starting)))[6], undefined, "what is only under way is no problem");
+});
+
+test("a problem names the answers that mend it, and says nothing that the clock makes wrong", async () => {
+  const image: Partial<Check> = {
+    code: "image/not-found",
+    title: "The image x:1 does not exist in the registry.",
+    cause: "Pod msp/a has waited 4 min for it.",
+  };
+  const problemOf = async (change: Partial<Check>): Promise<StepProblem | undefined> =>
+    (await told(times(7, { bootstrap: "failed", failed: [{ ...image, ...change }] })))[6];
+  const problem = await problemOf({});
+  assert.deepEqual(problem?.fields, ["channel", "releaseRef"]);
+  assert.equal(problem?.message, "The image x:1 does not exist in the registry: Pod msp/a has waited for it");
+  assert.deepEqual((await problemOf({ code: "login/redirect-loop" }))?.fields, ["appHostname"]);
+  assert.deepEqual((await problemOf({ code: "node/not-ready" }))?.fields, []);
+  const provisioner = { evidence: [{ ref: "Pod local-path-storage/p-1", text: "ErrImagePull" }] };
+  assert.deepEqual((await problemOf(provisioner))?.fields, [], "no release brings the image of the provisioner");
+});
+
 test("a problem of a higher tier is not this step's", async () => {
   const login: Look = { bootstrap: "progressing", failed: [{ tier: "login", code: "login/refused" }] };
   assert.ok((await told(times(10, login))).every((problem) => problem === undefined));

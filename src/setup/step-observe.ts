@@ -9,9 +9,11 @@ import { publicError } from "../core/errors.ts";
 import { redactText } from "../core/redact.ts";
 import type { StepProblem } from "../operation/journal.ts";
 import type { StepResult } from "../operation/step.ts";
+import { withoutAges } from "../status/age.ts";
 import { type ApplianceStatus, type Check, TIERS, type TierName } from "../status/model.ts";
 import { pollMsOf, type StepCall } from "./context.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
+import { STORAGE_NAMESPACE } from "./storage-objects.ts";
 
 /** Milliseconds a check must fail before it is called a problem: Flux and pods pass through bad moments by design. */
 const GRACE_MS = 10_000;
@@ -67,7 +69,7 @@ function createTroubles(graceMs: number): Troubles {
       since ??= nowMs;
       const isDoubt = "doubt" in found;
       if (told !== undefined || nowMs - since >= (isDoubt ? DOUBT_MS : graceMs)) {
-        told = isDoubt ? (told ?? doubtProblem(found.doubt)) : found;
+        told = isDoubt ? (told ?? doubtProblem(withoutAges(found.doubt))) : found;
       }
       return told;
     },
@@ -99,14 +101,20 @@ async function observe(
   }
 }
 
-/** The first failed check at or below the wanted tiers, as the status orders them: root causes first. */
+/**
+ * The first failed check at or below the wanted tiers, as the status orders them: root causes first. Where none has failed,
+ * one that tries again by itself after a failure: why it does is worth to be known before it gives up.
+ */
 function problemIn(status: ApplianceStatus, tiers: readonly TierName[]): StepProblem | Doubt | undefined {
   const highest = Math.max(...tiers.map((tier) => TIERS.indexOf(tier)));
   // What the status says of this very operation is what was told here before: it would name itself as its cause.
-  const failed = status.checks.filter(
-    (check) => check.state === "failed" && !check.code.startsWith("operation/") && TIERS.indexOf(check.tier) <= highest,
+  const mine = status.checks.filter(
+    (check) => !check.code.startsWith("operation/") && TIERS.indexOf(check.tier) <= highest,
   );
-  if (failed[0] !== undefined) return problemOfCheck(failed[0]);
+  const found =
+    mine.find((check) => check.state === "failed") ??
+    mine.find((check) => check.state === "progressing" && TRIES_AGAIN.has(check.code));
+  if (found !== undefined) return problemOfCheck(found);
   const unknown = tiers.find((tier) => status.tiers[tier].state === "unknown");
   return unknown === undefined ? undefined : { doubt: status.tiers[unknown].reason };
 }
@@ -114,14 +122,41 @@ function problemIn(status: ApplianceStatus, tiers: readonly TierName[]): StepPro
 /** Checks that stay as they are until somebody says "try again". */
 const NEEDS_OPERATOR: ReadonlySet<string> = new Set(["bootstrap/failed", "flux/helm-retries-exhausted"]);
 
+/** Checks of what has failed and goes on by itself. */
+const TRIES_AGAIN: ReadonlySet<string> = new Set(["bootstrap/retrying"]);
+
+const RELEASE_FIELDS = ["channel", "releaseRef"];
+/** Answers that mend what a check found: another release, or another address. */
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  "image/not-found": RELEASE_FIELDS,
+  "image/digest": RELEASE_FIELDS,
+  "image/invalid-name": RELEASE_FIELDS,
+  "flux/source-not-found": RELEASE_FIELDS,
+  "flux/source-digest": RELEASE_FIELDS,
+  "flux/helm-chart-missing": RELEASE_FIELDS,
+  "flux/kustomization-build": RELEASE_FIELDS,
+  "flux/kustomization-validation": RELEASE_FIELDS,
+  "login/name-not-resolved": ["appHostname"],
+  "login/client-error": ["appHostname"],
+  "login/redirect-loop": ["appHostname"],
+  "login/foreign-redirect": ["appHostname"],
+};
+/** The provisioner's image is no part of a release. */
+const OF_NO_RELEASE = `Pod ${STORAGE_NAMESPACE}/`;
+
+function fieldsFor({ code, evidence }: Check): readonly string[] {
+  return evidence[0]?.ref.startsWith(OF_NO_RELEASE) === true ? [] : (FIELDS[code] ?? []);
+}
+
+/** What is recorded says nothing of how long it has lasted: the record is read at any time, and carries its own. */
 function problemOfCheck(check: Check): StepProblem {
   return {
     code: check.code,
-    message: [check.title, check.cause].flatMap((text) => text.replace(/\.$/, "") || []).join(": "),
+    message: [check.title, check.cause].flatMap((text) => withoutAges(text).replace(/\.$/, "") || []).join(": "),
     hint: check.next,
     retrySafe: check.retrySafe,
     ...(NEEDS_OPERATOR.has(check.code) ? { needsOperator: true } : {}),
-    fields: [],
+    fields: [...fieldsFor(check)],
     evidence: [...check.evidence],
   };
 }

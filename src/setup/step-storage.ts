@@ -41,6 +41,11 @@ function describeClass(found: KubeObject): string {
   return `${found.metadata.name} (${textAt(found, "provisioner") ?? "unknown provisioner"})`;
 }
 
+/** What the first pod says, in one line. */
+function said([first]: readonly Evidence[]): string {
+  return (first?.text.split("\n", 1)[0] ?? "").slice(0, 200).replace(/\.$/, "");
+}
+
 /** Why the provisioner does not run, from its pods; undefined when it only needs time. */
 async function provisionerProblem({ context, signal }: StepCall): Promise<StepProblem | undefined> {
   const kind = { apiVersion: "v1", kind: "Pod", namespace: STORAGE_NAMESPACE };
@@ -58,7 +63,7 @@ async function provisionerProblem({ context, signal }: StepCall): Promise<StepPr
   if (evidence.length === 0) return undefined;
   return {
     code: "setup/no-storage",
-    message: "No StorageClass is the default, and the storage provisioner does not start",
+    message: `No StorageClass is the default, and the storage provisioner does not start: ${said(evidence)}`,
     hint: "Make a StorageClass the default, or let the node pull the image of the provisioner",
     retrySafe: true,
     fields: [],

@@ -73,9 +73,25 @@ function foundOf(
   },
 ): Found {
   const tier = at.finding.tier ?? rule.tier;
-  const lower = rule.code.startsWith("pod/") && tierRank(tier) < tierRank("bootstrap");
-  const rank = lower ? at.rules.findIndex((one) => one.code.startsWith("pod/")) + at.index / 1000 : at.index;
+  const rank = rankOf(rule, { ...at, tier });
   return { rule, finding: at.finding, tier, state: at.doubted ? "unknown" : (at.finding.state ?? "failed"), rank };
+}
+
+/** The place in the total order: that of the check, but what makes volumes stands before volumes, and pods below the tenant before it. */
+function rankOf(
+  rule: CheckRule,
+  at: {
+    readonly finding: Finding;
+    readonly index: number;
+    readonly rules: readonly CheckRule[];
+    readonly tier: TierName;
+  },
+): number {
+  const firstOf = (area: string): number => at.rules.findIndex((one) => one.code.startsWith(area));
+  const fraction = at.index / 1000;
+  if (at.finding.scope.provisioner === true) return firstOf("storage/") - 1 + fraction;
+  const isLowPod = rule.code.startsWith("pod/") && tierRank(at.tier) < tierRank("bootstrap");
+  return isLowPod ? firstOf("pod/") + fraction : at.index;
 }
 
 function explainedBy(one: Found, all: readonly Found[]): string[] {
@@ -110,6 +126,7 @@ const RELATED: Readonly<Record<Relation, (a: Found, b: Found) => boolean>> = {
   "same-claim": (a, b) => same(a.finding.scope.claim, b.finding.scope.claim),
   "same-flux": (a, b) => same(a.finding.scope.flux, b.finding.scope.flux),
   "lower-tier": (a, b) => tierRank(a.tier) < tierRank(b.tier),
+  provisioner: (a) => a.finding.scope.provisioner === true,
 };
 
 function same(a: string | undefined, b: string | undefined): boolean {

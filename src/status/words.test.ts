@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { KubeObject } from "../kube/model.ts";
-import { ageText } from "./age.ts";
+import { ageText, withoutAges } from "./age.ts";
 import { evidence, harmless, oneLine } from "./evidence.ts";
 import { keepNeeded } from "./keep.ts";
 import { type PullProblem, pullProblemOf } from "./pull-problem.ts";
@@ -53,6 +53,21 @@ describe("evidence", () => {
     assert.equal(oneLine("two\nlines  here"), "two lines here");
     assert.equal(oneLine("x".repeat(50), 10), `${"x".repeat(9)}…`);
   });
+});
+
+test("sentences stand without their ages", () => {
+  const ages = [0, 240_000, 10_800_000, 400_000_000].map(ageText);
+  const sentences: readonly (readonly [(age: string) => string, string])[] = [
+    [(age) => `Pod msp/a has waited ${age} for it.`, "Pod msp/a has waited for it."],
+    [(age) => `It has been running for ${age}.`, "It has been running."],
+    [(age) => `Not available, for ${age}.`, "Not available."],
+    [(age) => `It should have ended ${age} ago.`, "It should have ended."],
+    [(age) => `Exit code 1; it last stopped ${age} ago`, "Exit code 1; it last stopped"],
+    [(age) => `It has been away for ${age}; what is shown was known.`, "It has been away; what is shown was known."],
+  ];
+  for (const [write, without] of sentences)
+    for (const age of ages) assert.equal(withoutAges(write(age)), without, write(age));
+  assert.equal(withoutAges("It has failed 4 times in pod db-4 min-io"), "It has failed 4 times in pod db-4 min-io");
 });
 
 test("ages are coarse, so that a document does not change every second", () => {

@@ -282,6 +282,36 @@ describe("checks", () => {
     );
   });
 
+  test("nobody is told to run what cannot be run: setup is started anew only until it has ended", () => {
+    const again = /operation (?:again|once more)|run setup|(?:start|cancel) setup/i;
+    for (const { code, change } of ROWS) {
+      const next = checkAfter(change, code).next ?? "";
+      assert.doesNotMatch(next, again, code);
+    }
+    const operation = (state: string, endedAt: string): string =>
+      `observe: { operation: { id: o, kind: setup, state: ${state}, step: null, steps: [], progress: { done: 0, total: 1, unit: steps }, startedAt: "2026-11-21T08:59:00Z", endedAt: ${endedAt}, problem: null } }\n`;
+    const missing = helm("ValuesError", "could not find ConfigMap");
+    const nextWhile = (state: string, endedAt: string): string | null =>
+      checkAfter(operation(state, endedAt) + missing, "flux/helm-values-missing").next;
+    const writes = "which writes the values of the release";
+    assert.equal(nextWhile("blocked", "null"), `Cancel setup and start it again, ${writes}`);
+    assert.equal(nextWhile("cancelled", '"2026-11-21T08:59:30Z"'), `Start setup again, ${writes}`);
+    assert.match(nextWhile("done", '"2026-11-21T08:59:30Z"') ?? "", /^Bring back what is named below/);
+  });
+
+  test("what Flux and Helm manage is put back by a command that names it", () => {
+    const gone = checkAfter("lists: { deployments: { msp/alga-core-sebastian: null } }", "workload/missing");
+    assert.equal(
+      gone.next,
+      "Let Helm put it back: T=$(date +%s); kubectl -n alga-system annotate helmrelease alga-core reconcile.fluxcd.io/requestedAt=$T reconcile.fluxcd.io/forceAt=$T --overwrite",
+    );
+    const unknown = checkAfter("lists: { helmReleases: { alga-system/temporal: null } }", "flux/helm-missing");
+    assert.equal(
+      unknown.next,
+      'Let Flux put it back: kubectl -n flux-system annotate kustomization alga-background reconcile.fluxcd.io/requestedAt="$(date +%s)" --overwrite',
+    );
+  });
+
   test("codes stand once, and every sentence is there", () => {
     const codes = CHECKS.map((rule) => rule.code);
     assert.equal(new Set(codes).size, codes.length);

@@ -7,6 +7,7 @@ import { evidence, oneLine } from "../evidence.ts";
 import { type ConditionFacts, condition, createdMs, nameOf, namespaceOf, refText } from "../facts.ts";
 import { type PullProblem, pullProblemOf } from "../pull-problem.ts";
 import type { View } from "../view.ts";
+import { asked, startAnew } from "./next-step.ts";
 import { type CheckRule, type Explains, type Finding, type RuleWords, wordsOf } from "./rule.ts";
 
 const NOT_INSTALLED: readonly Explains[] = [
@@ -50,7 +51,7 @@ const ROWS: readonly Row[] = [
     code: "flux/helm-values-missing",
     title: "Every component has its values",
     about: "The ConfigMap with the values of a component is not there or lacks its key.",
-    next: "Run the operation again, which writes the values of the release",
+    next: "Bring back what is named below from a backup of the cluster; Flux then goes on by itself",
     retrySafe: true,
     headline: (name) => `the values of ${name} are missing`,
     says: (name) => `The values of ${name} are missing.`,
@@ -162,7 +163,7 @@ export const FLUX_HELM_CHECKS: readonly CheckRule[] = [
     tier: "full",
     title: "Flux knows every component",
     about: "A component of the release has no HelmRelease although its part of the release was applied.",
-    next: "Run the operation again, which lets Flux put it back",
+    next: "Let Flux put it back: ask its Kustomization to reconcile",
     retrySafe: true,
     needs: ["helmReleases", "kustomizations"],
     explains: NOT_INSTALLED,
@@ -184,7 +185,7 @@ function findRow(view: View, row: Row): Finding[] {
     const object = releaseOf(view, component);
     const facts = object === undefined ? undefined : factsOf(view, object);
     if (facts === undefined || ROWS.find((candidate) => candidate.accepts(facts)) !== row) return [];
-    return [finding(component, { facts, row })];
+    return [finding(view, component, { facts, row })];
   });
 }
 
@@ -210,7 +211,7 @@ function factsOf(view: View, object: KubeObject): ReleaseFacts | undefined {
   };
 }
 
-function finding(component: ComponentSpec, given: { facts: ReleaseFacts; row: Row }): Finding {
+function finding(view: View, component: ComponentSpec, given: { facts: ReleaseFacts; row: Row }): Finding {
   const { facts, row } = given;
   const ref = refText("HelmRelease", namespaceOf(facts.object), nameOf(facts.object));
   const failures =
@@ -227,6 +228,7 @@ function finding(component: ComponentSpec, given: { facts: ReleaseFacts; row: Ro
     label: row.label,
     evidence: [evidence(ref, `${facts.ready.reason}: ${facts.message}`)],
     ...(row.code === "flux/helm-pending" ? { next: unlock(facts.object) } : {}),
+    ...(row.code === "flux/helm-values-missing" ? startAnew(view, "writes the values of the release") : {}),
     ...(pull === "not-found" || pull === "unauthorized" || pull === "digest" ? { retrySafe: false } : {}),
     sinceMs: facts.ready.sinceMs,
   };
@@ -267,6 +269,7 @@ function findMissing(view: View): Finding[] {
         cause: `Its part of the release was applied ${ageText(view.nowMs - (ready.sinceMs ?? view.nowMs))} ago without it.`,
         label: "Missing",
         evidence: [evidence(ref, "not found")],
+        next: `Let Flux put it back: ${asked("kustomization", { namespace: "flux-system", name: `alga-${component.group}` })}`,
       },
     ];
   });

@@ -1,5 +1,6 @@
 /** Checks of Flux itself and of the source it reads: the configuration bundle in the registry. */
 
+import { isChartSource } from "../../flux/source.ts";
 import { type KubeObject, textAt } from "../../kube/model.ts";
 import { readinessOf } from "../../kube/readiness.ts";
 import { ageText } from "../age.ts";
@@ -8,6 +9,7 @@ import { condition, createdMs, nameOf, namespaceOf, refText } from "../facts.ts"
 import { type PullProblem, pullProblemOf } from "../pull-problem.ts";
 import { isKept } from "../source-state.ts";
 import type { View } from "../view.ts";
+import { startAnew } from "./next-step.ts";
 import type { CheckRule, Explains, Finding } from "./rule.ts";
 
 const FLUX_DOWN: readonly Explains[] = [{ codes: ["flux/*", "operation/*"], where: "any" }];
@@ -22,7 +24,7 @@ export const FLUX_SOURCE_CHECKS: readonly CheckRule[] = [
     tier: "platform",
     title: "Flux is installed",
     about: "A release is installed, but Flux, which keeps it in place, is not there.",
-    next: "Run the operation again, which installs Flux",
+    next: "Bring Flux back: apply the Flux manifests that the release pins, or restore the cluster from a backup",
     retrySafe: true,
     needs: [],
     explains: FLUX_DOWN,
@@ -97,7 +99,8 @@ const FOLDED: Readonly<Record<PullProblem, string>> = {
   other: "other",
 };
 
-function findMissing({ seen }: View): Finding[] {
+function findMissing(view: View): Finding[] {
+  const { seen } = view;
   if (seen.kubernetes.state !== "reachable" || seen.installed === null) return [];
   // While an operation runs it may be installing Flux; a kind that has just come is noticed some seconds later.
   if (seen.operation !== null && seen.operation.endedAt === null) return [];
@@ -109,6 +112,7 @@ function findMissing({ seen }: View): Finding[] {
       title: "Flux is not installed.",
       cause: "The release was installed by Flux, but the cluster does not know its kinds any more.",
       evidence: [evidence("Kubernetes API", "kustomize.toolkit.fluxcd.io/v1 is not served")],
+      ...startAnew(view, "installs Flux"),
       sinceMs: seen.lists.kustomizations.sinceMs,
     },
   ];
@@ -158,6 +162,8 @@ function source(kind: string, row: SourceRow): CheckRule {
     explains: NO_SOURCE,
     find: (view) =>
       view.items("ociRepositories").flatMap((one) => {
+        // A chart that cannot be had is told by the component that wants it.
+        if (isChartSource(nameOf(one))) return [];
         const problem = problemOf(one);
         return problem !== undefined && FOLDED[pullProblemOf(problem.message)] === kind
           ? [sourceFinding(one, { row, problem })]

@@ -4,6 +4,7 @@ import { evidence, oneLine } from "../evidence.ts";
 import type { ContainerFacts } from "../facts.ts";
 import { type PullProblem, pullProblemOf } from "../pull-problem.ts";
 import type { PodFacts, View } from "../view.ts";
+import { isProvisioner, NO_PROVISIONER } from "./pod-check.ts";
 import { type CheckRule, type Explains, type Finding, type RuleWords, wordsOf } from "./rule.ts";
 
 const WAITING_REASONS = new Set([
@@ -21,7 +22,11 @@ const NO_IMAGE: readonly Explains[] = [
   { codes: ["workload/*", "flux/*", "bootstrap/*", "login/*"], where: "same-component" },
   { codes: ["pod/*", "workload/*", "flux/*", "bootstrap/*", "login/*"], where: "lower-tier" },
   { codes: ["flux/kustomization-health", "operation/*"], where: "any" },
+  NO_PROVISIONER,
 ];
+
+/** Causes that are mended by another release, where the image is one of it. */
+const OF_THE_RELEASE: ReadonlySet<PullProblem> = new Set(["not-found", "unauthorized", "invalid", "other"]);
 
 interface ImageRow extends RuleWords {
   readonly kind: PullProblem;
@@ -187,21 +192,36 @@ function kindOf(view: View, pod: PodFacts, container: ContainerFacts): PullProbl
   return container.waiting?.reason === "InvalidImageName" ? "invalid" : pullProblemOf(said(view, pod, container));
 }
 
+/** The provisioner's image is no part of a release: another release brings no other, but a class of the operator's own does without. */
+function nextOf(
+  view: View,
+  row: ImageRow,
+  of: { readonly provisioner: boolean; readonly image: string },
+): Pick<Finding, "next" | "retrySafe"> {
+  if (of.provisioner && OF_THE_RELEASE.has(row.kind)) {
+    const next = `Let the node pull ${of.image}, or mark a storage class as the default one; then it goes on by itself`;
+    return { next, retrySafe: true };
+  }
+  return row.nextInSetup === undefined || view.seen.operation?.kind !== "setup" ? {} : { next: row.nextInSetup };
+}
+
 function finding(view: View, row: ImageRow, at: { pod: PodFacts; container: ContainerFacts }): Finding {
   const { pod, container } = at;
   const image = oneLine(container.image, 200);
   const release = view.seen.installed?.version;
   const waited = ageText(view.nowMs - (pod.createdMs ?? view.nowMs));
   const firstTry = container.waiting?.reason === "ErrImagePull";
+  const provisioner = isProvisioner(pod);
+  const whose = release === undefined ? "the release" : `release ${oneLine(release, 40)}`;
   return {
-    scope: { pod: pod.ref, component: pod.component, node: pod.node },
+    scope: { pod: pod.ref, component: pod.component, node: pod.node, ...(provisioner ? { provisioner } : {}) },
     tier: pod.tier,
     state: firstTry && row.retrySafe ? "progressing" : "failed",
-    headline: `one image of ${release === undefined ? "the release" : `release ${oneLine(release, 40)}`} ${row.people}`,
+    headline: `${provisioner ? "the image of the storage provisioner" : `one image of ${whose}`} ${row.people}`,
     title: row.says(image),
     cause: `${oneLine(pod.ref, 120)} has waited ${waited} for it.`,
     label: row.label,
-    ...(row.nextInSetup === undefined || view.seen.operation?.kind !== "setup" ? {} : { next: row.nextInSetup }),
+    ...nextOf(view, row, { provisioner, image }),
     evidence: [evidence(pod.ref, said(view, pod, container) || (container.waiting?.reason ?? ""))],
     sinceMs: pod.createdMs,
   };

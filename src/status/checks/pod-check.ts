@@ -3,11 +3,27 @@ import { oneLine } from "../evidence.ts";
 import type { PodFacts, View } from "../view.ts";
 import type { CheckRule, Explains, Finding } from "./rule.ts";
 
+/** Rancher's local-path provisioner, which setup installs where the cluster has no storage of its own, and k3s brings. */
+const PROVISIONER_NAMESPACE = "local-path-storage";
+const K3S_PROVISIONER = /^local-path-provisioner\b/;
+
+/** No volume is made while what makes them does not run. */
+export const NO_PROVISIONER: Explains = {
+  codes: ["storage/no-default-class", "storage/claim-unbound"],
+  where: "provisioner",
+};
+
+/** Tells whether a pod is the one that makes the volumes. */
+export function isProvisioner({ namespace, name }: Pick<PodFacts, "namespace" | "name">): boolean {
+  return namespace === PROVISIONER_NAMESPACE || (namespace === "kube-system" && K3S_PROVISIONER.test(name));
+}
+
 const POD_BROKEN: readonly Explains[] = [
   { codes: ["pod/*"], where: "same-pod" },
   { codes: ["workload/*", "flux/*", "bootstrap/*", "login/*"], where: "same-component" },
   { codes: ["pod/*", "workload/*", "flux/*", "bootstrap/*", "login/*"], where: "lower-tier" },
   { codes: ["flux/kustomization-health", "operation/*"], where: "any" },
+  NO_PROVISIONER,
 ];
 /** A pod may take this long before its trouble is called a failure, in milliseconds. */
 export const PATIENCE_MS = 60_000;
@@ -33,6 +49,7 @@ export function scopeOf(pod: PodFacts): Pick<Finding, "scope" | "tier"> {
       component: pod.component,
       node: pod.node,
       ...(pod.claims[0] === undefined ? {} : { claim: `${pod.namespace}/${pod.claims[0]}` }),
+      ...(isProvisioner(pod) ? { provisioner: true } : {}),
     },
     tier: pod.tier,
   };

@@ -4,6 +4,7 @@ import { textAt } from "../../kube/model.ts";
 import { ageText } from "../age.ts";
 import { evidence, oneLine } from "../evidence.ts";
 import type { PodFacts, View } from "../view.ts";
+import { startAnew } from "./next-step.ts";
 import { LONG_MS, PATIENCE_MS, podCheck, scopeOf, sentence, times, whose } from "./pod-check.ts";
 import type { CheckRule, Finding } from "./rule.ts";
 
@@ -23,14 +24,10 @@ export const POD_START_CHECKS: readonly CheckRule[] = [
       code: "pod/config-missing",
       title: "Every container has its settings",
       about: "A ConfigMap or Secret that a container needs does not exist or lacks a key.",
-      next: "Run the operation again, which writes the settings of the release",
+      next: "Bring back the ConfigMap or Secret that is named below from a backup of the cluster",
       retrySafe: true,
     },
-    waitingWith(["CreateContainerConfigError"], {
-      label: "Settings missing",
-      headline: "settings of a component are missing",
-      title: (name) => `Container ${name} lacks a setting.`,
-    }),
+    settingsMissing,
   ),
   podCheck(
     {
@@ -146,6 +143,17 @@ function waitingWith(reasons: readonly string[], words: Words & { title: (contai
       sinceMs: pod.createdMs,
     };
   };
+}
+
+const lacksSettings = waitingWith(["CreateContainerConfigError"], {
+  label: "Settings missing",
+  headline: "settings of a component are missing",
+  title: (name) => `Container ${name} lacks a setting.`,
+});
+
+function settingsMissing(view: View, pod: PodFacts): Finding | undefined {
+  const found = lacksSettings(view, pod);
+  return found === undefined ? undefined : { ...found, ...startAnew(view, "writes the settings of the release") };
 }
 
 function notStarted(

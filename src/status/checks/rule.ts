@@ -20,6 +20,8 @@ export interface Scope {
   readonly claim?: string;
   /** A Flux object: "Kustomization flux-system/alga-core". */
   readonly flux?: string;
+  /** It is the pod that makes volumes for everybody. */
+  readonly provisioner?: boolean;
 }
 
 export interface Finding {
@@ -43,7 +45,15 @@ export interface Finding {
   readonly sinceMs?: number | undefined;
 }
 
-export type Relation = "any" | "same-node" | "same-component" | "same-pod" | "same-claim" | "same-flux" | "lower-tier";
+export type Relation =
+  | "any"
+  | "same-node"
+  | "same-component"
+  | "same-pod"
+  | "same-claim"
+  | "same-flux"
+  | "lower-tier"
+  | "provisioner";
 
 export interface Explains {
   /** Codes, or an area with a star: "pod/*". */

@@ -3,6 +3,7 @@ import { fieldAt, type KubeObject, textAt } from "../../kube/model.ts";
 import { evidence, oneLine } from "../evidence.ts";
 import { createdMs, nameOf, namespaceOf, refText } from "../facts.ts";
 import type { View } from "../view.ts";
+import { helmAgain, nextInSetup } from "./next-step.ts";
 import type { CheckRule, Explains, Finding } from "./rule.ts";
 
 const NO_VOLUME: readonly Explains[] = [
@@ -18,7 +19,7 @@ export const STORAGE_CHECKS: readonly CheckRule[] = [
     tier: "platform",
     title: "Kubernetes has a default storage class",
     about: "Claims that name no class get no volume unless one class is marked as the default.",
-    next: "Run setup again, which installs the storage of the appliance, or mark a class as the default one",
+    next: "Mark a storage class as the default one: kubectl annotate storageclass <name> storageclass.kubernetes.io/is-default-class=true",
     retrySafe: true,
     needs: ["storageClasses", "claims"],
     explains: [{ codes: ["storage/claim-unbound"], where: "any" }, ...NO_VOLUME],
@@ -62,7 +63,7 @@ export const STORAGE_CHECKS: readonly CheckRule[] = [
     tier: "platform",
     title: "Every claim that a pod wants exists",
     about: "A pod mounts a claim that nobody created, or that was removed.",
-    next: "Let Flux create it again: run the operation once more; if it held data, restore a backup first",
+    next: "If it held data, restore a backup first; then let Helm make it again: force its HelmRelease",
     retrySafe: true,
     needs: ["claims", "pods"],
     explains: NO_VOLUME,
@@ -116,6 +117,10 @@ function findNoDefault(view: View): Finding[] {
       title: "Kubernetes has no default storage class.",
       cause: `${waiting.length === 0 ? "Setup" : oneLine(waiting.map((claim) => claim.id).join(", "))} waits for a volume that nobody makes.`,
       evidence: [evidence("StorageClasses", names === "" ? "There are none." : `${names}; none is marked as default.`)],
+      ...nextInSetup(
+        view,
+        "Mark a storage class as the default one, or wait: setup installs the storage of the appliance",
+      ),
     },
   ];
 }
@@ -202,6 +207,7 @@ function findMissing(view: View): Finding[] {
         cause: `${oneLine(pod.ref, 120)} wants its volume and cannot start without it.`,
         label: "No volume",
         evidence: [evidence(pod.ref, pod.scheduled?.message ?? "The pod is not scheduled.")],
+        ...helmAgain(view, pod.component, "If it held data, restore a backup first; then let Helm make it again"),
         sinceMs: pod.createdMs,
       })),
   );

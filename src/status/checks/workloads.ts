@@ -4,6 +4,7 @@ import { bootstrapState } from "../bootstrap-state.ts";
 import { evidence, oneLine } from "../evidence.ts";
 import { condition, createdMs, nameOf, namespaceOf } from "../facts.ts";
 import type { View, WorkloadFacts } from "../view.ts";
+import { helmAgain } from "./next-step.ts";
 import type { CheckRule, Explains, Finding } from "./rule.ts";
 
 const NOT_SERVING: readonly Explains[] = [
@@ -20,7 +21,7 @@ export const WORKLOAD_CHECKS: readonly CheckRule[] = [
     tier: "full",
     title: "Every workload of the release is there",
     about: "Helm says that a component is installed, but one of its workloads does not exist.",
-    next: "Run the operation again, which lets Helm put it back",
+    next: "Let Helm put it back: force its HelmRelease",
     retrySafe: true,
     needs: ["deployments", "statefulSets", "helmReleases"],
     explains: NOT_SERVING,
@@ -31,7 +32,7 @@ export const WORKLOAD_CHECKS: readonly CheckRule[] = [
     tier: "full",
     title: "Every rollout comes to its end",
     about: "Kubernetes gave up waiting for the pods of a workload.",
-    next: "Look at the events of its pods; if nothing is wrong there, run the operation again",
+    next: "Look at the events of its pods: kubectl -n <namespace> describe pods",
     retrySafe: true,
     needs: ["deployments", "statefulSets"],
     explains: NOT_SERVING,
@@ -61,6 +62,7 @@ function findMissing(view: View): Finding[] {
       cause: `Helm says that ${workload.component.name} is installed, but its workload was removed or renamed.`,
       label: "Missing",
       evidence: [evidence(workload.ref, "not found")],
+      ...helmAgain(view, workload.component.name, "Let Helm put it back"),
     }));
 }
 
@@ -80,6 +82,7 @@ function findStalled(view: View): Finding[] {
       title: `${workload.ref} does not come up.`,
       cause: `${oneLine(workload.reason).replace(/\.$/, "")}.`,
       label: "Does not start",
+      next: `Look at the events of its pods: kubectl -n ${workload.component.targetNamespace} describe pods`,
     }));
 }
 
