@@ -4,7 +4,7 @@
  * Text imports work alike in Bun, in the compiled executable and in Deno; a missing file fails the build.
  */
 import baseBackgroundKustomization from "../flux/base/background/kustomization.yaml" with { type: "text" };
-import baseChartsHelmRepository from "../flux/base/charts/helm-repository.yaml" with { type: "text" };
+import baseChartsSources from "../flux/base/charts/sources.yaml" with { type: "text" };
 import baseCoreKustomization from "../flux/base/core/kustomization.yaml" with { type: "text" };
 import baseFluxKustomizations from "../flux/base/flux/kustomizations.yaml" with { type: "text" };
 import baseKustomization from "../flux/base/kustomization.yaml" with { type: "text" };
@@ -40,7 +40,7 @@ import profilesSingleNodeValuesWorkflowWorkerSingleNode from "../flux/profiles/s
 /** Path below `flux/` -> YAML text. */
 export const FLUX_TEMPLATES: Readonly<Record<string, string>> = {
   "base/background/kustomization.yaml": baseBackgroundKustomization,
-  "base/charts/helm-repository.yaml": baseChartsHelmRepository,
+  "base/charts/sources.yaml": baseChartsSources,
   "base/core/kustomization.yaml": baseCoreKustomization,
   "base/flux/kustomizations.yaml": baseFluxKustomizations,
   "base/kustomization.yaml": baseKustomization,

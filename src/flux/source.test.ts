@@ -5,7 +5,7 @@ import { parseDigest } from "../core/digest.ts";
 import { Secret } from "../core/secret.ts";
 import { fieldAt, type KubeObject } from "../kube/model.ts";
 import { readReleaseManifest } from "../release/model.ts";
-import { type SourceAccess, sourceObjects } from "./source.ts";
+import { isChartSource, type SourceAccess, sourceObjects } from "./source.ts";
 import { buildTree, type Patch } from "./tree.ts";
 
 const DIGEST = parseDigest(`sha256:${"b".repeat(64)}`);
@@ -109,4 +109,33 @@ test("another profile reads its values under its own key", () => {
   assert.deepEqual(fieldAt(find(built, "HelmRelease", "email-service"), "spec", "valuesFrom"), [
     { kind: "ConfigMap", name: "appliance-values-email-service", valuesKey: "email-service.ha.yaml" },
   ]);
+});
+
+test("a bundle that pins charts by digest keeps its pins; only their registry is this appliance's own", () => {
+  const config = {
+    repository: "ghcr.io/nine-minds/alga-appliance-config",
+    digest: DIGEST,
+    chartSource: "OCIRepository",
+  };
+  const patches = patchesOf(find(sourceObjects(release({ config }), MIRROR), "Kustomization", "alga-appliance"));
+  const source = {
+    apiVersion: "source.toolkit.fluxcd.io/v1",
+    kind: "OCIRepository",
+    metadata: { name: "alga-chart-sebastian", namespace: "flux-system" },
+    spec: { url: "oci://ghcr.io/nine-minds/charts/sebastian", ref: { tag: "0.0.1", digest: DIGEST } },
+  };
+  const kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [source.yaml]\n";
+  const tree = new Map([
+    ["base/kustomization.yaml", kustomization],
+    ["base/source.yaml", JSON.stringify(source)],
+  ]);
+  const [built] = buildTree(tree, "./base", patches);
+  assert.equal(fieldAt(built, "spec", "url"), "oci://harbor.example:5000/alga/charts/sebastian");
+  assert.deepEqual(fieldAt(built, "spec", "ref"), { tag: "0.0.1", digest: DIGEST });
+  assert.deepEqual(fieldAt(built, "spec", "certSecretRef"), { name: "alga-appliance-registry-ca" });
+  assert.doesNotMatch(JSON.stringify(patches), /HelmRelease|HelmRepository/);
+});
+
+test("the source of a chart is told from the source of the release", () => {
+  assert.deepEqual([isChartSource("alga-chart-sebastian"), isChartSource("alga-appliance")], [true, false]);
 });

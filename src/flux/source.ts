@@ -2,12 +2,12 @@
  * Our source and the parent Kustomization: the two objects by which a release reaches the cluster, and what they need
  * to pull from another registry than the publisher's.
  *
- * The bundle is the same bytes for everybody. What differs on this appliance (the registry of the charts, a private CA,
- * credentials, plain HTTP, chart versions of the release, another profile) comes as patches of the parent, which
+ * The bundle is the same bytes for everybody, and pins each chart by digest. What differs on this appliance (the registry of
+ * the charts, a private CA, credentials, plain HTTP, another profile) comes as patches of the parent, which
  * kustomize-controller applies when it builds. Patches for HelmReleases go through the child Kustomization that builds
- * them.
+ * them. Bundles of the older form name one HelmRepository for all charts, and take chart versions from the manifest.
  *
- * @see Flux source-controller v1, "OCIRepository", "HelmRepository"; kustomize-controller v1, "Patches"
+ * @see Flux source-controller v1, "OCIRepository", "HelmRepository"; kustomize-controller v1, "Patches"; docs/adr/0007
  */
 import { stringify } from "yaml";
 import type { Digest } from "../core/digest.ts";
@@ -22,7 +22,9 @@ import type { Patch } from "./tree.ts";
 export const FLUX_NAMESPACE = "flux-system";
 /** Name of the OCIRepository and of the parent Kustomization. */
 const SOURCE_NAME = "alga-appliance";
+/** The one source of all charts in bundles of the older form. */
 const CHARTS_NAME = "alga-charts";
+const CHART_SOURCE = "alga-chart-";
 /** The child Kustomizations in the order in which each waits for the one before. */
 export const CHILD_KUSTOMIZATIONS = ["alga-platform", "alga-core", "alga-background"] as const;
 const CA_SECRET = "alga-appliance-registry-ca";
@@ -80,7 +82,7 @@ function kustomization(release: SourceRelease, access: SourceAccess): KubeObject
       prune: true,
       wait: false,
       sourceRef: { kind: "OCIRepository", name: SOURCE_NAME },
-      patches: [chartsPatch(access), ...childPatches(release.manifest)],
+      patches: [...chartPatches(release.manifest, access), ...childPatches(release.manifest)],
     },
   };
 }
@@ -106,9 +108,35 @@ function registryFields(access: SourceAccess): Readonly<Record<string, unknown>>
   };
 }
 
-function chartsPatch(access: SourceAccess): Patch {
-  const spec = { url: `oci://${placeText(access.place)}/charts`, ...registryFields(access) };
-  return patchOf({ apiVersion: "source.toolkit.fluxcd.io/v1", kind: "HelmRepository", name: CHARTS_NAME }, spec);
+/** The charts come from this appliance's registry, by the digests of the release. */
+function chartPatches(manifest: ReleaseManifest, access: SourceAccess): readonly Patch[] {
+  const charts = `oci://${placeText(access.place)}/charts`;
+  const fields = registryFields(access);
+  if (!isPinnedByDigest(manifest)) {
+    const repository = { apiVersion: "source.toolkit.fluxcd.io/v1", kind: "HelmRepository", name: CHARTS_NAME };
+    return [patchOf(repository, { url: charts, ...fields })];
+  }
+  return [...new Set(componentsOf(manifest).map((component) => component.chart))].map((chart) =>
+    patchOf(
+      { apiVersion: "source.toolkit.fluxcd.io/v1", kind: "OCIRepository", name: chartSourceName(chart) },
+      { url: `${charts}/${chart}`, ...fields },
+    ),
+  );
+}
+
+/** Name of the OCIRepository of a chart. */
+export function chartSourceName(chart: string): string {
+  return `${CHART_SOURCE}${chart}`;
+}
+
+/** Tells the source of a chart from the source of the release. */
+export function isChartSource(name: string): boolean {
+  return name.startsWith(CHART_SOURCE);
+}
+
+/** The bundle pins every chart itself; only older ones leave the version to the manifest. */
+function isPinnedByDigest(manifest: ReleaseManifest): boolean {
+  return manifest.config.chartSource === "OCIRepository";
 }
 
 /** One patch a child whose HelmReleases take something from this release. */
@@ -127,7 +155,7 @@ function releasePatch(component: ComponentSpec, manifest: ReleaseManifest): read
   const version = manifest.charts[component.chart];
   const values = { kind: "ConfigMap", name: component.valuesConfigMap, valuesKey: component.valuesKey };
   const spec = {
-    ...(version === undefined ? {} : { chart: { spec: { version } } }),
+    ...(version === undefined || isPinnedByDigest(manifest) ? {} : { chart: { spec: { version } } }),
     ...(manifest.valuesProfile === "single-node" ? {} : { valuesFrom: [values] }),
   };
   const target = { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease", name: component.name };

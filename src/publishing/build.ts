@@ -12,6 +12,7 @@ import type { Deps } from "../core/ports.ts";
 import type { FileTree } from "../flux/tree.ts";
 import { createMemoryStore, type RegistryStore } from "../oci/store.ts";
 import type { ReleaseManifest } from "../release/model.ts";
+import { type AttestOptions, attestRelease } from "./attest-release.ts";
 import { packChartAt, pushChart } from "./chart.ts";
 import { badChart } from "./chart-metadata.ts";
 import { bundleLayer, CONFIG_REPOSITORY, type PinnedChart, pushFluxArtifact, renderBundle } from "./config-bundle.ts";
@@ -24,6 +25,7 @@ import { type ReleaseSource, readSource, SOURCE_FILE, sourceComponents } from ".
 import { instantOfSeconds } from "./source-date.ts";
 import { pushVendored } from "./vendored.ts";
 
+/** A source tree, and what a build takes from outside it. */
 export interface BuildInput {
   /** Absolute path of the source tree. */
   readonly folder: string;
@@ -35,6 +37,10 @@ export interface BuildInput {
   readonly sourceUrl?: string;
   /** The tree that the executable carries: path below `flux/` -> text. */
   readonly embeddedTree: Readonly<Record<string, string>>;
+  /** Who builds, as a URI, for the provenance; default: a person's machine. */
+  readonly builderId?: string;
+  /** Puts the provenance into a signed envelope; absent: it is not signed. */
+  readonly seal?: AttestOptions["seal"];
   readonly onProgress?: (line: string) => void;
 }
 
@@ -85,11 +91,13 @@ export async function buildRelease(deps: Pick<Deps, "files">, input: BuildInput)
   const image = await builtImage(store, { source, input, createdSeconds });
   const controlPlane = image ?? pinnedImage(source, lock);
   const parts = { source, lock, createdAt, charts, configDigest, controlPlane, values: content.values };
-  const document = releaseDocument({ ...parts, chartSource: bundle.chartSource });
+  const document = releaseDocument(parts);
   const release = pushRelease(store, document);
   const { digest, manifest } = release;
-  const built = { store, source, lock, manifest, digest, configDigest, charts, createdSeconds };
-  return { ...built, ...(image === undefined ? {} : { image }) };
+  const made = { store, source, lock, manifest, digest, configDigest, charts, createdSeconds };
+  const built = { ...made, ...(image === undefined ? {} : { image }) };
+  await attestRelease(deps, built, input);
+  return built;
 }
 
 interface Tree {

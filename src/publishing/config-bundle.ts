@@ -1,29 +1,30 @@
 /**
  * The config bundle: the `flux/` tree of a release with every chart pinned, checked by building it, as a Flux artifact.
  *
- * The tree is edited as YAML documents, so comments and order stay. A chart is pinned where the tree names it: an OCIRepository
- * `alga-chart-<name>` gets address, tag and digest; in a tree of the older form the HelmRepository gets the address, and each
- * HelmRelease the version and, for people, an annotation with the digest.
+ * The tree names charts by version in one HelmRepository, which is good to read and pins nothing. In the bundle each chart has
+ * a source of its own, an OCIRepository with address, tag and digest, and its HelmReleases refer to that. The tree is edited as
+ * YAML documents, so comments and order stay.
  *
- * @see Flux v2.9, "OCI cheatsheet" (media types of an artifact); source-controller v1, "OCIRepository"
+ * @see Flux v2.9, "OCI cheatsheet" (media types of an artifact); source-controller v1, "OCIRepository"; helm-controller v2,
+ *   "Chart reference"; docs/adr/0007
  */
 import { gunzipSync } from "node:zlib";
-import { type Document, isMap, parseAllDocuments } from "yaml";
+import { type Document, isMap, parseAllDocuments, stringify } from "yaml";
 import { type Digest, digestOf } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { canonicalJson } from "../core/json.ts";
+import { chartSourceName, FLUX_NAMESPACE } from "../flux/source.ts";
 import { buildTree, type FileTree } from "../flux/tree.ts";
-import { fieldAt, type KubeObject, listAt, textAt } from "../kube/model.ts";
+import { type KubeObject, listAt, textAt } from "../kube/model.ts";
 import { pushArtifact } from "../oci/artifact.ts";
 import type { RegistryStore } from "../oci/store.ts";
 import { packTree } from "../oci/tar.ts";
 import type { ComponentSpec } from "../release/components.ts";
-import { chartTag } from "./chart.ts";
+import { CHART_LAYER_TYPE, chartTag } from "./chart.ts";
 
 const FLUX_CONFIG_TYPE = "application/vnd.cncf.flux.config.v1+json";
 const FLUX_CONTENT_TYPE = "application/vnd.cncf.flux.content.v1.tar+gzip";
 export const CONFIG_REPOSITORY = "alga-appliance-config";
-const CHART_DIGEST = "appliance.alga/chart-digest";
 
 /** A chart as a release pins it. */
 export interface PinnedChart {
@@ -44,12 +45,14 @@ export interface BundleInput {
   readonly components: readonly ComponentSpec[];
 }
 
+/** A bundle, rendered and checked. */
 export interface ConfigBundle {
   /** Path -> text, as it stands in the artifact. */
   readonly files: FileTree;
-  /** How the tree names its charts: by digest, or in the older form by version. */
-  readonly chartSource: "OCIRepository" | "HelmRepository";
 }
+
+/** What a manifest says of a bundle of this form. */
+export const CHART_SOURCE_KIND = "OCIRepository";
 
 /**
  * Renders the bundle and checks it by building what the controllers of a box will build.
@@ -60,14 +63,13 @@ export function renderBundle(input: BundleInput): ConfigBundle {
   const { tree, profile } = input;
   const files = new Map<string, string>();
   for (const [path, text] of tree) {
-    if (path.startsWith("base/")) files.set(path, path.endsWith(".yaml") ? pinned(path, text, input) : text);
+    if (path.startsWith("base/") && path !== CHARTS_FILE) files.set(path, rendered(path, text, input));
     if (path.startsWith(`profiles/${profile}/`)) files.set(path, input.values[path.split("/").at(-1) ?? ""] ?? text);
   }
-  const built = checkBundle(files, input);
-  const isByDigest = built.every(
-    (object) => object.kind !== "HelmRelease" || fieldAt(object, "spec", "chartRef") !== undefined,
-  );
-  return { files, chartSource: isByDigest ? "OCIRepository" : "HelmRepository" };
+  const charts = [...input.charts].sort(([a], [b]) => (a < b ? -1 : 1));
+  files.set(CHARTS_FILE, charts.map(([chart, pin]) => chartSource(chart, pin, input.place)).join("---\n"));
+  checkBundle(files, input);
+  return { files };
 }
 
 /** The bundle as a tar with gzip: the same files are always the same bytes. */
@@ -101,45 +103,54 @@ export function pushFluxArtifact(store: RegistryStore, repository: string, artif
   });
 }
 
-function pinned(path: string, text: string, input: BundleInput): string {
+/** In the tree it holds the HelmRepository of all charts; in the bundle the source of each. */
+const CHARTS_FILE = "base/charts/sources.yaml";
+
+/** @see source-controller v1, "OCIRepository": the digest decides, the tag is for people; a Helm chart is taken as it is */
+function chartSource(chart: string, pin: PinnedChart, place: string): string {
+  const source = {
+    apiVersion: "source.toolkit.fluxcd.io/v1",
+    kind: CHART_SOURCE_KIND,
+    metadata: { name: chartSourceName(chart), namespace: FLUX_NAMESPACE },
+    spec: {
+      interval: CHART_INTERVAL,
+      timeout: "2m",
+      url: `oci://${place}/charts/${chart}`,
+      ref: { tag: chartTag(pin.version), digest: pin.digest },
+      layerSelector: { mediaType: CHART_LAYER_TYPE, operation: "copy" },
+    },
+  };
+  return stringify(source, { lineWidth: 0 });
+}
+
+/** What a digest names never changes; the look is for a registry that was away, or a login that was mended. */
+const CHART_INTERVAL = "10m";
+
+function rendered(path: string, text: string, input: BundleInput): string {
+  if (!path.endsWith(".yaml")) return text;
   const documents = parseAllDocuments(text, { uniqueKeys: true });
   if (!Array.isArray(documents)) return text;
   const problem = documents.flatMap((document) => document.errors)[0];
   if (problem !== undefined) throw bad(path, problem.message.split("\n", 1)[0]?.replace(/:$/, "") ?? "it is no YAML");
-  const changed = documents.map((document) => pinDocument(document, input));
+  const changed = documents.map((document) => refersToChart(document, input));
   return changed.includes(true) ? documents.map((document) => document.toString({ lineWidth: 0 })).join("") : text;
 }
 
-/** Changes one document; tells whether it did. */
-function pinDocument(document: Document, input: BundleInput): boolean {
-  if (!isMap(document.contents)) return false;
-  const kind = String(document.getIn(["kind"]));
-  const name = String(document.getIn(["metadata", "name"]));
-  if (kind === "HelmRepository") {
-    document.setIn(["spec", "url"], `oci://${input.place}/charts`);
-    return true;
-  }
-  const isOfChart = kind === "OCIRepository" && name.startsWith(CHART_SOURCE);
-  const chart = isOfChart
-    ? name.slice(CHART_SOURCE.length)
-    : String(document.getIn(["spec", "chart", "spec", "chart"]));
-  const pin = input.charts.get(chart);
-  if (pin === undefined) return false;
-  if (isOfChart) {
-    document.setIn(["spec", "url"], `oci://${input.place}/charts/${chart}`);
-    document.setIn(["spec", "ref"], { tag: chartTag(pin.version), digest: pin.digest });
-  } else if (kind === "HelmRelease") {
-    document.setIn(["spec", "chart", "spec", "version"], pin.version);
-    document.setIn(["metadata", "annotations", CHART_DIGEST], pin.digest);
-  }
+/** Turns `chart.spec` of a HelmRelease into a reference to the chart's own source; tells whether it did. */
+function refersToChart(document: Document, { charts }: BundleInput): boolean {
+  if (!isMap(document.contents) || document.getIn(["kind"]) !== "HelmRelease") return false;
+  const chart = String(document.getIn(["spec", "chart", "spec", "chart"]));
+  const spec = document.getIn(["spec"]);
+  const at = isMap(spec) ? spec.items.findIndex((pair) => String(pair.key) === "chart") : -1;
+  if (!isMap(spec) || at < 0 || !charts.has(chart)) return false;
+  const name = chartSourceName(chart);
+  const reference = { kind: CHART_SOURCE_KIND, name, namespace: FLUX_NAMESPACE };
+  spec.items[at] = document.createPair("chartRef", reference);
   return true;
 }
 
-/** Name of the OCIRepository of a chart, before the chart's own name. */
-const CHART_SOURCE = "alga-chart-";
-
 /** Builds everything that a box will build, and finds each component in it. */
-function checkBundle(files: FileTree, input: BundleInput): readonly KubeObject[] {
+function checkBundle(files: FileTree, input: BundleInput): void {
   const top = built(files, "base");
   const children = top.filter((object) => object.kind === "Kustomization" && object.apiVersion.includes("fluxcd"));
   const groups = new Map(
@@ -152,9 +163,8 @@ function checkBundle(files: FileTree, input: BundleInput): readonly KubeObject[]
       ?.find((one) => one.kind === "HelmRelease" && one.metadata.name === component.name);
     if (found === undefined)
       throw bad(`base/${component.group}`, `it has no HelmRelease ${component.name}, one is wanted`);
-    checkRelease(found, component, { top, charts: input.charts });
+    checkRelease(found, component, top);
   }
-  return [...top, ...[...groups.values()].flat()];
 }
 
 /** kustomize refuses to build the same object twice. */
@@ -169,21 +179,13 @@ function built(files: FileTree, path: string): readonly KubeObject[] {
   return objects;
 }
 
-function checkRelease(
-  release: KubeObject,
-  component: ComponentSpec,
-  known: { readonly top: readonly KubeObject[]; readonly charts: ReadonlyMap<string, PinnedChart> },
-): void {
+function checkRelease(release: KubeObject, component: ComponentSpec, top: readonly KubeObject[]): void {
   const { name, chart, valuesConfigMap, valuesKey } = component;
   const file = `HelmRelease ${name}`;
-  const named = textAt(release, "spec", "chartRef", "name");
-  const used =
-    named?.startsWith(CHART_SOURCE) === true
-      ? named.slice(CHART_SOURCE.length)
-      : textAt(release, "spec", "chart", "spec", "chart");
-  if (used !== chart) throw bad(file, `its chart is ${used ?? "absent"}, ${chart} is wanted`);
-  if (named !== undefined && !known.top.some((one) => one.kind === "OCIRepository" && one.metadata.name === named)) {
-    throw bad(file, `its source ${named} is not in base, an OCIRepository of that name is wanted`);
+  const named = textAt(release, "spec", "chartRef", "name") ?? "";
+  if (named !== chartSourceName(chart)) throw bad(file, `its chart is not ${chart}, which the component is made of`);
+  if (!top.some((one) => one.kind === CHART_SOURCE_KIND && one.metadata.name === named)) {
+    throw bad(file, `its source ${named} is not in base, an ${CHART_SOURCE_KIND} of that name is wanted`);
   }
   const takes = listAt(release, "spec", "valuesFrom").some(
     (from) => textAt(from, "name") === valuesConfigMap && textAt(from, "valuesKey") === valuesKey,

@@ -21,6 +21,7 @@ import { type ReleaseSource, readSource } from "./source.ts";
 /** Folder of the source tree with what was fetched: an OCI layout. */
 export const VENDOR_FOLDER = "vendor";
 
+/** What to ask for anew, and how. */
 export interface LockOptions {
   /** Names to ask for anew: "algaCore", "temporal", "flux", "control-plane image"; "all" is all of them. */
   readonly update: readonly string[];

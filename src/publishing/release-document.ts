@@ -12,7 +12,7 @@ import {
   readReleaseManifest,
 } from "../release/model.ts";
 import { chartTag } from "./chart.ts";
-import { CONFIG_REPOSITORY, type ConfigBundle, type PinnedChart } from "./config-bundle.ts";
+import { CHART_SOURCE_KIND, CONFIG_REPOSITORY, type PinnedChart } from "./config-bundle.ts";
 import { CONTROL_PLANE_REPOSITORY } from "./image.ts";
 import { vendorRepository } from "./lock.ts";
 import type { ReleaseLock } from "./lock-file.ts";
@@ -24,7 +24,6 @@ export interface ReleaseParts {
   /** RFC 3339; never this machine's clock. */
   readonly createdAt: string;
   readonly charts: ReadonlyMap<string, PinnedChart>;
-  readonly chartSource: ConfigBundle["chartSource"];
   readonly configDigest: Digest;
   readonly controlPlane: { readonly tag: string; readonly digest: Digest };
   readonly values: Readonly<Record<string, string>>;
@@ -53,7 +52,7 @@ export function releaseDocument(parts: ReleaseParts): Readonly<Record<string, un
       repository: `${source.registry}/${CONFIG_REPOSITORY}`,
       version: chartTag(source.version),
       digest: parts.configDigest,
-      chartSource: parts.chartSource,
+      chartSource: CHART_SOURCE_KIND,
     },
     ...(source.flux === undefined || fluxDigest === undefined
       ? {}

@@ -65,8 +65,12 @@ test("the bundle builds, with the registry and the chart versions of the release
   const store = createMemoryStore();
   const { manifest } = buildSampleRelease(store, { ...OPTIONS, chartVersion: "7.0.0" });
   const tree = layerOf(store, "nine-minds/alga-appliance-config", manifest.config.digest);
-  const charts = buildTree(tree, "./base").find((object) => object.kind === "HelmRepository");
-  assert.equal(fieldAt(charts, "spec", "url"), "oci://registry.test:5000/nine-minds/charts");
+  const sources = buildTree(tree, "./base").filter((object) => object.kind === "OCIRepository");
+  for (const [chart, digest] of Object.entries(manifest.chartDigests ?? {})) {
+    const source = sources.find((object) => object.metadata.name === `alga-chart-${chart}`);
+    assert.equal(fieldAt(source, "spec", "url"), `oci://registry.test:5000/nine-minds/charts/${chart}`);
+    assert.deepEqual(fieldAt(source, "spec", "ref"), { tag: "7.0.0", digest });
+  }
   const releases = [...buildTree(tree, "./base/core"), ...buildTree(tree, "./base/background")];
   assert.deepEqual(
     releases.map((object) => object.metadata.name).sort(),
@@ -74,7 +78,11 @@ test("the bundle builds, with the registry and the chart versions of the release
       .map((component) => component.name)
       .sort(),
   );
-  for (const release of releases) assert.equal(fieldAt(release, "spec", "chart", "spec", "version"), "7.0.0");
+  for (const release of releases) {
+    const component = componentsOf(manifest).find((one) => one.name === release.metadata.name);
+    assert.equal(fieldAt(release, "spec", "chartRef", "name"), `alga-chart-${component?.chart}`);
+    assert.equal(fieldAt(release, "spec", "chart"), undefined);
+  }
 });
 
 test("the charts are charts: a name, a version and templates below one folder", () => {

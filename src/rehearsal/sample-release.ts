@@ -16,6 +16,7 @@ import { packTree } from "../oci/tar.ts";
 import { pushChart } from "../publishing/chart.ts";
 import {
   bundleLayer,
+  CHART_SOURCE_KIND,
   CONFIG_REPOSITORY,
   type ConfigBundle,
   pushFluxArtifact,
@@ -101,8 +102,7 @@ export function buildSampleRelease(store: RegistryStore, options: SampleOptions)
   const bundle = sampleBundle(publisher, chartDigests);
   const configDigest = pushConfig(publisher, bundle);
   const fluxDigest = pushFlux(publisher);
-  const { chartSource } = bundle;
-  const document = releaseDocument(publisher, { chartDigests, configDigest, fluxDigest, chartSource });
+  const document = releaseDocument(publisher, { chartDigests, configDigest, fluxDigest });
   const digest = pushRelease(publisher, document);
   const manifest = readReleaseManifest({ ...document, version: options.version });
   return { manifest, digest, configDigest, fluxDigest, chartDigests, imageDigests };
@@ -227,7 +227,7 @@ function chartVersions(publisher: Publisher): Readonly<Record<string, string>> {
   return Object.fromEntries(DEFAULT_COMPONENTS.map(({ chart }) => [chart, chartVersionOf(publisher)]));
 }
 
-type Digests = Pick<SampleRelease, "chartDigests" | "configDigest" | "fluxDigest"> & Pick<ConfigBundle, "chartSource">;
+type Digests = Pick<SampleRelease, "chartDigests" | "configDigest" | "fluxDigest">;
 
 function releaseDocument(publisher: Publisher, digests: Digests): Record<string, unknown> {
   const { options, place } = publisher;
@@ -245,7 +245,7 @@ function releaseDocument(publisher: Publisher, digests: Digests): Record<string,
       repository: `${at}/${CONFIG_REPOSITORY}`,
       version: options.version,
       digest: digests.configDigest,
-      chartSource: digests.chartSource,
+      chartSource: CHART_SOURCE_KIND,
     },
     flux: { repository: `${at}/flux-manifests`, version: fluxSource(publisher).version, digest: digests.fluxDigest },
     charts: chartVersions(publisher),

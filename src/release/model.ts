@@ -6,7 +6,7 @@
  * fields are kept everywhere: a newer publisher may add some, and what is kept on disk must be what was published.
  *
  * Fields of the first version: schema to supportReceiptKeys. Since 2026-11, all optional: flux, components,
- * tenantSecret, chartDigests, imageDigests, createdAt, minimumControlPlane.
+ * tenantSecret, chartDigests, imageDigests, createdAt, minimumControlPlane, config.chartSource.
  */
 import { z } from "zod";
 import { type Digest, isDigest } from "../core/digest.ts";
@@ -67,7 +67,14 @@ const releaseManifestSchema = z
     /** Control-plane image: a tag, a whole reference, or null when the release leaves it as it is. */
     controlPlane: z.string().min(1).max(400).nullish(),
     /** The Flux base bundle. */
-    config: z.looseObject({ repository, version: tag.optional(), tag: tag.optional(), digest }),
+    config: z.looseObject({
+      repository,
+      version: tag.optional(),
+      tag: tag.optional(),
+      digest,
+      /** How the bundle names its charts: each by its own source and digest, or (absent) by version in one HelmRepository. */
+      chartSource: z.enum(["OCIRepository", "HelmRepository"]).optional(),
+    }),
     /** Flux's own manifests as an artifact; absent: the cluster must have Flux already. */
     flux: z.looseObject({ repository, version: tag.optional(), digest }).optional(),
     /** Chart name -> version of the chart; a chart that is not named here has its version in the bundle. */

@@ -9,7 +9,7 @@ import { digestOfValue } from "../../core/digest.ts";
 import { ApplianceError } from "../../core/errors.ts";
 import { isPlainObject } from "../../core/json.ts";
 import { toInstant } from "../../core/time.ts";
-import { fieldAt, type KubeObject, listAt, refOf, textAt } from "../../kube/model.ts";
+import { conditionOf, fieldAt, type KubeObject, listAt, refOf, textAt } from "../../kube/model.ts";
 import { readinessOf } from "../../kube/readiness.ts";
 import { parseReference } from "../../oci/reference.ts";
 import type { ComponentSpec } from "../../release/components.ts";
@@ -25,11 +25,17 @@ import {
   isTrue,
   JOB,
   listOf,
+  OCI_REPOSITORY,
   tellStatus,
 } from "./actor.ts";
 import { workloadObjects } from "./chart.ts";
 
 const INSTALL_MS = 1_200;
+/** Why a release is not ready, in helm-controller's words. */
+const REASONS: Readonly<Record<string, string>> = {
+  "flux/bad-values": "ValuesError",
+  "flux/not-ready": "SourceNotReady",
+};
 const REQUESTED = "reconcile.fluxcd.io/requestedAt";
 
 export const helmActor: Actor = {
@@ -63,7 +69,7 @@ async function reconcile(context: ActorContext, release: KubeObject): Promise<vo
     if (!(thrown instanceof ApplianceError)) throw thrown;
     await tell(context, release, {
       failed: thrown.message,
-      reason: thrown.code === "flux/bad-values" ? "ValuesError" : "ArtifactFailed",
+      reason: REASONS[thrown.code] ?? "ArtifactFailed",
     });
   }
 }
@@ -93,8 +99,34 @@ async function install(context: ActorContext, release: KubeObject, component: Co
   );
 }
 
-/** The chart as `name@version`, once the registry has it. */
+/** The chart as `name@version`, once its source has it. */
 async function findChart(context: ActorContext, release: KubeObject): Promise<string> {
+  const name = textAt(release, "spec", "chartRef", "name");
+  const namespace = textAt(release, "spec", "chartRef", "namespace") ?? release.metadata.namespace ?? "";
+  if (name === undefined) return await findByVersion(context, release);
+  const source = await context.kube.get({ ...OCI_REPOSITORY, namespace, name });
+  const title = `OCIRepository '${namespace}/${name}'`;
+  if (source === undefined)
+    throw new ApplianceError("kube/not-found", `could not get Source object: ${title} not found`);
+  // What source-controller has stored is used on: an installed chart does not need the registry.
+  const stored = textAt(source, "status", "artifact", "revision") ?? "";
+  if (stored === "" || !stored.endsWith(textAt(source, "spec", "ref", "digest") ?? "")) {
+    const message = conditionOf(source, "Ready")?.message ?? "building artifact";
+    throw new ApplianceError("flux/not-ready", `${title} is not ready: ${message}`);
+  }
+  const chart = (textAt(source, "spec", "url") ?? "").split("/").at(-1) ?? "";
+  return `${chart}@${chartVersion(source)}`;
+}
+
+/** helm-controller adds the digest to the version, so that other content is another version. */
+function chartVersion(source: KubeObject): string {
+  const version = textAt(source, "spec", "ref", "tag") ?? "";
+  const digest = (textAt(source, "spec", "ref", "digest") ?? "").slice("sha256:".length, "sha256:".length + 12);
+  return digest === "" ? version : `${version}+${digest}`;
+}
+
+/** The older form: a version in a HelmRepository. */
+async function findByVersion(context: ActorContext, release: KubeObject): Promise<string> {
   const chart = textAt(release, "spec", "chart", "spec", "chart") ?? "";
   const version = textAt(release, "spec", "chart", "spec", "version") ?? "";
   const sourceName = textAt(release, "spec", "chart", "spec", "sourceRef", "name") ?? "";

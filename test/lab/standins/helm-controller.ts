@@ -1,5 +1,5 @@
-// The helm-controller stand-in: runs the real `helm` for each HelmRelease (v2) with the chart from an OCI HelmRepository
-// and the values from `valuesFrom` and `values` in order, and sets `history`, Released and Ready as documented. It obeys
+// The helm-controller stand-in: runs the real `helm` for each HelmRelease (v2) with the chart from an OCIRepository (by digest)
+// or an OCI HelmRepository, and the values from `valuesFrom` and `values` in order, and sets `history`, Released and Ready as documented. It obeys
 // dependsOn, disableWait, timeout, remediation retries and the RetryOnFailure strategy; when retries are used up it stalls
 // until the release, its values or the reset annotation change. It differs from the real one in two things: helm's own
 // records lie in the target namespace, and no HelmChart object is made.
@@ -21,8 +21,15 @@ interface ActionSpec {
   readonly strategy?: { readonly name?: string; readonly retryInterval?: string };
 }
 
+interface ChartReference {
+  readonly name: string;
+  readonly namespace?: string;
+}
+
 export interface ReleaseSpec {
-  readonly chart: {
+  /** One of chart and chartRef is there. */
+  readonly chartRef?: ChartReference;
+  readonly chart?: {
     readonly spec: {
       readonly chart: string;
       readonly version?: string;
@@ -47,7 +54,10 @@ export interface ReleaseSpec {
 interface Release {
   readonly name: string;
   readonly namespace: string;
+  /** Address of the chart; its last part is the chart's name. */
   readonly chart: string;
+  /** What helm is told to take: the address, with a digest where the release pins one. */
+  readonly pull: string;
   readonly version: string;
   readonly values: readonly string[];
   readonly configDigest: string;
@@ -95,7 +105,8 @@ async function reconcile(object: ClusterObject, path: string): Promise<void> {
     await perform(object, path, release);
   } catch (problem) {
     const message = messageOf(problem);
-    await report(object, path, [{ type: "Ready", status: "False", reason: "ArtifactFailed", message }]);
+    const reason = problem instanceof SourceNotReady ? "SourceNotReady" : "ArtifactFailed";
+    await report(object, path, [{ type: "Ready", status: "False", reason, message }]);
   }
 }
 
@@ -114,32 +125,65 @@ async function unreadyDependency(object: ClusterObject): Promise<string | undefi
 
 async function describe(object: ClusterObject): Promise<Release> {
   const spec = object.spec as ReleaseSpec;
-  const chart = spec.chart.spec;
+  const source = spec.chartRef === undefined ? await fromRepository(object) : await fromSource(object, spec.chartRef);
+  const values = await valuesOf(object);
+  const configDigest = `sha256:${createHash("sha256").update(JSON.stringify(values)).digest("hex")}`;
+  return {
+    name: spec.releaseName ?? object.metadata.name,
+    namespace: spec.targetNamespace ?? object.metadata.namespace,
+    values,
+    configDigest,
+    ...source,
+  };
+}
+
+type ChartSource = Pick<Release, "chart" | "pull" | "version" | "authority">;
+
+// A chart by digest: helm takes it from the registry itself and checks it; the real controller takes what source-controller
+// has stored, and adds the digest to the version as is done here.
+async function fromSource(object: ClusterObject, ref: ChartReference): Promise<ChartSource> {
+  const [namespace, name] = [ref.namespace ?? object.metadata.namespace, ref.name];
+  const title = `OCIRepository '${namespace}/${name}'`;
+  const source = await find<ClusterObject>(
+    `/apis/source.toolkit.fluxcd.io/v1/namespaces/${namespace}/ocirepositories/${name}`,
+  );
+  if (source === undefined) throw new Error(`could not get Source object: ${title} not found`);
+  const { url, ref: wanted } = source.spec as { url: string; ref?: { digest?: string; tag?: string } };
+  const digest = wanted?.digest ?? "";
+  const artifact = source.status?.artifact as { revision?: string } | undefined;
+  const ready = source.status?.conditions?.find((one) => one.type === "Ready");
+  if (digest === "" || artifact?.revision?.includes(digest) !== true) {
+    throw new SourceNotReady(`${title} is not ready: ${ready?.message ?? "does not have an artifact"}`);
+  }
+  return {
+    chart: url,
+    pull: `${url}@${digest}`,
+    version: `${wanted?.tag ?? ""}+${digest.slice("sha256:".length, "sha256:".length + 12)}`,
+    authority: await authorityOf(source),
+  };
+}
+
+async function fromRepository(object: ClusterObject): Promise<ChartSource> {
+  const chart = (object.spec as ReleaseSpec).chart?.spec;
+  if (chart === undefined) throw new Error("neither a chart nor a chart reference is there");
   const source = `${chart.sourceRef.namespace ?? object.metadata.namespace}/${chart.sourceRef.name}`;
   const [namespace, name] = source.split("/");
   const repository = await find<ClusterObject>(
     `/apis/source.toolkit.fluxcd.io/v1/namespaces/${namespace}/helmrepositories/${name}`,
   );
   if (repository === undefined) throw new Error(`could not get Source object: HelmRepository '${source}' not found`);
-  const values = await valuesOf(object);
-  const configDigest = `sha256:${createHash("sha256").update(JSON.stringify(values)).digest("hex")}`;
-  return {
-    name: spec.releaseName ?? object.metadata.name,
-    namespace: spec.targetNamespace ?? object.metadata.namespace,
-    chart: `${(repository.spec as { url: string }).url}/${chart.chart}`,
-    version: chart.version ?? "*",
-    values,
-    configDigest,
-    authority: await authorityOf(repository),
-  };
+  const url = `${(repository.spec as { url: string }).url}/${chart.chart}`;
+  return { chart: url, pull: url, version: chart.version ?? "*", authority: await authorityOf(repository) };
 }
 
-async function authorityOf(repository: ClusterObject): Promise<string | undefined> {
-  const secret = (repository.spec as { certSecretRef?: { name: string } }).certSecretRef?.name;
+class SourceNotReady extends Error {}
+
+async function authorityOf(source: ClusterObject): Promise<string | undefined> {
+  const secret = (source.spec as { certSecretRef?: { name: string } }).certSecretRef?.name;
   if (secret === undefined) return undefined;
-  const pem = await readKey("Secret", repository.metadata.namespace, secret, "ca.crt");
-  if (pem === undefined) throw new Error(`could not get the certificate Secret '${secret}' of the HelmRepository`);
-  const file = join("/tmp", `${repository.metadata.namespace}-${secret}.crt`);
+  const pem = await readKey("Secret", source.metadata.namespace, secret, "ca.crt");
+  if (pem === undefined) throw new Error(`could not get the certificate Secret '${secret}' of the chart's source`);
+  const file = join("/tmp", `${source.metadata.namespace}-${secret}.crt`);
   writeFileSync(file, pem);
   return file;
 }
@@ -264,8 +308,8 @@ function argumentsOf(object: ClusterObject, release: Release, timeout: string): 
     "upgrade",
     "--install",
     release.name,
-    release.chart,
-    `--version=${release.version}`,
+    release.pull,
+    ...(release.pull === release.chart ? [`--version=${release.version}`] : []),
     `--namespace=${release.namespace}`,
     "--create-namespace",
     `--wait=${wait}`,
