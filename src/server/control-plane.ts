@@ -88,7 +88,10 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   };
   const app = createServerApp(deps, {
     paths: options.paths,
-    routes: (own) => [...roomRoutes({ operations, setup, status }, own), ...(options.routes ?? [])],
+    routes: (own) => [
+      ...roomRoutes({ operations, setup, status, inventory: { status, deps, kube: options.kube } }, own),
+      ...(options.routes ?? []),
+    ],
     assets: options.assets,
     mode: () => mode,
     rehearsal: options.rehearsal,

@@ -16,7 +16,8 @@ export const ROUTE_REFERENCE: readonly RouteRow[] = describeRoutes(
     { clock: absent(), random: NO_RANDOM, files: absent(), machine: absent(), log: SILENT_LOG },
     {
       paths: statePaths(),
-      routes: (own) => roomRoutes({ operations: absent(), setup: absent(), status: absent() }, own),
+      routes: (own) =>
+        roomRoutes({ operations: absent(), setup: absent(), status: absent(), inventory: absent() }, own),
       assets: [{ path: "index.html", bytes: new Uint8Array() }],
       mode: () => "setup",
       rehearsal: false,

@@ -4,6 +4,7 @@ import type { Operations } from "../operation/operations.ts";
 import { operationRoutes } from "../operation/routes.ts";
 import type { Setup } from "../setup/engine.ts";
 import { setupRoutes } from "../setup/routes.ts";
+import { type InventoryEdge, inventoryRoutes } from "../status/inventory-routes.ts";
 import type { StatusEngine } from "../status/observer.ts";
 import { statusRoutes } from "../status/routes.ts";
 import type { OwnParts } from "./server.ts";
@@ -13,12 +14,15 @@ export interface RoomEngines {
   readonly operations: Operations;
   readonly setup: Setup;
   readonly status: StatusEngine;
+  /** Logs of pods come from the cluster itself. */
+  readonly inventory: InventoryEdge;
 }
 
 export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[] {
   return [
     ...operationRoutes(engines.operations),
     ...setupRoutes(engines.setup),
+    ...inventoryRoutes(engines.inventory),
     ...statusRoutes(engines.status, { hasSession: own.hasSession }),
   ];
 }

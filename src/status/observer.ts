@@ -11,12 +11,14 @@ import type { Deps } from "../core/ports.ts";
 import { bootstrapJobs } from "./bootstrap-state.ts";
 import { condition } from "./facts.ts";
 import { foldStatus } from "./fold.ts";
+import { foldInventory, type Inventory } from "./inventory.ts";
 import type { ApplianceStatus } from "./model.ts";
 import type { BootstrapRecord, Observations } from "./observation.ts";
 import { type ObservingDeps, startObserving } from "./observing.ts";
 import { repeat } from "./repeat.ts";
 import { saying } from "./saying.ts";
 import type { StatusSources } from "./sources.ts";
+import { createView } from "./view.ts";
 
 export type { BoxFacts, StatusSources } from "./sources.ts";
 
@@ -30,6 +32,8 @@ export interface StatusEngine {
   observe(signal?: AbortSignal): Promise<ApplianceStatus>;
   /** Called after each change: at most four times a second, and at each turn of an operation. */
   subscribe(call: (status: ApplianceStatus) => void): () => void;
+  /** Pods and warnings as seen now, from memory. */
+  inventory(): Inventory;
   /** Looks at the box, the login page and the registry now. */
   refresh(): void;
   stop(): void;
@@ -63,6 +67,7 @@ export function createStatusEngine(deps: ObservingDeps, sources: StatusSources):
       return document.current();
     },
     subscribe: document.subscribe,
+    inventory: () => foldInventory(createView(observing.current(), deps.clock.now())),
     refresh: observing.refresh,
     stop: () => {
       end.abort();
