@@ -21,11 +21,15 @@ export interface TagState {
 }
 
 export interface TagOptions {
-  /** Tags that name something else already: move them, or refuse. */
-  readonly taken: "move" | "refuse";
+  /** Tags that name something else already: move them, or refuse; for all of them, or told for each. */
+  readonly taken: Taken | ((tag: TagName) => Taken);
   /** Which tags of the plan. Absent: all. */
-  readonly only?: (tag: { readonly repository: string; readonly tag: string }) => boolean;
+  readonly only?: (tag: TagName) => boolean;
 }
+
+export type Taken = "move" | "refuse";
+
+export type TagName = Pick<TagState, "repository" | "tag">;
 
 /** Looks at all tags. Writes nothing. */
 export async function surveyTags(wire: PushWire, tags: readonly PlannedTag[]): Promise<readonly TagState[]> {
@@ -42,8 +46,10 @@ export async function surveyTags(wire: PushWire, tags: readonly PlannedTag[]): P
  *
  * @throws {ApplianceError} oci/tag-taken.
  */
-export function assertFree({ repository, tag, digest, was }: TagState, { taken }: TagOptions): void {
-  if (taken === "move" || was === null || was === digest) return;
+export function assertFree(state: TagState, { taken }: TagOptions): void {
+  const { repository, tag, digest, was } = state;
+  const mayMove = (typeof taken === "function" ? taken(state) : taken) === "move";
+  if (mayMove || was === null || was === digest) return;
   throw new ApplianceError(
     "oci/tag-taken",
     `Cannot push "${repository}:${tag}": it names ${was} already, ${digest} was to be pushed`,

@@ -132,10 +132,10 @@ function channelOf({ parts }: ReleaseClosure, ref: ReleaseRef): readonly LayoutE
   return [{ repository: release.repository, tag: ref.channel, descriptor: release.descriptor }];
 }
 
-/** Trust metadata and the history of the channel, where the publisher has them. */
-async function readTrust(
+/** Reads the trust metadata and the history of the channel, where the publisher has them. Throws what reading throws. */
+export async function readTrust(
   client: RegistryClient,
-  wanted: BundleOptions & { readonly ref: ReleaseRef },
+  wanted: Pick<BundleOptions, "base" | "signal"> & { readonly ref: ReleaseRef },
 ): Promise<{ readonly entries: readonly LayoutEntry[]; readonly walk: Walk }> {
   const { base, ref, signal } = wanted;
   const walk = createWalk({ platform: undefined });

@@ -9,6 +9,7 @@ import { commands as releaseCommands } from "../release/command.ts";
 import { commands as buildCommands } from "./build-command.ts";
 import { commands as bundleCommands } from "./bundle-command.ts";
 import { commands as checkCommands } from "./check-command.ts";
+import { commands as copyCommands } from "./copy-command.ts";
 import { commands as diffCommands } from "./diff-command.ts";
 import { commands as haveCommands } from "./have-command.ts";
 import { commands as imageCommands } from "./image-command.ts";
@@ -26,6 +27,7 @@ export const commands = [
   ...imageCommands,
   ...promoteCommands,
   ...publishCommands,
+  ...copyCommands,
   ...serveCommands,
   ...bundleCommands,
   ...checkCommands,

@@ -1,15 +1,12 @@
 /** `release diff`: what is not the same in two releases, and what a box would download between them. */
 import type { Command, CommandContext } from "../cli/command.ts";
-import { isDigest } from "../core/digest.ts";
-import { ApplianceError, EXIT } from "../core/errors.ts";
+import { EXIT } from "../core/errors.ts";
 import { humanBytes } from "../core/quantity.ts";
-import { parseReference, type Reference } from "../oci/reference.ts";
-import { openRegistryOf, REGISTRY_FLAGS, refOfTag, releaseRefOf } from "../release/registry-flags.ts";
+import { openRegistryOf, REGISTRY_FLAGS } from "../release/registry-flags.ts";
 import { resolveRelease } from "../release/resolve.ts";
-import { describeReleaseRef, type ReleaseRef, type ResolvedRelease } from "../release/resolved.ts";
+import { describeReleaseRef, type ResolvedRelease } from "../release/resolved.ts";
 import { type Change, differenceOf, type ReleaseDifference, type Side } from "./difference.ts";
-
-const RELEASE = "Channel, version, digest, or a whole reference: oci://host/repository:tag";
+import { namedRelease, RELEASE_ARGUMENT } from "./named-release.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -20,8 +17,8 @@ export const commands: readonly Command[] = [
       "lacks for the second one. Layers that two images share are counted in both, so a download is at most as large as it says.",
     flags: REGISTRY_FLAGS,
     positionals: [
-      { name: "from", summary: RELEASE },
-      { name: "to", summary: RELEASE },
+      { name: "from", summary: RELEASE_ARGUMENT },
+      { name: "to", summary: RELEASE_ARGUMENT },
     ],
     examples: [
       { command: "alga-appliance release diff stable nightly", about: "What a promotion would bring" },
@@ -40,8 +37,7 @@ export const commands: readonly Command[] = [
 ];
 
 async function resolveNamed(context: CommandContext, text: string): Promise<ResolvedRelease> {
-  const reference = text.includes("/") ? parseReference(text) : undefined;
-  const ref = reference === undefined ? refOfText(text) : refOfReference(context, reference, text);
+  const { ref, reference } = namedRelease(context, text);
   const { client, access, repository } = await openRegistryOf(context, reference);
   context.out.progress(`Asking ${client.registry} for ${describeReleaseRef(ref)}`);
   return resolveRelease(context.deps, client, ref, {
@@ -49,24 +45,6 @@ async function resolveNamed(context: CommandContext, text: string): Promise<Reso
     repository,
     running: context.build.version,
     signal: context.signal,
-  });
-}
-
-function refOfText(text: string): ReleaseRef {
-  if (isDigest(text)) return { digest: text };
-  if (/^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$/.test(text)) return refOfTag(text);
-  throw unusable(text, "it is no channel, version or digest");
-}
-
-function refOfReference(context: CommandContext, reference: Reference, text: string): ReleaseRef {
-  if (reference.tag === undefined && reference.digest === undefined)
-    throw unusable(text, "it has no tag and no digest");
-  return releaseRefOf(context, reference);
-}
-
-function unusable(text: string, is: string): ApplianceError {
-  return new ApplianceError("cli/usage", `Cannot compare release "${text.slice(0, 200)}": ${is}, one is wanted`, {
-    hint: "alga-appliance release list shows what there is",
   });
 }
 

@@ -1,28 +1,15 @@
 /** `release publish`: a layout goes to a registry. */
-import type { Command, CommandContext, Flag } from "../cli/command.ts";
+import type { Command, CommandContext } from "../cli/command.ts";
 import { flagText, typedPath } from "../cli/flag-values.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { openLayoutAt } from "../oci/layout-tar.ts";
-import type { Verify } from "../oci/push.ts";
 import { isTag } from "../oci/reference.ts";
 import { registryWire } from "../release/registry-access.ts";
 import { type OpenedRegistry, openRegistryOf, REGISTRY_FLAGS, refOfTag } from "../release/registry-flags.ts";
 import { type Promoted, promote } from "./promote.ts";
 import { onlyRelease, type Published, publish } from "./publish.ts";
 import { progressLines, reportText, tagLines } from "./push-text.ts";
-import { authorOf, registryWrites } from "./registry-writes.ts";
-
-/** A registry may take its time to put a large blob together before it answers. */
-const IDLE_MS = 300_000;
-
-export const VERIFY_FLAG: Flag = {
-  name: "verify",
-  type: "string",
-  value: "<what>",
-  choices: ["sent", "all", "sizes"],
-  summary: "Which blobs are read back whole: those sent in this run, all, or none (only their sizes)",
-  fallback: "sent",
-};
+import { authorOf, PUSH_IDLE_MS, registryWrites, VERIFY_FLAG, verifyOf } from "./registry-writes.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -66,7 +53,7 @@ async function publishLayout(context: CommandContext): Promise<ExitCode> {
   const opened = await openRegistryOf(context);
   const layout = await openLayoutAt(deps, typedPath(args[0] ?? "", env));
   try {
-    const wire = registryWire(deps, opened.access, { idleTimeoutMs: IDLE_MS });
+    const wire = registryWire(deps, opened.access, { idleTimeoutMs: PUSH_IDLE_MS });
     const dryRun = context.flags["dry-run"] === true;
     const published = await publish({ log: deps.log, client: opened.client, wire: wire.deps }, layout, {
       ...wire.options,
@@ -85,12 +72,6 @@ async function publishLayout(context: CommandContext): Promise<ExitCode> {
   } finally {
     await layout.close();
   }
-}
-
-/** Which blobs are read back. */
-export function verifyOf({ flags }: Pick<CommandContext, "flags">): Verify {
-  const given = flagText(flags, "verify");
-  return given === "all" || given === "sizes" ? given : "sent";
 }
 
 function channelOf({ flags }: CommandContext): string | undefined {
