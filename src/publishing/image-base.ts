@@ -22,8 +22,10 @@ import { fileTree } from "./image-tree.ts";
 
 /** Where a base image is read from. */
 export interface BaseContent {
-  /** As the publisher wrote it, for messages, labels and provenance. */
+  /** As the publisher wrote it, for messages. */
   readonly reference: string;
+  /** Registry and repository, for labels and provenance; a folder has none that means something elsewhere. */
+  readonly name?: string;
   /** Of the index or manifest that the reference names. */
   readonly digest: Digest;
   /** The manifest for a platform. */
@@ -56,6 +58,7 @@ export function registryBase(
   const { repository, digest, reference } = image;
   return {
     reference,
+    name: `${client.registry}/${repository}`,
     digest,
     manifest: async (platform) => (await client.manifest(repository, digest, { platform })).manifest,
     blob: (descriptor, options) => client.blob(repository, descriptor, options),
@@ -100,7 +103,7 @@ export async function openBase(
   content: BaseContent,
   options: { readonly architecture: Architecture },
 ): Promise<RuntimeSource> {
-  const { reference, digest } = content;
+  const { reference, name, digest } = content;
   const manifest = await content.manifest({ os: "linux", architecture: options.architecture });
   const config = await readConfig(content, { descriptor: manifest.config, architecture: options.architecture });
   const layers: BaseImage["layers"][number][] = [];
@@ -120,7 +123,7 @@ export async function openBase(
   const tree = fileTree(tars, `base image "${reference}"`);
   return {
     what: `base image "${reference}"`,
-    base: { reference, digest, layers, environment: config.config?.Env ?? [] },
+    base: { ...(name === undefined ? {} : { name }), digest, layers, environment: config.config?.Env ?? [] },
     find: async (paths) => {
       const path = paths.find((one) => tree.read(one) !== undefined);
       const bytes = path === undefined ? undefined : tree.read(path);

@@ -37,8 +37,8 @@ export interface RuntimeOrigin {
 
 /** One platform of an image that is built upon: its layers are named again, their bytes go along. */
 export interface BaseImage {
-  /** As the publisher wrote it, with its digest. */
-  readonly reference: string;
+  /** Registry and repository; absent when it comes from a folder, whose name says nothing elsewhere. */
+  readonly name?: string;
   readonly digest: Digest;
   readonly layers: readonly { readonly mediaType: string; readonly bytes: Uint8Array; readonly diffId: Digest }[];
   readonly environment: readonly string[];

@@ -163,7 +163,7 @@ interface BuiltLayer {
 
 async function layersOf(content: Content, runtime: Runtime, modifiedSeconds: number): Promise<readonly BuiltLayer[]> {
   const { base } = runtime.source;
-  const below = (base?.layers ?? []).map((layer) => ({ ...layer, holds: `base image ${base?.reference}` }));
+  const below = (base?.layers ?? []).map((layer) => ({ ...layer, holds: `base image ${base?.name ?? base?.digest}` }));
   const system = withFolders([...content.libraries, ...content.system]);
   const first = await packLayer(system, { modifiedSeconds });
   const second = await packLayer([content.executable], { modifiedSeconds });
@@ -231,7 +231,8 @@ function labels(input: ImageInput, { facts, runtime }: Described): Readonly<Reco
     [key("revision")]: facts.revision,
     [key("created")]: instantOfSeconds(input.createdSeconds),
     ...(input.sourceUrl === undefined ? {} : { [key("source")]: input.sourceUrl }),
-    ...(base === undefined ? {} : { [key("base.name")]: base.reference, [key("base.digest")]: base.digest }),
+    ...(base?.name === undefined ? {} : { [key("base.name")]: base.name }),
+    ...(base === undefined ? {} : { [key("base.digest")]: base.digest }),
   };
 }
 

@@ -95,7 +95,7 @@ function platformResources({ architecture, files, runtime }: BuiltPlatform): rea
   const from = (name: string) => `${name} (linux/${architecture})`;
   return [
     ...executable.map((file) => ({ name: from("executable"), digest: sha256Of(file.digest) })),
-    ...(base === undefined ? [] : [oci(from("base image"), base.reference.replace(/^oci:\/\//, ""), base.digest)]),
+    ...(base === undefined ? [] : [baseResource(from("base image"), base)]),
     ...(origin === undefined
       ? []
       : [
@@ -107,6 +107,10 @@ function platformResources({ architecture, files, runtime }: BuiltPlatform): rea
         ]),
     ...libraries.map((file) => ({ name: from(file.path), digest: sha256Of(file.digest) })),
   ];
+}
+
+function baseResource(name: string, base: { readonly name?: string; readonly digest: Digest }): Resource {
+  return base.name === undefined ? { name, digest: sha256Of(base.digest) } : oci(name, base.name, base.digest);
 }
 
 /** What built: this executable, by version and commit, and the runtime that it is. */

@@ -61,7 +61,10 @@ function platformParts(platform: BuiltPlatform): Parts {
   const executable = files.find((one) => one.kind === "executable")?.file;
   const { origin, base } = runtime.source;
   const packages: SbomPackage[] = [
-    container(id(IMAGE), { digest, version: facts.version, purl: purlOf(digest, `arch=${architecture}`) }),
+    {
+      ...container(id(IMAGE), { digest, version: facts.version, purl: purlOf(digest, `arch=${architecture}`) }),
+      files: idsOf("configuration"),
+    },
     {
       id: id("Executable"),
       name: "alga-appliance",
@@ -80,7 +83,7 @@ function platformParts(platform: BuiltPlatform): Parts {
       license: "LGPL-2.1-or-later",
       purl: origin?.purl,
       checksums: origin === undefined ? [] : [sha256(origin.digest)],
-      source: `${runtime.build ?? `glibc ${runtime.glibc}`}, taken from ${runtime.source.what}`,
+      source: runtime.build ?? `glibc ${runtime.glibc}`,
       files: idsOf("library"),
     },
     ...(base === undefined ? [] : [baseImage(base)]),
@@ -88,19 +91,14 @@ function platformParts(platform: BuiltPlatform): Parts {
   return {
     packages,
     files: files.map((one) => one.file),
-    relationships: relationsOf(platform, { id, configuration: idsOf("configuration") }),
+    relationships: relationsOf(platform, id),
   };
 }
 
-function relationsOf(
-  { facts, runtime }: BuiltPlatform,
-  names: { readonly id: (name: string) => string; readonly configuration: readonly string[] },
-): readonly SbomRelationship[] {
-  const { id, configuration } = names;
+function relationsOf({ facts, runtime }: BuiltPlatform, id: (name: string) => string): readonly SbomRelationship[] {
   return [
     contains(id(IMAGE), id("Executable")),
     contains(id(IMAGE), id("glibc")),
-    ...configuration.map((file) => contains(id(IMAGE), file)),
     { from: id("Executable"), type: "DYNAMIC_LINK", to: id("glibc") },
     ...facts.packages.map((one) => contains(id("Executable"), packageId(one))),
     ...(runtime.source.base === undefined ? [] : [{ from: id(IMAGE), type: "DESCENDANT_OF", to: BASE } as const]),
@@ -109,8 +107,8 @@ function relationsOf(
 
 const BASE = "BaseImage";
 
-function baseImage(base: { readonly reference: string; readonly digest: Digest }): SbomPackage {
-  return { id: BASE, name: base.reference.replace(/@.*$/, ""), purpose: "CONTAINER", checksums: [sha256(base.digest)] };
+function baseImage({ name, digest }: { readonly name?: string; readonly digest: Digest }): SbomPackage {
+  return { id: BASE, name: name ?? "base image", purpose: "CONTAINER", checksums: [sha256(digest)] };
 }
 
 function container(
