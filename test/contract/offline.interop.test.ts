@@ -1,0 +1,74 @@
+/** A bundle before the real tools: skopeo reads the file, crane, helm and umoci what is served and unpacked from it. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, it } from "node:test";
+import { createRegistryServer } from "../../src/oci/registry-server.ts";
+import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
+import { runWords, startWords } from "../support/command-line.ts";
+import { describeWithTools, runTool } from "../support/real-tools.ts";
+import { serveFetch } from "../support/serve-registry.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "alga-offline-tools-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const tar = join(folder, "media.tar");
+
+async function makeBundle(): Promise<string> {
+  const { fetch, store } = createRegistryServer();
+  const publisher = await serveFetch(fetch);
+  const registry = `127.0.0.1:${publisher.port}`;
+  const { digest } = buildSampleRelease(store, { registry, version: "1.0.3", channels: ["stable"] });
+  const made = await runWords(["release", "bundle", "--registry", registry, "--out", tar, "-o", "json"], {
+    root: folder,
+  });
+  assert.equal(made.code, 0, made.stdout);
+  await publisher.close();
+  return digest;
+}
+
+describeWithTools(["skopeo", "crane", "helm", "umoci"], "a bundle", () => {
+  it("is an OCI archive for skopeo, and an OCI layout for it and umoci when tar has unpacked it", async () => {
+    const digest = await makeBundle();
+    const raw = await runTool("skopeo", ["inspect", "--raw", `oci-archive:${tar}:alga-appliance-release:stable`]);
+    assert.ok(raw.includes("application/vnd.alga.appliance.release.v1"));
+    mkdirSync(join(folder, "unpacked"));
+    execFileSync("tar", ["-xf", tar, "-C", join(folder, "unpacked")]);
+    const copied = [
+      "copy",
+      "--quiet",
+      `oci:${join(folder, "unpacked")}:alga-psa-ee:1.0.3`,
+      `dir:${join(folder, "image")}`,
+    ];
+    await runTool("skopeo", ["--insecure-policy", ...copied]);
+    const tags = await runTool("umoci", ["ls", "--layout", join(folder, "unpacked")]);
+    assert.ok(tags.split("\n").includes("alga-appliance-release:stable"), tags);
+    assert.ok(digest.startsWith("sha256:"));
+  });
+
+  it("is served to crane, helm and skopeo as a registry", async () => {
+    const digest = await makeBundle();
+    const served = await startWords(["release", "serve", tar, "--port", "0", "-o", "json"], { root: folder });
+    const host = `${served.first.registry}/nine-minds`;
+    assert.equal(
+      (await runTool("crane", ["digest", "--insecure", `${host}/alga-appliance-release:stable`])).trim(),
+      digest,
+    );
+    assert.equal((await runTool("crane", ["ls", "--insecure", `${host}/alga-psa-ee`])).trim(), "1.0.3");
+    await runTool("crane", ["pull", "--insecure", `${host}/alga-psa-ee:1.0.3`, join(folder, "image.tar")]);
+    await runTool("crane", ["validate", "--insecure", "--remote", `${host}/alga-psa-ee:1.0.3`]);
+    const pull = ["pull", `oci://${host}/charts/sebastian`, "--version", "0.1.0", "--plain-http", "-d", folder];
+    await runTool("helm", pull, { env: { HOME: folder } });
+    assert.ok(readdirSync(folder).includes("sebastian-0.1.0.tgz"));
+    const copy = [
+      "copy",
+      "--quiet",
+      "--src-tls-verify=false",
+      `docker://${host}/alga-psa-ee:1.0.3`,
+      `dir:${join(folder, "copied")}`,
+    ];
+    await runTool("skopeo", ["--insecure-policy", ...copy]);
+    await served.stop();
+  });
+});
