@@ -26,7 +26,14 @@ const LEFTOVER_AFTER_MS = 60_000;
 /** Written and removed by preflight, to see that the state folder keeps what is written. */
 export const PROBE = ".preflight";
 
-const SECRETS: readonly SecretName[] = ["admin-password", "install-code", "license-key", "tenant", "license"];
+const SECRETS: readonly SecretName[] = [
+  "admin-password",
+  "install-code",
+  "install-request",
+  "license-key",
+  "tenant",
+  "license",
+];
 const DOCUMENTS: readonly DocumentName[] = ["answers", "release", "setup-release"];
 
 const historyRecordSchema = z.object({

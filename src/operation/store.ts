@@ -13,7 +13,7 @@ import type { OperationKind, OperationState } from "./model.ts";
 export type DocumentName = "answers" | "release" | "setup-release";
 
 /** Names of secrets that setup keeps until they are used. */
-export type SecretName = "admin-password" | "install-code" | "license-key" | "tenant" | "license";
+export type SecretName = "admin-password" | "install-code" | "install-request" | "license-key" | "tenant" | "license";
 
 /** One operation and its end, in history.ndjson. */
 export interface HistoryRecord {

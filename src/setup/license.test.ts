@@ -9,9 +9,11 @@ import { createLicenseService, type License } from "./license.ts";
 const CODE = new Secret("K7QPM2RX");
 const URL_OF_SERVICE = "https://license.example.com/";
 
-function redeem(fetch: Fetch, url: string | undefined = URL_OF_SERVICE): Promise<License> {
+function redeem(fetch: Fetch, more: { url?: string; isRepeated?: boolean } = {}): Promise<License> {
+  const { url = URL_OF_SERVICE, isRepeated = false } = more;
   const service = createLicenseService(createFakeBox(), { fetch, url });
-  return service.redeem(CODE, "appliance-1", new AbortController().signal);
+  const claim = { code: CODE, applianceId: "appliance-1", requestKey: "request-1", isRepeated };
+  return service.redeem(claim, new AbortController().signal);
 }
 const says =
   (body: unknown, status = 200): Fetch =>
@@ -24,6 +26,7 @@ test("a code is traded for a license, by one request with our name", async () =>
   let seen: unknown;
   const license = await redeem(async (request) => {
     assert.deepEqual([request.method, request.url], ["POST", "https://license.example.com/register"]);
+    assert.equal(request.headers.get("idempotency-key"), '"request-1"');
     seen = await request.json();
     return Response.json({
       tenant_id: "t1",
@@ -61,6 +64,19 @@ for (const [name, text] of REJECTED) {
   });
 }
 
+test("a code that a request of ours has used is told as that, with the name of the request", async () => {
+  const used = says({ code: "consumed_claim_code" }, 409);
+  await assert.rejects(redeem(used, { isRepeated: true }), (thrown) => {
+    assert.ok(code("setup/license-rejected", /request "request-1" of this appliance has used it/)(thrown));
+    const { details, hint } = thrown as ApplianceError;
+    assert.deepEqual(details, { fields: ["installCode"], retrySafe: false });
+    assert.match(hint ?? "", /^Ask for a new install code, name this request/);
+    return true;
+  });
+  const unknown = says({ code: "invalid_claim_code" }, 400);
+  await assert.rejects(redeem(unknown, { isRepeated: true }), code("setup/license-rejected", /not known/));
+});
+
 const SILENT: readonly [string, Fetch, RegExp][] = [
   [
     "no connection",
@@ -80,5 +96,5 @@ for (const [name, fetch, text] of SILENT) {
 }
 
 test("without a service the operator is told", async () => {
-  await assert.rejects(redeem(says({}), ""), code("setup/license-unavailable", /no license service is set/));
+  await assert.rejects(redeem(says({}), { url: "" }), code("setup/license-unavailable", /no license service is set/));
 });

@@ -1,8 +1,12 @@
 /**
  * The license service: an install code is traded, once, for the license of this appliance.
  *
- * The code is used up by the first answer, so whoever calls saves the result before anything else. Code and result are
- * secrets: they stand in no message and no log. The answer is untrusted and bounded.
+ * The code is used up by the first answer, so whoever calls saves a key of its request before it, and the result before
+ * anything else. A service that knows the key gives its answer again when the first one was lost; one that does not says
+ * that the code is used, and the operator is told by whom. Code and result are secrets: they stand in no message and no
+ * log. The answer is untrusted and bounded.
+ *
+ * @see IETF draft-ietf-httpapi-idempotency-key-header-06 (the header), host-service reference section 12 (the request)
  */
 import { z } from "zod";
 import { withDeadline } from "../core/deadline.ts";
@@ -40,13 +44,22 @@ export type License = z.infer<typeof licenseSchema>;
 
 export interface LicenseService {
   /**
-   * Redeems an install code.
+   * Redeems an install code. Safe to call again with the same key.
    *
    * @throws {ApplianceError} setup/license-rejected when the code is unknown, expired or used: `details.fields` says
    *   which answer to correct.
    * @throws {ApplianceError} setup/license-unavailable when the service does not answer, or not as it should.
    */
-  redeem(code: Secret, applianceId: string, signal: AbortSignal): Promise<License>;
+  redeem(claim: Claim, signal: AbortSignal): Promise<License>;
+}
+
+export interface Claim {
+  readonly code: Secret;
+  readonly applianceId: string;
+  /** Names this request and all its repetitions to the service. Not secret. */
+  readonly requestKey: string;
+  /** A request with this key may have reached the service before, and its answer was not kept. */
+  readonly isRepeated: boolean;
 }
 
 export interface LicenseOptions {
@@ -66,12 +79,16 @@ export function createLicenseService(
   options: LicenseOptions,
 ): LicenseService {
   return {
-    redeem: async (code, applianceId, signal) => {
+    redeem: async (claim, signal) => {
       if (options.url === undefined || options.url === "") throw unavailable("no license service is set");
       const request = new Request(`${options.url.replace(/\/$/, "")}/register`, {
         method: "POST",
-        headers: { "content-type": "application/json", accept: "application/json" },
-        body: JSON.stringify({ claim_code: code.reveal(), appliance_id: applianceId }),
+        headers: {
+          "content-type": "application/json",
+          accept: "application/json",
+          "idempotency-key": `"${claim.requestKey}"`,
+        },
+        body: JSON.stringify({ claim_code: claim.code.reveal(), appliance_id: claim.applianceId }),
         redirect: "manual",
         signal,
       });
@@ -83,7 +100,7 @@ export function createLicenseService(
         if (signal.aborted || isApplianceError(thrown, "setup/license-unavailable")) throw thrown;
         throw unavailable("it cannot be reached", thrown);
       });
-      return licenseOf(answer, applianceId);
+      return licenseOf(answer, claim);
     },
   };
 }
@@ -112,10 +129,15 @@ async function exchange(fetch: Fetch, request: Request): Promise<Answer> {
   }
 }
 
-function licenseOf({ status, body }: Answer, applianceId: string): License {
+function refuseRejection({ body }: Answer, claim: Claim): void {
   const code = isPlainObject(body) && typeof body.code === "string" ? body.code : "";
+  if (code === "consumed_claim_code" && claim.isRepeated) throw lost(claim.requestKey);
   const rejection = Object.hasOwn(REJECTIONS, code) ? REJECTIONS[code] : undefined;
   if (rejection !== undefined) throw rejected(rejection);
+}
+
+function licenseOf({ status, body }: Answer, claim: Claim): License {
+  refuseRejection({ status, body }, claim);
   const parsed = status >= 200 && status < 300 ? answerSchema.safeParse(body) : undefined;
   if (parsed === undefined || !parsed.success) throw unavailable(`it answers ${status} without a license`);
   const answer = parsed.data;
@@ -124,7 +146,7 @@ function licenseOf({ status, body }: Answer, applianceId: string): License {
     tenantId: answer.tenant_id,
     installEdition: edition === undefined || edition === null || edition === "" ? "essentials" : edition,
     token: answer.first_jwt ?? "",
-    applianceId,
+    applianceId: claim.applianceId,
     credential: answer.appliance_credential ?? "",
     checkInUrl: answer.check_in_url ?? "",
   };
@@ -135,6 +157,18 @@ function rejected(why: string): ApplianceError {
     hint: "Ask for a new install code, and write it into the wizard",
     details: { fields: ["installCode"], retrySafe: false },
   });
+}
+
+/** The service has traded the code to us, but what it gave did not reach our disk. */
+function lost(requestKey: string): ApplianceError {
+  return new ApplianceError(
+    "setup/license-rejected",
+    `Cannot use the install code: request "${requestKey}" of this appliance has used it, and the answer was lost when setup was interrupted`,
+    {
+      hint: "Ask for a new install code, name this request, and write the new code into the wizard",
+      details: { fields: ["installCode"], retrySafe: false },
+    },
+  );
 }
 
 function unavailable(why: string, cause?: unknown): ApplianceError {

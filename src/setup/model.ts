@@ -93,7 +93,7 @@ export const answersSchema = z.object({
     if (servers.length > MAX_NAME_SERVERS) return refuse("too-many", `Write at most ${MAX_NAME_SERVERS} name servers.`);
     return servers.join(",");
   }),
-  tenantName: nameField("the name of the organization"),
+  tenantName: nameField("the name of the organisation"),
   adminFirstName: nameField("the first name of the administrator"),
   adminLastName: nameField("the last name of the administrator"),
   /** Kept in lower case: the login compares it so. */

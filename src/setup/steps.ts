@@ -109,7 +109,7 @@ export const SETUP_STEPS: readonly SetupStep[] = [
   ),
   step(
     "tenant",
-    { title: "Create your organization", about: "The bootstrap job creates the organization and its administrator." },
+    { title: "Create your organisation", about: "The bootstrap job creates the organisation and its administrator." },
     { budgetMs: 60 * MINUTE_MS, retry: OBSERVE_RETRY, work: tenantStep },
   ),
   step(

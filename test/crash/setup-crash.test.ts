@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import type { Deps, Fetch } from "../../src/core/ports.ts";
-import { bringToEnd, openBench } from "./bench.ts";
+import { ANSWERS, bringToEnd, openBench } from "./bench.ts";
 import { createFakeBox, FOREVER_MS } from "./fake-box.ts";
 import { createMemoryFiles, type MemoryFiles } from "./memory-files.ts";
 import { makeMortal, type When } from "./mortal.ts";
@@ -73,14 +73,6 @@ const NO_NETWORK: Deps["network"] = {
   certificate: absent,
 };
 
-/**
- * The code is traded by the service before its answer can be on our disk: a process that dies in between has lost it,
- * and the operator is told to ask for another. No client can close this gap; see "an install code that was used up".
- */
-function isBeyondUs(name: string, when: When): boolean {
-  return name === "write secrets/license" && when === "before";
-}
-
 for (const tenantSecret of ["hashed", "plaintext"] as const) {
   const name = `killed before and after every write, a setup with a ${tenantSecret} password ends as an undisturbed one`;
   test(name, { timeout: 180_000 }, async () => {
@@ -89,7 +81,7 @@ for (const tenantSecret of ["hashed", "plaintext"] as const) {
     const moments: Moment[] = [];
     const keep = (write: string, when: When): void => {
       // After one write and before the next the world is the same; one variant looks at both.
-      if (isBeyondUs(write, when) || (tenantSecret === "plaintext" && when === "before")) return;
+      if (tenantSecret === "plaintext" && when === "before") return;
       moments.push({ name: `${when} ${write}`, files: world.files.copy(), stage: world.stage.copy() });
     };
     const calm = await runOn(world, registry, keep);
@@ -102,3 +94,53 @@ for (const tenantSecret of ["hashed", "plaintext"] as const) {
     console.log(`# went on from ${moments.length} moments`);
   });
 }
+
+test("an answer of a license service without keys that was lost is told as lost, and a new code goes on", async () => {
+  const registry = createSampleRegistry(REGISTRY, "hashed");
+  const world: World = { files: createMemoryFiles(() => box.clock.now()), stage: await createStage(box) };
+  let moment: World | undefined;
+  await runOn(world, registry, (name, when) => {
+    if (name === "write secrets/license" && when === "before")
+      moment = { files: world.files.copy(), stage: world.stage.copy() };
+  });
+  assert.ok(moment !== undefined, "the process never died between the answer and the disk");
+  const codes: string[] = [];
+  const forgetful: Fetch = async (request) => {
+    const { claim_code: given } = (await request.json()) as { claim_code: string };
+    codes.push(given);
+    if (given === "NEWCODE1") return Response.json({ tenant_id: "tenant-2", edition: "premium" });
+    return Response.json({ code: "consumed_claim_code" }, { status: 409 });
+  };
+  const process = box.spawn();
+  const bench = openBench(
+    {
+      clock: box.clock,
+      random: box.random,
+      files: moment.files,
+      transports: { open: () => registry },
+      network: NO_NETWORK,
+      machine: box.machineOf(process),
+      log: SILENT_LOG,
+    },
+    {
+      root: "/",
+      registry: REGISTRY,
+      kube: { server: "http://api", fetch: moment.stage.kube },
+      license: { url: "http://license", fetch: forgetful },
+      followMs: FOREVER_MS,
+    },
+  );
+  assert.equal(await bringToEnd(bench), "blocked");
+  const { problem, step } = bench.operations.current() ?? {};
+  assert.equal(step, "secrets");
+  assert.match(problem?.message ?? "", /request "[\w-]+" of this appliance has used it, and the answer was lost/);
+  assert.match(problem?.hint ?? "", /^Ask for a new install code/);
+  assert.deepEqual([problem?.fields, codes], [["installCode"], ["K7QPM2RX"]]);
+  const { adminPassword: _password, adminPasswordConfirm: _confirm, ...kept } = ANSWERS;
+  await bench.setup.start({ ...kept, installCode: "newcode1" }, new AbortController().signal);
+  assert.equal((await bench.operations.settled())?.state, "done");
+  assert.deepEqual(codes, ["K7QPM2RX", "NEWCODE1"]);
+  assert.ok(![...moment.files.snapshot().keys()].some((path) => path.includes("install-")), "a used secret stays");
+  await bench.operations.stop();
+  box.kill(process);
+});

@@ -1,6 +1,6 @@
 /**
  * What surrounds a setup in the kill tests: an API server, a registry with a sample release, a license service that takes
- * a code once, and actors that answer at once: a Deployment is ready as soon as it is applied.
+ * a code once and answers the same request again, and actors that answer at once: a Deployment is ready as soon as it is applied.
  */
 import { isApplianceError } from "../../src/core/errors.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
@@ -41,13 +41,15 @@ export function createSampleRegistry(host: string, tenantSecret: "hashed" | "pla
 export async function createStage(deps: StageDeps): Promise<Stage> {
   const server = createApiServer(deps);
   await seed(clientOf(deps, server));
-  return stageOf(deps, server, { first: new Map(), replaced: [], redeemed: 0 });
+  return stageOf(deps, server, { first: new Map(), replaced: [], redeemed: 0, redeemedBy: "" });
 }
 
 interface Notes {
   readonly first: Map<string, string>;
   readonly replaced: string[];
   redeemed: number;
+  /** Key of the request that was given the license. */
+  redeemedBy: string;
 }
 
 function clientOf(deps: StageDeps, server: ApiServer): Kube {
@@ -70,8 +72,11 @@ function stageOf(deps: StageDeps, server: ApiServer, notes: Notes): Stage {
       const body: unknown = await request.json();
       const code = typeof body === "object" && body !== null && "claim_code" in body ? body.claim_code : undefined;
       if (code !== INSTALL_CODE) return Response.json({ code: "invalid_claim_code" }, { status: 400 });
+      const key = request.headers.get("idempotency-key") ?? "";
+      if (notes.redeemed > 0 && key === notes.redeemedBy && key !== "") return Response.json(LICENSE);
       if (notes.redeemed > 0) return Response.json({ code: "consumed_claim_code" }, { status: 409 });
       notes.redeemed += 1;
+      notes.redeemedBy = key;
       return Response.json(LICENSE);
     },
     objects: () => comparableObjects(kube),
