@@ -104,6 +104,12 @@ export const SETTINGS = [
     env: "ALGA_LICENSE_SERVICE_URL",
     summary: "Address of the license service that redeems install codes",
   },
+  {
+    key: "store.listen",
+    env: "ALGA_APPLIANCE_STORE_LISTEN",
+    flag: "store-listen",
+    summary: "host:port on which serve offers the store of release load as a registry; not set: nowhere",
+  },
   { key: "proxy.https", env: "HTTPS_PROXY", summary: "Proxy for HTTPS" },
   { key: "proxy.http", env: "HTTP_PROXY", summary: "Proxy for HTTP" },
   { key: "proxy.no", env: "NO_PROXY", summary: "Hosts, suffixes and networks that are reached without a proxy" },

@@ -1,10 +1,12 @@
 /** `serve`: the control plane as the pod runs it. Prints where it listens, serves until it is told to stop, drains. */
 import { uiFiles } from "../../embed/ui.ts";
-import type { Command, CommandContext, Flag } from "../cli/command.ts";
-import { EXIT, type ExitCode, isApplianceError } from "../core/errors.ts";
+import type { Command, CommandContext, Flag, Listening } from "../cli/command.ts";
+import { ApplianceError, EXIT, type ExitCode, isApplianceError } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { createKube, type Kube } from "../kube/client.ts";
 import { findKubeAccess, openConnection } from "../kube/config.ts";
+import { createLiveRegistry } from "../oci/layout-live.ts";
+import { DEFAULT_PLACE } from "../release/location.ts";
 import { REGISTRY_FLAGS, registryAccess } from "../release/registry-flags.ts";
 import { type ControlPlane, createControlPlane } from "./control-plane.ts";
 
@@ -28,6 +30,12 @@ const FLAGS: readonly Flag[] = [
     summary: "Channel that the wizard offers first",
     fallback: "stable",
   },
+  {
+    name: "store-listen",
+    type: "string",
+    value: "<host:port>",
+    summary: "Serve the store of release load as a registry here; name the same address with --registry",
+  },
   ...REGISTRY_FLAGS,
 ];
 
@@ -42,6 +50,10 @@ export const commands: readonly Command[] = [
     examples: [
       { command: "alga-appliance serve", about: "As the pod does" },
       {
+        command: "alga-appliance serve --store-listen 10.0.0.5:5000 --registry 10.0.0.5:5000 --plain-http",
+        about: "Without a network: releases come from the box's own store",
+      },
+      {
         command: "alga-appliance serve --listen 127.0.0.1 --port 0 -o json",
         about: "For a script: prints one line with the address",
       },
@@ -55,6 +67,7 @@ async function serve(context: CommandContext): Promise<ExitCode> {
   const heard: { url: string | null } = { url: null };
   const plane = await openControlPlane(context, () => heard.url);
   await plane.app.prepare();
+  const registry = await serveStore(context);
   const listening = await context.listen({
     host: settings.get("listen.host") ?? "::",
     port: Number(settings.get("listen.port") ?? "8080"),
@@ -66,8 +79,29 @@ async function serve(context: CommandContext): Promise<ExitCode> {
   await plane.start();
   await untilStopped(context.signal);
   deps.log.info("control plane stops");
-  await Promise.all([plane.stop(), listening.close(DRAIN_MS)]);
+  await Promise.all([plane.stop(), listening.close(DRAIN_MS), registry?.close(DRAIN_MS)]);
   return EXIT.done;
+}
+
+/**
+ * Offers what `release load` brought as a read-only registry, which resolve and Flux ask like any other. Whether the
+ * cluster's containerd takes images from it is the host's matter.
+ *
+ * @throws {ApplianceError} config/invalid for another form than host:port; http/cannot-listen.
+ */
+async function serveStore({ settings, deps, listen }: CommandContext): Promise<Listening | undefined> {
+  const wanted = settings.get("store.listen");
+  if (wanted === undefined) return undefined;
+  const [, bracketed, plain, port] = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(wanted) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined || Number(port) > 65_535) {
+    throw new ApplianceError("config/invalid", `Cannot serve the store on "${wanted}": host:port is wanted`);
+  }
+  const base = settings.get("registry.repository") ?? DEFAULT_PLACE.base;
+  const store = createLiveRegistry(deps, statePaths(settings.get("root") ?? "/").store, { base });
+  const listening = await listen({ host, port: Number(port), handle: store.fetch });
+  deps.log.info("store is served", { host, port: listening.port, base });
+  return listening;
 }
 
 async function openControlPlane(context: CommandContext, setupUrl: () => string | null): Promise<ControlPlane> {

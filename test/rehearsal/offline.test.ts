@@ -22,6 +22,7 @@ import { openTheater } from "../../src/rehearsal/theater.ts";
 import { DEFAULT_COMPONENTS } from "../../src/release/components.ts";
 import { runWords, startWords } from "../support/command-line.ts";
 import { serveFetch } from "../support/serve-registry.ts";
+import { freePort } from "../support/sockets.ts";
 import { ANSWERS } from "./play.ts";
 
 const root = mkdtempSync(join(tmpdir(), "alga-offline-"));
@@ -113,6 +114,24 @@ async function setUp(box: string, registry: string): Promise<{ readonly state: s
     await cluster.close();
   }
 }
+
+describe("the control plane", () => {
+  it("serves the store of its box as the registry that it asks itself", { timeout: 60_000 }, async () => {
+    await bundled("1.0.3", "own.tar");
+    const box = join(root, "own-store");
+    const port = await freePort();
+    const registry = `127.0.0.1:${port}`;
+    const words = ["serve", "--listen", "127.0.0.1", "--port", "0", "--store-listen", registry, "--registry", registry];
+    const serving = await startWords([...words, "-o", "json"], { root: box });
+    const resolve = () => runWords(["release", "resolve", "--registry", registry, "-o", "json"], { root: box });
+    assert.equal(JSON.parse((await resolve()).stdout).error.code, "release/unknown-channel");
+    assert.equal((await runWords(["release", "load", join(root, "own.tar")], { root: box })).code, 0);
+    assert.equal(JSON.parse((await resolve()).stdout).version, "1.0.3");
+    assert.equal((await serving.stop()).code, 0);
+    const wrong = await runWords(["serve", "--port", "0", "--store-listen", "here", "-o", "json"], { root: box });
+    assert.equal(JSON.parse(wrong.stdout).error.code, "config/invalid");
+  });
+});
 
 describe("an installation without a network", () => {
   it("runs from a served bundle", { timeout: 120_000 }, async () => {
