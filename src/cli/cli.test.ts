@@ -186,6 +186,21 @@ describe("settings", () => {
     assert.deepEqual(origins({ flags: {}, env: {}, file }), ["mirror.example", file.path]);
     assert.deepEqual(origins({ flags: {}, env: {} }), ["ghcr.io", "default"]);
   });
+  it("take the proxy of the machine where the appliance is told none of its own", () => {
+    const proxied = { path: "/etc/config.yaml", text: "proxy: {https: 'http://file:1'}\n" };
+    const originOf = (env: Record<string, string>, from?: typeof proxied) => {
+      const sources = { flags: {}, env, ...(from === undefined ? {} : { file: from }) };
+      const one = resolveSettings(sources).all.find((setting) => setting.key === "proxy.https");
+      return [one?.value, one?.origin];
+    };
+    const ambient = { HTTPS_PROXY: "http://machine:1" };
+    const own = { ...ambient, ALGA_APPLIANCE_HTTPS_PROXY: "http://own:1" };
+    assert.deepEqual(originOf(own, proxied), ["http://own:1", "ALGA_APPLIANCE_HTTPS_PROXY"]);
+    assert.deepEqual(originOf(ambient, proxied), ["http://file:1", proxied.path]);
+    assert.deepEqual(originOf(ambient), ["http://machine:1", "HTTPS_PROXY"]);
+    assert.deepEqual(originOf({ https_proxy: "http://small:1" }), ["http://small:1", "HTTPS_PROXY"]);
+    assert.deepEqual(originOf({ HTTPS_PROXY: "" }), [undefined, "not set"]);
+  });
   it("are refused with the file and the key that is wrong", () => {
     for (const text of ["registyr: {host: x}", "- a", "a: b: c", "registry: {host: [1], x: 2}"]) {
       assert.throws(() => resolveSettings({ flags: {}, env: {}, file: { path: "/x", text } }), {

@@ -1,5 +1,6 @@
 /**
- * Settings: flag, then `ALGA_APPLIANCE_*`, then the settings file, then the default; each knows where it came from.
+ * Settings: flag, then `ALGA_APPLIANCE_*`, then the settings file, then the default; each knows where it came from. What
+ * the whole machine is told of its proxy counts as the default: whoever says something to the appliance alone means it.
  *
  * The table is the whole truth: `doctor --settings` prints it, the reference is generated from it. The file is YAML with
  * the keys of the table, nested at the dots. Pure: the caller reads the file.
@@ -13,6 +14,8 @@ export interface Setting {
   /** Dotted key in the settings file: "registry.host". */
   readonly key: string;
   readonly env: string;
+  /** Variable that is not ours and stands for the default, in capitals or small letters: "HTTPS_PROXY". */
+  readonly ambientEnv?: string;
   /** Flag of the same meaning, where commands have one. */
   readonly flag?: string;
   readonly fallback?: string;
@@ -110,9 +113,24 @@ export const SETTINGS = [
     flag: "store-listen",
     summary: "host:port on which serve offers the store of release load as a registry; not set: nowhere",
   },
-  { key: "proxy.https", env: "HTTPS_PROXY", summary: "Proxy for HTTPS" },
-  { key: "proxy.http", env: "HTTP_PROXY", summary: "Proxy for HTTP" },
-  { key: "proxy.no", env: "NO_PROXY", summary: "Hosts, suffixes and networks that are reached without a proxy" },
+  {
+    key: "proxy.https",
+    env: "ALGA_APPLIANCE_HTTPS_PROXY",
+    ambientEnv: "HTTPS_PROXY",
+    summary: "Proxy for HTTPS; HTTPS_PROXY by default",
+  },
+  {
+    key: "proxy.http",
+    env: "ALGA_APPLIANCE_HTTP_PROXY",
+    ambientEnv: "HTTP_PROXY",
+    summary: "Proxy for HTTP; HTTP_PROXY by default",
+  },
+  {
+    key: "proxy.no",
+    env: "ALGA_APPLIANCE_NO_PROXY",
+    ambientEnv: "NO_PROXY",
+    summary: "Hosts, suffixes and networks that are reached without a proxy; NO_PROXY by default",
+  },
   {
     key: "log.level",
     env: "ALGA_APPLIANCE_LOG_LEVEL",
@@ -126,7 +144,7 @@ export type SettingKey = (typeof SETTINGS)[number]["key"];
 export interface SettingValue {
   readonly key: SettingKey;
   readonly value: string | undefined;
-  /** "--registry", "ALGA_APPLIANCE_PORT", the file's path, "default" or "not set". */
+  /** "--registry", "ALGA_APPLIANCE_PORT", the file's path, "HTTPS_PROXY", "default" or "not set". */
   readonly origin: string;
   readonly secret: boolean;
 }
@@ -173,7 +191,10 @@ function resolveOne(
   if (env !== undefined && env !== "") return found(env, setting.env);
   const written = fromFile.get(setting.key);
   if (written !== undefined) return found(written, sources.file?.path ?? "file");
-  return setting.fallback === undefined ? found(undefined, "not set") : found(setting.fallback, "default");
+  const { ambientEnv, fallback } = setting;
+  const ambient = ambientEnv && (sources.env[ambientEnv] || sources.env[ambientEnv.toLowerCase()]);
+  if (ambient !== undefined && ambient !== "") return found(ambient, ambientEnv ?? "");
+  return fallback === undefined ? found(undefined, "not set") : found(fallback, "default");
 }
 
 function readSettingsFile(file: { readonly path: string; readonly text: string }): Map<string, string> {

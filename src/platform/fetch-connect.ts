@@ -138,7 +138,7 @@ async function openProxy(proxy: URL, options: TransportOptions, track: Track): P
   } catch (cause) {
     throw new ApplianceError("net/proxy", `Cannot reach proxy "${proxy.host}": the connection to it fails`, {
       cause,
-      hint: "Check HTTPS_PROXY and NO_PROXY",
+      hint: "Check the proxy settings: alga-appliance doctor --settings",
     });
   }
 }

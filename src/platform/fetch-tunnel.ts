@@ -32,7 +32,10 @@ export async function openTunnel(socket: Duplex, target: TunnelTarget): Promise<
   const status = /^HTTP\/1\.[01] (\d{3})(?: |\r|$)/.exec(await answer)?.[1];
   if (status?.startsWith("2") === true) return;
   const is = status === undefined ? "it does not answer as a proxy" : `it answers ${status} to CONNECT ${authority}`;
-  const hint = status === "407" ? "Put user and password into HTTPS_PROXY" : "Check HTTPS_PROXY and NO_PROXY";
+  const hint =
+    status === "407"
+      ? "Put user and password into the address of the proxy"
+      : "Check the proxy settings: alga-appliance doctor --settings";
   throw new ApplianceError("net/proxy", `Cannot pass proxy "${target.proxy.host}": ${is}`, { hint });
 }
 

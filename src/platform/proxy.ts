@@ -23,7 +23,7 @@ export function chooseProxy(url: URL, settings: ProxySettings | undefined): URL 
   const proxy = URL.canParse(text) ? new URL(text) : undefined;
   if (proxy !== undefined && (proxy.protocol === "http:" || proxy.protocol === "https:")) return proxy;
   throw new ApplianceError("config/invalid", "Cannot use proxy: its setting is not an http or https URL", {
-    hint: "Set HTTPS_PROXY to a form like http://proxy.example.com:3128",
+    hint: "Write it like http://proxy.example.com:3128; where it is set tells: alga-appliance doctor --settings",
   });
 }
 
