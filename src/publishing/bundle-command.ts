@@ -9,7 +9,7 @@ import type { Platform } from "../oci/model.ts";
 import { openRegistry } from "../release/registry-access.ts";
 import { openRegistryOf, REGISTRY_FLAGS, RELEASE_FLAGS, releaseRefOf } from "../release/registry-flags.ts";
 import { describeReleaseRef } from "../release/resolved.ts";
-import { type BundlePlan, planBundle } from "./bundle.ts";
+import { type BundlePlan, planBundle, TRUST_REPOSITORY } from "./bundle.ts";
 import { readHaveList } from "./have-list.ts";
 import { percentLines } from "./percent.ts";
 
@@ -129,6 +129,8 @@ interface Result {
   readonly digest: string;
   readonly platforms: readonly string[];
   readonly parts: number;
+  /** Documents of the trust repository that went along; 0: the publisher has none, or hides it. */
+  readonly trust: number;
   readonly leftOut: Readonly<Record<"platform" | "store" | "node", { readonly parts: number; readonly bytes: number }>>;
 }
 
@@ -148,6 +150,7 @@ function resultOf(
     digest: document.release.digest,
     platforms: document.platforms,
     parts: tar.contents.length,
+    trust: document.contents.filter((one) => one.repository === TRUST_REPOSITORY).length,
     leftOut: { platform: because("platform"), store: because("store"), node: because("node") },
   };
 }
@@ -161,6 +164,7 @@ function text(result: Result): string {
   return [
     `${result.written ? "Wrote" : "Would write"} release ${result.version} to ${result.file}: ${humanBytes(result.sizeBytes)}, ${result.parts} parts, ${result.platforms.join(", ")}`,
     ...(left.length === 0 ? [] : [`Left out: ${left.join(", ")}`]),
+    ...(result.trust > 0 ? [] : ["No trust metadata was found: a box with keys cannot verify this release"]),
     result.digest,
   ].join("\n");
 }

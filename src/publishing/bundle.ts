@@ -58,7 +58,7 @@ export interface BundlePlan {
 }
 
 /** Repositories that tell whether to believe a release: all their tags go along. */
-const TRUST_REPOSITORY = "alga-appliance-trust";
+export const TRUST_REPOSITORY = "alga-appliance-trust";
 const HISTORY_REPOSITORY = `${RELEASE_REPOSITORY}-history`;
 const EXECUTABLE_REPOSITORY = "alga-appliance-executable";
 const EXECUTABLE_TYPE = "application/vnd.alga.appliance.executable.v1";
@@ -148,7 +148,11 @@ export async function readTrust(
   };
   await orNothing(async () => {
     const tags = await client.tags(base === "" ? TRUST_REPOSITORY : `${base}/${TRUST_REPOSITORY}`, { signal });
-    for (const tag of tags.slice(0, MAX_TRUST_TAGS)) await add(TRUST_REPOSITORY, tag);
+    if (tags.length > MAX_TRUST_TAGS) {
+      const is = `it has ${tags.length} tags, at most ${MAX_TRUST_TAGS} are taken`;
+      throw new ApplianceError("oci/too-large", `Cannot bundle repository "${TRUST_REPOSITORY}": ${is}`);
+    }
+    for (const tag of tags) await add(TRUST_REPOSITORY, tag);
   });
   if ("channel" in ref) await orNothing(() => add(HISTORY_REPOSITORY, ref.channel));
   return { entries, walk };
