@@ -110,6 +110,12 @@ export const ERROR_CODES = {
   "release/downgrade": conflict("The release is older than the installed one"),
   "release/control-plane-too-old": conflict("The release needs a newer control plane"),
   "release/unknown-channel": upstream("The registry has no such channel", { status: 404 }),
+  "release/attestation-mismatch": upstream(
+    "A bill of materials or provenance speaks of something else, or has another form",
+  ),
+  "release/no-attestation": upstream("A release has no bill of materials or provenance in the registry", {
+    status: 404,
+  }),
   "release/offline": away("The registry cannot be reached and no earlier resolve is kept"),
 
   "build/bad-source": input("The release.yaml or its lock has a field that cannot be used"),

@@ -6,6 +6,7 @@
  * family of verbs.
  */
 import { commands as releaseCommands } from "../release/command.ts";
+import { commands as attestationsCommands } from "./attestations-command.ts";
 import { commands as buildCommands } from "./build-command.ts";
 import { commands as bundleCommands } from "./bundle-command.ts";
 import { commands as checkCommands } from "./check-command.ts";
@@ -23,6 +24,7 @@ export const commands = [
   ...releaseCommands,
   ...lockCommands,
   ...buildCommands,
+  ...attestationsCommands,
   ...diffCommands,
   ...imageCommands,
   ...promoteCommands,

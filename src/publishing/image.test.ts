@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { madeExecutable, madeLibraries } from "../../test/support/elf.ts";
+import { madeImage, madePlatform, madeRuntime } from "../../test/support/made-image.ts";
 import { type Digest, digestOf } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { pushArtifact, pushIndex } from "../oci/artifact.ts";
@@ -12,45 +13,15 @@ import { tarEntries } from "../oci/tar.ts";
 import { attestImage } from "./attest-release.ts";
 import { type BuiltImage, buildControlPlaneImage, type ImageInput, type PlatformInput } from "./image.ts";
 import { type BaseContent, openBase } from "./image-base.ts";
-import type { Architecture } from "./image-elf.ts";
 import { type LayerEntry, packLayer } from "./image-layer.ts";
-import type { RuntimeSource } from "./image-runtime.ts";
 
 const REPOSITORY = "alga-appliance-control-plane";
-
-function librariesOf(architecture: Architecture): RuntimeSource {
-  const libraries = madeLibraries(architecture);
-  return {
-    what: "made libraries",
-    find: async (paths) => {
-      const path = paths[0] ?? "";
-      const bytes = libraries[path.slice(path.lastIndexOf("/") + 1)];
-      return bytes === undefined ? undefined : { path, bytes };
-    },
-  };
-}
-
-function platform(architecture: Architecture, facts: Record<string, unknown> = {}): PlatformInput {
-  return {
-    architecture,
-    what: `executable "${architecture}"`,
-    executable: async () => madeExecutable(architecture, facts),
-    runtime: async () => librariesOf(architecture),
-  };
-}
 
 async function built(
   input: Partial<ImageInput> = {},
 ): Promise<{ readonly store: RegistryStore; readonly image: BuiltImage }> {
   const store = createMemoryStore();
-  const platforms = [platform("arm64"), platform("amd64")];
-  const image = await buildControlPlaneImage(store, {
-    platforms,
-    version: "1.0.3",
-    createdSeconds: 1_700_000_000,
-    ...input,
-  });
-  return { store, image };
+  return { store, image: await madeImage(store, input) };
 }
 
 function json(store: RegistryStore, digest: string): Record<string, never> {
@@ -166,7 +137,7 @@ describe("buildControlPlaneImage", () => {
   it("keeps the first layer when only the executable changes", async () => {
     const [one, two] = [
       await built(),
-      await built({ platforms: [platform("amd64", { revision: "ffff00000000" })], version: "1.0.4" }),
+      await built({ platforms: [madePlatform("amd64", { revision: "ffff00000000" })], version: "1.0.4" }),
     ];
     const [before, after] = [one.image.platforms[0]?.layers, two.image.platforms[0]?.layers];
     assert.equal(before?.[0]?.digest, after?.[0]?.digest);
@@ -175,37 +146,37 @@ describe("buildControlPlaneImage", () => {
 
   it("takes the version of the executables when none is given", async () => {
     const store = createMemoryStore();
-    const image = await buildControlPlaneImage(store, { platforms: [platform("amd64")], createdSeconds: 0 });
+    const image = await buildControlPlaneImage(store, { platforms: [madePlatform("amd64")], createdSeconds: 0 });
     assert.equal(image.tag, "1.2.3");
   });
 
   const wrong: readonly (readonly [string, readonly PlatformInput[], string, RegExp])[] = [
     [
       "executables of two builds",
-      [platform("amd64"), platform("arm64", { revision: "ffffffffffff" })],
+      [madePlatform("amd64"), madePlatform("arm64", { revision: "ffffffffffff" })],
       "image/not-ours",
       /amd64 of 1\.2\.3 \(0123456789ab\), arm64 of 1\.2\.3 \(ffffffffffff\)/,
     ],
     [
       "an executable that says it was built for another target",
-      [platform("amd64", { target: "linux-arm64" })],
+      [madePlatform("amd64", { target: "linux-arm64" })],
       "image/wrong-machine",
       /built for linux-arm64, linux-x64 is wanted/,
     ],
     [
       "a stripped executable",
-      [{ ...platform("amd64"), executable: async () => madeExecutable("amd64").slice(0, 600) }],
+      [{ ...madePlatform("amd64"), executable: async () => madeExecutable("amd64").slice(0, 600) }],
       "image/not-ours",
       /holds no facts/,
     ],
-    ["facts of another form", [platform("amd64", { lock: "md5:1" })], "image/not-ours", /the field "lock"/],
+    ["facts of another form", [madePlatform("amd64", { lock: "md5:1" })], "image/not-ours", /the field "lock"/],
     [
       "libraries of another machine",
       [
         {
-          ...platform("arm64"),
+          ...madePlatform("arm64"),
           runtime: async () => ({
-            ...librariesOf("amd64"),
+            ...madeRuntime("amd64"),
             find: async (paths) => ({ path: paths[0] ?? "", bytes: madeExecutable("amd64") }),
           }),
         },
@@ -266,7 +237,9 @@ async function base(
 
 describe("an image on a base image", () => {
   const onBase = async (content: BaseContent): Promise<Awaited<ReturnType<typeof built>>> =>
-    await built({ platforms: [{ ...platform("amd64"), runtime: () => openBase(content, { architecture: "amd64" }) }] });
+    await built({
+      platforms: [{ ...madePlatform("amd64"), runtime: () => openBase(content, { architecture: "amd64" }) }],
+    });
 
   it("takes its layers over as they are and adds no library", async () => {
     const { content, layer } = await base();

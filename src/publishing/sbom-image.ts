@@ -31,7 +31,7 @@ const PUBLISHER = "Organization: Nine Minds";
 /** Describes an image as one SPDX document over all its platforms. The same image gives the same document. */
 export function imageSbom(image: BuiltImage, origin: SbomOrigin): Readonly<Record<string, unknown>> {
   const { digest, tag, platforms } = image;
-  const each = platforms.map(platformParts);
+  const each = platforms.map((one) => platformParts(one, tag));
   const packages: readonly SbomPackage[] = [
     container(IMAGE, { digest, version: tag, purl: purlOf(digest, `tag=${encodeURIComponent(tag)}`) }),
     ...each.flatMap((parts) => parts.packages),
@@ -52,7 +52,7 @@ export function imageSbom(image: BuiltImage, origin: SbomOrigin): Readonly<Recor
   return spdxDocument(input);
 }
 
-function platformParts(platform: BuiltPlatform): Parts {
+function platformParts(platform: BuiltPlatform, tag: string): Parts {
   const { architecture, digest, facts, runtime } = platform;
   const id = (name: string): string => `${name}-${architecture}`;
   const files = platform.files.map((file) => ({ kind: file.kind, file: fileRecord(file, architecture) }));
@@ -62,7 +62,7 @@ function platformParts(platform: BuiltPlatform): Parts {
   const { origin, base } = runtime.source;
   const packages: SbomPackage[] = [
     {
-      ...container(id(IMAGE), { digest, version: facts.version, purl: purlOf(digest, `arch=${architecture}`) }),
+      ...container(id(IMAGE), { digest, version: tag, purl: purlOf(digest, `arch=${architecture}`) }),
       files: idsOf("configuration"),
     },
     {
