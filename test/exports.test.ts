@@ -15,7 +15,6 @@ const FOLDERS = ["src", "ui", "embed", "scripts", "bench", "test"];
 
 /** Offered to tests alone, with the reason why it is no part of a test. */
 const FOR_TESTS: Readonly<Record<string, string>> = {
-  "src/oci/artifact.ts pushIndex": "the registry in memory holds indexes, and the contract fills both registries alike",
   "src/status/situations/situation.ts readSituation": "recorded observations lie beside the rules that they record",
   "embed/manifests.ts HOST_FILES": "the executable carries them for the installer of the host",
 };

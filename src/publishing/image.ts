@@ -214,7 +214,7 @@ function configOf(
       Labels: labels(input, about),
     },
     rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.diffId) },
-    history: layers.map(({ holds }) => ({ created, created_by: "alga-appliance release", comment: holds })),
+    history: layers.map(({ holds }) => ({ created, created_by: "alga-appliance release image", comment: holds })),
   };
   return { mediaType: MEDIA.config, bytes: new TextEncoder().encode(canonicalJson(config)) };
 }

@@ -140,13 +140,11 @@ function bundledPackages(platforms: readonly BuiltPlatform[]): readonly SbomPack
 
 function npmPackage(one: BundledPackage): SbomPackage {
   const { name, version, license, integrity, kind } = one;
-  const file = `${name.slice(name.lastIndexOf("/") + 1)}-${version}.tgz`;
   return {
     id: packageId(one),
     name,
     version,
     purpose: kind === "runtime" ? "APPLICATION" : "LIBRARY",
-    location: `https://registry.npmjs.org/${name}/-/${file}`,
     license,
     purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
     checksums: integrity === undefined ? [] : [sha512(integrity)],

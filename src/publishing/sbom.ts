@@ -37,8 +37,6 @@ export interface SbomPackage {
   readonly purpose: "CONTAINER" | "APPLICATION" | "LIBRARY" | "ARCHIVE";
   /** Who gives it out, when that is known. */
   readonly supplier?: string | undefined;
-  /** Where its archive is; absent: not known. */
-  readonly location?: string | undefined;
   /** As the package declares it; what is no SPDX expression is left out. */
   readonly license?: string | undefined;
   readonly purl?: string | undefined;
@@ -108,7 +106,7 @@ function packageOf(one: SbomPackage, shaOf: ReadonlyMap<string, string>): Readon
     name: one.name,
     versionInfo: one.version,
     supplier: one.supplier ?? NONE,
-    downloadLocation: one.location ?? NONE,
+    downloadLocation: NONE,
     filesAnalyzed: isAnalyzed,
     ...(isAnalyzed ? { packageVerificationCode: verificationCode(files, shaOf) } : {}),
     checksums: checksums.length === 0 ? undefined : checksums.map(checksum),
