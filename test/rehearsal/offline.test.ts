@@ -3,32 +3,19 @@
  * `release serve` and the box's own store give.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { after, describe, it } from "node:test";
-import { SILENT_LOG } from "../../src/core/log.ts";
-import type { Fetch } from "../../src/core/ports.ts";
-import { createKube, type Kube } from "../../src/kube/client.ts";
-import { createRegistryClient } from "../../src/oci/client.ts";
 import { createRegistryServer } from "../../src/oci/registry-server.ts";
-import { createDeps } from "../../src/platform/deps.ts";
-import { createStage } from "../../src/rehearsal/faults.ts";
-import { createApiServer } from "../../src/rehearsal/kubernetes/api-server.ts";
-import { answerAsApplication, isApplicationServing } from "../../src/rehearsal/login-page.ts";
-import { refusedConnection, rehearsedDeps } from "../../src/rehearsal/rehearsed-deps.ts";
 import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
-import { openTheater } from "../../src/rehearsal/theater.ts";
-import { DEFAULT_COMPONENTS } from "../../src/release/components.ts";
-import { runWords, startWords } from "../support/command-line.ts";
+import { type RunningWords, runWords, startWords } from "../support/command-line.ts";
 import { serveFetch } from "../support/serve-registry.ts";
 import { freePort } from "../support/sockets.ts";
-import { ANSWERS } from "./play.ts";
+import { openOfflineBox } from "./offline-box.ts";
 
 const root = mkdtempSync(join(tmpdir(), "alga-offline-"));
 after(() => rmSync(root, { recursive: true, force: true }));
-const real = createDeps(SILENT_LOG);
-const SPEED = 50;
 
 /** Publishes, bundles, and takes the publisher's registry away. */
 async function bundled(version: string, file: string): Promise<void> {
@@ -42,76 +29,21 @@ async function bundled(version: string, file: string): Promise<void> {
   await publisher.close();
 }
 
-/** A cluster whose kubelet and Flux take everything from this registry. */
-async function openCluster(registry: string) {
-  const server = createApiServer(real);
-  const api = await serveFetch(server.fetch);
-  const kubeFor = (fieldManager: string): Kube =>
-    createKube(real, { server: "http://embedded", fetch: server.fetch, headers: async () => ({}) }, { fieldManager });
-  const stage = createStage(null);
-  const theater = openTheater(real, {
-    stage,
-    speed: SPEED,
-    registryHost: registry,
-    registry: createRegistryClient({ ...real, fetch: real.transports.open() }, { registry, plainHttp: true }),
-    components: DEFAULT_COMPONENTS,
-    logs: server.logs,
-    kubeFor,
-  });
-  const observer = kubeFor("application");
-  const application: Fetch = async (request) => {
-    if (!(await isApplicationServing(observer))) throw refusedConnection(request);
-    return answerAsApplication(observer, request);
-  };
-  return {
-    api: `http://127.0.0.1:${api.port}`,
-    deps: rehearsedDeps(real, { stage, application }),
-    close: async () => {
-      await theater.close();
-      server.stop();
-      await api.close();
-    },
-  };
-}
-
 /** Runs the setup of a box against a registry and tells how it ended. */
-async function setUp(box: string, registry: string): Promise<{ readonly state: string; readonly said: string }> {
-  const cluster = await openCluster(registry);
-  const kubeconfig = join(root, `${box}.kubeconfig`);
-  const answers = join(root, `${box}.answers`);
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      "current-context": "box",
-      contexts: [{ name: "box", context: { cluster: "box", user: "box" } }],
-      clusters: [{ name: "box", cluster: { server: cluster.api } }],
-      users: [{ name: "box", user: {} }],
-    }),
-  );
-  writeFileSync(answers, JSON.stringify(ANSWERS));
+async function setUp(name: string, registry: string): Promise<{ readonly state: string; readonly said: string }> {
+  const folder = join(root, name);
+  mkdirSync(folder, { recursive: true });
+  const box = await openOfflineBox(folder, registry);
   try {
-    const words = [
-      "setup",
-      "run",
-      "--answers",
-      answers,
-      "--kubeconfig",
-      kubeconfig,
-      "--registry",
-      registry,
-      "-o",
-      "json",
-    ];
-    const { stdout, stderr, failure } = await runWords(words, {
-      root: join(root, box),
-      deps: cluster.deps,
+    const words = ["setup", "run", "--answers", box.answers, "--kubeconfig", box.kubeconfig, "--registry", registry];
+    const { stdout, stderr, failure } = await runWords([...words, "-o", "json"], {
+      root: folder,
+      deps: box.deps,
       signal: AbortSignal.timeout(60_000),
     });
     return { state: JSON.parse(stdout).operation?.state ?? "none", said: `${stdout}${stderr}${failure ?? ""}` };
   } finally {
-    await cluster.close();
+    await box.close();
   }
 }
 
@@ -159,5 +91,56 @@ describe("an installation without a network", () => {
     const resolved = await runWords(["release", "resolve", "--registry", registry, "-o", "json"], { root: box });
     assert.equal(JSON.parse(resolved.stdout).version, "1.0.4");
     await served.stop();
+  });
+});
+
+const GUIDE = readFileSync(resolve(import.meta.dirname, "../../docs/offline.md"), "utf8");
+
+describe("docs/offline.md", () => {
+  const typed = [...GUIDE.matchAll(/```sh\n([^`]*)```/g)].flatMap(([, block = ""]) => block.trim().split("\n"));
+
+  it("has commands that run as they are written, one after the other", { timeout: 120_000 }, async () => {
+    const folder = join(root, "guide");
+    mkdirSync(folder);
+    const { fetch, store } = createRegistryServer();
+    const publisher = await serveFetch(fetch);
+    const publisherHost = `127.0.0.1:${publisher.port}`;
+    buildSampleRelease(store, { registry: publisherHost, version: "1.0.4", channels: ["nightly"] });
+    buildSampleRelease(store, { registry: publisherHost, version: "1.0.3", channels: ["stable"] });
+    const port = await freePort();
+    const box = await openOfflineBox(folder, `127.0.0.1:${port}`);
+    const options = {
+      root: folder,
+      deps: box.deps,
+      env: {
+        PWD: folder,
+        ALGA_APPLIANCE_REGISTRY_HOST: publisherHost,
+        ALGA_APPLIANCE_KUBECONFIG: box.kubeconfig,
+        ALGA_APPLIANCE_PORT: "0",
+      },
+    };
+    let serving: RunningWords | undefined;
+    for (const line of typed) {
+      const here = line.replaceAll("10.0.0.5", "127.0.0.1").replaceAll("5000", String(port));
+      const [, command = "", file] = /^alga-appliance (.*?)(?: > (\S+))?$/.exec(here) ?? [];
+      const words = command.split(" ").map((word) => (word === "answers.yaml" ? box.answers : word));
+      if (words.includes("serve")) {
+        await serving?.stop();
+        serving = await startWords([...words, "-o", "json"], options);
+        continue;
+      }
+      const { code, stdout, stderr, failure } = await runWords(words, options);
+      assert.equal(code, 0, `${line}: ${stdout}${stderr}${failure ?? ""}`);
+      if (file !== undefined) writeFileSync(join(folder, file), stdout);
+    }
+    const resolved = await runWords(
+      ["release", "resolve", "--version", "1.0.4", "--registry", `127.0.0.1:${port}`, "-o", "json"],
+      options,
+    );
+    assert.equal(JSON.parse(resolved.stdout).version, "1.0.4", "the update is in the store that is served");
+    await serving?.stop();
+    await box.close();
+    await publisher.close();
+    assert.ok(typed.length >= 9, `${typed.length} commands`);
   });
 });
