@@ -38,12 +38,7 @@ const LEGS: readonly Leg[] = [
     packages: ["docker-registry", "skopeo"],
     // A tool that cannot be had here skips its tests only, each with its reason.
     prepare: () => !hasGo() || tool("scripts/lab/tools.ts", "interop") || true,
-    command: [
-      ...TEST,
-      "test/contract/docker-registry.test.ts",
-      "test/contract/publishing.test.ts",
-      ...filesIn("test/contract", ".interop.test.ts"),
-    ],
+    command: [...TEST, "test/contract/docker-registry.test.ts", "test/contract/publishing.test.ts", ...interopTests()],
     timeoutMs: 15 * MINUTE_MS,
   },
   {
@@ -155,11 +150,12 @@ function tool(script: string, ...words: readonly string[]): boolean {
   );
 }
 
-/** Test files of a folder by the end of their names, so that a new one is run without being named here. */
-function filesIn(folder: string, end: string): string[] {
+/** Tests with the tools of others, found by the end of their names, so that a new one is run without being named here. */
+function interopTests(): string[] {
+  const folder = join("test", "contract");
   return readdirSync(join(ROOT, folder))
-    .filter((name) => name.endsWith(end))
-    .map((name) => `${folder}/${name}`);
+    .filter((name) => name.endsWith(".interop.test.ts"))
+    .map((name) => join(folder, name));
 }
 
 /** `npm test`, which ran before; a run without a closing line is one failure. */

@@ -122,6 +122,16 @@ describe("tests", () => {
       testFiles.filter((path) => path !== "test/house.test.ts" && LEFT_BEHIND.test(read(path))),
       [],
     ));
+  it("are each in a lane of npm test or in a leg of CI", () => {
+    const runs = `${read("scripts/test.ts")}${read("scripts/ci.ts")}`;
+    const places = named(/"(?:\.\/)?((?:src|ui|embed|test)(?:\/[\w.-]+)*)"/g, runs);
+    const isRun = (path: string): boolean =>
+      path.endsWith(".interop.test.ts") || places.some((place) => path === place || path.startsWith(`${place}/`));
+    assert.deepEqual(
+      testFiles.filter((path) => !isRun(path)),
+      [],
+    );
+  });
 });
 
 describe("the patterns can fail", () => {
