@@ -14,7 +14,7 @@ import { packTree } from "../oci/tar.ts";
 import { assembleChart, type ChartFiles, type LoadedChart, loadChartArchive, loadChartFolder } from "./chart-files.ts";
 import { badChart, type ChartMetadata, chartAnnotations, chartConfig } from "./chart-metadata.ts";
 
-export const CHART_CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json";
+const CHART_CONFIG_TYPE = "application/vnd.cncf.helm.config.v1+json";
 export const CHART_LAYER_TYPE = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 const CHART_PROVENANCE_TYPE = "application/vnd.cncf.helm.chart.provenance.v1.prov";
 

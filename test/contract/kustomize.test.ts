@@ -8,19 +8,22 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, describe, it } from "node:test";
 import { stringify } from "yaml";
 import { FLUX_TEMPLATES } from "../../embed/templates.ts";
 import { KUSTOMIZE } from "../../scripts/install-kustomize.ts";
 import { sourceObjects } from "../../src/flux/source.ts";
-import { buildTree, type Patch } from "../../src/flux/tree.ts";
+import { buildTree, type FileTree, type Patch } from "../../src/flux/tree.ts";
 import { readYaml } from "../../src/flux/yaml.ts";
-import { asKubeObject, fieldAt, type KubeObject } from "../../src/kube/model.ts";
+import { asKubeObject, fieldAt, type KubeObject, listAt, textAt } from "../../src/kube/model.ts";
 import { createMemoryStore } from "../../src/oci/store.ts";
+import { readTarGz } from "../../src/oci/tar.ts";
 import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
 
 const TREE = new Map(Object.entries(FLUX_TEMPLATES));
+/** What is published: the tree with every chart pinned by digest. */
+const BUNDLE = publishedBundle();
 const FOLDERS = ["base", "base/platform", "base/core", "base/background", "profiles/single-node"];
 
 if (existsSync(KUSTOMIZE)) suite();
@@ -31,38 +34,70 @@ function suite(): void {
   cpSync(join(import.meta.dirname, "../../flux"), work, { recursive: true });
   after(() => rmSync(work, { recursive: true }));
 
+  const published = join(work, "published");
+  for (const [path, text] of BUNDLE) {
+    mkdirSync(dirname(join(published, path)), { recursive: true });
+    writeFileSync(join(published, path), text);
+  }
+
   describe("kustomize builds what we build", () => {
     for (const folder of FOLDERS) {
       it(folder, () => same(realBuild(work, folder), buildTree(TREE, folder)));
+      it(`${folder}, as it is published`, () => same(realBuild(published, folder), buildTree(BUNDLE, folder)));
     }
 
-    it("base with the patches of the parent, and each child with its own", () => {
-      const parent = sampleParent();
-      const top = patchedBuild(work, "base", patchesOf(parent));
-      same(top, buildTree(TREE, "base", patchesOf(parent)));
-      const children = top.filter((object) => object.kind === "Kustomization");
-      assert.equal(children.length, 3);
-      for (const child of children) {
-        const folder = String(fieldAt(child, "spec", "path")).replace("./", "");
-        same(patchedBuild(work, folder, patchesOf(child)), buildTree(TREE, folder, patchesOf(child)));
+    it("a bundle of the older form with the patches of the parent, and each child with its own", () => {
+      checkChain(work, TREE, sampleParent("HelmRepository"));
+    });
+
+    it("a published bundle with the patches of the parent, and each child with its own", () => {
+      const top = checkChain(published, BUNDLE, sampleParent("OCIRepository"));
+      const charts = top.filter((object) => object.metadata.name.startsWith("alga-chart-"));
+      assert.equal(charts.length, 6);
+      for (const chart of charts) {
+        assert.match(String(fieldAt(chart, "spec", "url")), /^oci:\/\/harbor\.example:5000\/alga\/charts\//);
+        assert.match(String(fieldAt(chart, "spec", "ref", "digest")), /^sha256:/);
       }
     });
   });
 }
 
+/** The parent, then each child with the patches that it got: real and ours alike. */
+function checkChain(folder: string, tree: FileTree, parent: KubeObject): readonly KubeObject[] {
+  const top = patchedBuild(folder, "base", patchesOf(parent));
+  same(top, buildTree(tree, "base", patchesOf(parent)));
+  const children = top.filter((object) => object.kind === "Kustomization");
+  assert.equal(children.length, 3);
+  for (const child of children) {
+    const path = String(fieldAt(child, "spec", "path")).replace("./", "");
+    same(patchedBuild(folder, path, patchesOf(child)), buildTree(tree, path, patchesOf(child)));
+  }
+  return top;
+}
+
 /** The parent of an appliance behind a mirror with a CA and plain HTTP: every patch that there can be. */
-function sampleParent(): KubeObject {
+function sampleParent(chartSource: "HelmRepository" | "OCIRepository"): KubeObject {
   const place = { registry: "harbor.example:5000", base: "alga" };
   const release = buildSampleRelease(createMemoryStore(), {
     registry: place.registry,
     base: place.base,
     version: "1.0.3",
   });
-  const manifest = { ...release.manifest, valuesProfile: "ha" };
+  const config = { ...release.manifest.config, chartSource };
+  const manifest = { ...release.manifest, config, valuesProfile: "ha" };
   const objects = sourceObjects({ manifest, digest: release.digest }, { place, plainHttp: true, ca: "PEM" });
   const parent = objects.find((object) => object.kind === "Kustomization");
   assert.ok(parent !== undefined);
   return parent;
+}
+
+function publishedBundle(): FileTree {
+  const store = createMemoryStore();
+  const { configDigest } = buildSampleRelease(store, { registry: "ghcr.io", version: "1.0.3" });
+  const repository = "nine-minds/alga-appliance-config";
+  const document: unknown = JSON.parse(new TextDecoder().decode(store.manifest(repository, configDigest)?.bytes));
+  const layer = store.blob(repository, textAt(listAt(document, "layers")[0], "digest") ?? "") ?? new Uint8Array();
+  return new Map([...readTarGz(layer)].map(([path, bytes]) => [path, new TextDecoder().decode(bytes)]));
 }
 
 function patchesOf(object: KubeObject): readonly Patch[] {
