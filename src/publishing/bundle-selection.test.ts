@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Digest, digestOf } from "../core/digest.ts";
+import { pushArtifact, pushIndex } from "../oci/artifact.ts";
+import { MEDIA } from "../oci/media-types.ts";
+import { createMemoryStore } from "../oci/store.ts";
+import { type SelectedManifest, selectContents } from "./bundle-selection.ts";
+import { HAVE_SCHEMA, type HaveList } from "./have-list.ts";
+
+const store = createMemoryStore();
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+const image = (...layers: readonly string[]): Digest =>
+  pushArtifact(store, "image", {
+    config: { mediaType: MEDIA.config, bytes: bytesOf(`config of ${layers}`) },
+    layers: layers.map((text) => ({ mediaType: MEDIA.layerTar, bytes: bytesOf(text) })),
+  });
+const [old, next] = [image("base", "old"), image("base", "next")];
+const [amd64, arm64] = [image("amd64"), image("arm64")];
+const platform = (architecture: string) => ({ os: "linux", architecture });
+const index = pushIndex(store, "image", {
+  entries: [
+    { digest: amd64, platform: platform("amd64") },
+    { digest: arm64, platform: platform("arm64") },
+  ],
+});
+
+function manifests(...digests: readonly Digest[]): readonly SelectedManifest[] {
+  return digests.map((digest) => {
+    const found = store.manifest("image", digest);
+    assert.ok(found !== undefined);
+    return { descriptor: { mediaType: found.mediaType, digest, size: found.bytes.length }, bytes: found.bytes };
+  });
+}
+
+const have = (more: Partial<HaveList>): HaveList => ({ schema: HAVE_SCHEMA, content: [], images: [], ...more });
+const layers = (selection: ReturnType<typeof selectContents>): readonly string[] =>
+  selection.blobs.filter((one) => one.mediaType === MEDIA.layerTar).map((one) => one.digest);
+
+test("without a list everything goes along, each blob once", () => {
+  const { blobs, leftOut } = selectContents(manifests(old, next), {});
+  assert.deepEqual(layers({ blobs, leftOut }), ["base", "old", "next"].map(digestOf));
+  assert.equal(blobs.length, 5);
+  assert.deepEqual(leftOut, []);
+});
+
+test("what the store has is left out, but never a config", () => {
+  const config = digestOf("config of base,next");
+  const { blobs, leftOut } = selectContents(manifests(next), { have: have({ content: [digestOf("base"), config] }) });
+  assert.deepEqual(layers({ blobs, leftOut }), [digestOf("next")]);
+  assert.ok(blobs.some((one) => one.digest === config));
+  assert.deepEqual(leftOut, [{ digest: digestOf("base"), size: 4, why: "store" }]);
+});
+
+test("of an image that the node holds only what nothing else needs is left out", () => {
+  const selection = selectContents(manifests(old, next), { have: have({ images: [old], platform: "linux/amd64" }) });
+  assert.deepEqual([...layers(selection)].sort(), ["base", "next"].map(digestOf).sort());
+  assert.deepEqual(selection.leftOut, [{ digest: digestOf("old"), size: 3, why: "node" }]);
+});
+
+test("an index that the node holds stands for its own platform alone", () => {
+  const all = manifests(index, amd64, arm64);
+  const selection = selectContents(all, { have: have({ images: [index], platform: "linux/amd64" }) });
+  assert.deepEqual(layers(selection), [digestOf("arm64")]);
+  assert.deepEqual(selection.leftOut, [{ digest: digestOf("amd64"), size: 5, why: "node" }]);
+});
+
+test("entries of an index that were not taken are told as another platform", () => {
+  const { leftOut } = selectContents(manifests(index, amd64), {});
+  assert.deepEqual(
+    leftOut.map(({ digest, why }) => [digest, why]),
+    [[arm64, "platform"]],
+  );
+});
