@@ -3,8 +3,11 @@ import { useEffect } from "preact/hooks";
 import { html, type VNode } from "./html.ts";
 import { firstOpenStep, indexOfStep, type StepId, stepOfPath, type WizardStep } from "./model/wizard.ts";
 import { AddressPage } from "./pages/address.ts";
+import { ComponentPage } from "./pages/component.ts";
 import { ComponentsPage } from "./pages/components.ts";
+import { EventsPage } from "./pages/events.ts";
 import { GatePage } from "./pages/gate.ts";
+import { HostPage } from "./pages/host.ts";
 import { InstallPage } from "./pages/install.ts";
 import { KitPage } from "./pages/kit.ts";
 import { OperationPage, OperationsPage } from "./pages/operations.ts";
@@ -59,6 +62,10 @@ function ConsolePage({ path, who }: { readonly path: string; readonly who: Sessi
     return decided ? html`<${Redirect} to="/setup" />` : html`<${OverviewPage} />`;
   }
   if (path === "/components") return html`<${ComponentsPage} />`;
+  if (path === "/events") return html`<${EventsPage} />`;
+  if (path === "/host") return html`<${HostPage} />`;
+  if (room === "components" && id !== undefined)
+    return html`<${ComponentPage} name=${decodeURIComponent(id)} key=${id} />`;
   if (path === "/operations") return html`<${OperationsPage} />`;
   if (room === "operations" && id !== undefined)
     return html`<${OperationPage} id=${decodeURIComponent(id)} key=${id} />`;

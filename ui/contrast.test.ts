@@ -41,6 +41,18 @@ for (const [index, scheme] of (["light", "dark"] as const).entries()) {
   });
 }
 
+test("docs/ui.md tells every pair with the contrast that was measured", () => {
+  const written = readFileSync(new URL("../docs/ui.md", import.meta.url), "utf8");
+  const rows = PAIRS.map(([front, back, least]) => {
+    const [light, dark] = [0, 1].map((scheme) => contrast(tokenOf(front, scheme), tokenOf(back, scheme)).toFixed(1));
+    return `| ${front} on ${back} | ${light} | ${dark} | ${least} |`;
+  });
+  assert.deepEqual(
+    rows.filter((row) => !written.includes(row)),
+    [],
+  );
+});
+
 test("style sheets use colors by token only, apart from the backdrop of a dialog", () => {
   const used = ["base", "parts", "pages"].flatMap(
     (name) => read(`styles/${name}.css`).match(/#[0-9a-f]{3,8}\b|rgb\([^)]*\)/gi) ?? [],

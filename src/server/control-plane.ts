@@ -18,11 +18,12 @@ import { createResolvedStore, type ResolvedStore } from "../release/resolved-sto
 import { createSetup, type Setup, setupProgram } from "../setup/engine.ts";
 import { createLicenseService } from "../setup/license.ts";
 import type { SetupDeps, SetupSettings } from "../setup/ports.ts";
+import { createBoxReader, observeHost, writeBootstrap } from "../status/box.ts";
+import { createHostHistory } from "../status/host-history.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { statusReadiness } from "../status/routes.ts";
 import type { StatusSources } from "../status/sources.ts";
 import type { AssetFile } from "./assets.ts";
-import { createBoxFacts, writeBootstrap } from "./box-facts.ts";
 import type { EventDocument } from "./events.ts";
 import type { Readiness } from "./health-routes.ts";
 import { roomRoutes } from "./routes.ts";
@@ -74,9 +75,20 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
     },
   );
   const setup = createSetup(setupDeps, settings, operations);
-  const box = createBoxFacts(deps, { ...options, store, releases, operations, version: options.build.version });
+  const box = createBoxReader(deps, {
+    ...options,
+    store,
+    releases,
+    version: options.build.version,
+    operations: {
+      current: () => operations.current(),
+      planOf: async (id) => (await operations.get(id))?.plan,
+    },
+  });
   const status = createStatusEngine(deps, statusSources(deps, options, { box, operations }));
   late.status = status;
+  const end = new AbortController();
+  const hostHistory = createHostHistory(deps, status.current, end.signal);
   let mode: "setup" | "status" = "setup";
   const setupIsDone = (): boolean => {
     const current = operations.current();
@@ -89,7 +101,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   const app = createServerApp(deps, {
     paths: options.paths,
     routes: (own) => [
-      ...roomRoutes({ operations, setup, status, inventory: { status, deps, kube: options.kube } }, own),
+      ...roomRoutes({ operations, setup, status, inventory: { status, deps, kube: options.kube }, hostHistory }, own),
       ...(options.routes ?? []),
     ],
     assets: options.assets,
@@ -120,6 +132,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
     },
     stop: async () => {
       for (const untold of told) untold();
+      end.abort();
       app.stop();
       await operations.stop();
       status.stop();
@@ -196,10 +209,7 @@ function statusSources(
       subscribe: (call) => late.operations.subscribe(call),
     },
     registry: () => openRegistry(deps, options.registry),
-    host: async () => {
-      const [space, memory] = await Promise.all([deps.files.space(options.paths.state), deps.machine.memory()]);
-      return { atMs: deps.clock.now(), disks: [{ path: options.paths.state, ...space }], memory };
-    },
+    host: () => observeHost(deps, options.paths),
     login: { inside: deps.transports.open(), outside: deps.transports.open(proxy === undefined ? {} : { proxy }) },
     rememberBootstrap: (record) => {
       writeBootstrap(deps, options.paths, record).catch((error: unknown) =>

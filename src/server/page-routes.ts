@@ -18,8 +18,11 @@ const PAGES: Readonly<Record<string, string>> = {
   "/setup/:step": "Page: one step of the setup wizard",
   "/overview": "Page: the overview",
   "/components": "Page: the components and their state",
+  "/components/:name": "Page: one component with its pods, warnings and logs",
   "/operations": "Page: all operations",
   "/operations/:id": "Page: one operation with its journal",
+  "/host": "Page: the host and its network, over the last hours",
+  "/events": "Page: the cluster's warnings",
   "/ui-kit": "Page: every part of the web application",
 };
 

@@ -17,7 +17,10 @@ export const ROUTE_REFERENCE: readonly RouteRow[] = describeRoutes(
     {
       paths: statePaths(),
       routes: (own) =>
-        roomRoutes({ operations: absent(), setup: absent(), status: absent(), inventory: absent() }, own),
+        roomRoutes(
+          { operations: absent(), setup: absent(), status: absent(), inventory: absent(), hostHistory: absent() },
+          own,
+        ),
       assets: [{ path: "index.html", bytes: new Uint8Array() }],
       mode: () => "setup",
       rehearsal: false,

@@ -4,6 +4,7 @@ import type { Operations } from "../operation/operations.ts";
 import { operationRoutes } from "../operation/routes.ts";
 import type { Setup } from "../setup/engine.ts";
 import { setupRoutes } from "../setup/routes.ts";
+import { type HostHistory, hostHistoryRoutes } from "../status/host-history.ts";
 import { type InventoryEdge, inventoryRoutes } from "../status/inventory-routes.ts";
 import type { StatusEngine } from "../status/observer.ts";
 import { statusRoutes } from "../status/routes.ts";
@@ -16,6 +17,7 @@ export interface RoomEngines {
   readonly status: StatusEngine;
   /** Logs of pods come from the cluster itself. */
   readonly inventory: InventoryEdge;
+  readonly hostHistory: HostHistory;
 }
 
 export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[] {
@@ -23,6 +25,7 @@ export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[
     ...operationRoutes(engines.operations),
     ...setupRoutes(engines.setup),
     ...inventoryRoutes(engines.inventory),
+    ...hostHistoryRoutes(engines.hostHistory),
     ...statusRoutes(engines.status, { hasSession: own.hasSession }),
   ];
 }

@@ -2,6 +2,7 @@
 import { SCENARIOS } from "../../src/rehearsal/faults.ts";
 import type { NameServerReport, RehearsalView } from "../../ui/state/wire.ts";
 import type { MockAnswer } from "./mock-box.ts";
+import { mockInventory, mockLog, mockSamples } from "./mock-inventory.ts";
 
 type Body = Readonly<Record<string, string>>;
 
@@ -9,6 +10,9 @@ type Body = Readonly<Record<string, string>>;
 export function createMockAdvice(): (route: string, body: Body) => MockAnswer | undefined {
   let scenario: string | null = null;
   return (route, body) => {
+    if (route === "GET /api/inventory") return { status: 200, value: mockInventory() };
+    if (route === "GET /api/host/history") return { status: 200, value: { samples: mockSamples() } };
+    if (/^GET \/api\/pods\/[^/]+\/[^/]+\/log$/.test(route)) return { status: 200, value: mockLog() };
     if (route === "POST /api/setup/name-servers") return { status: 200, value: reportOf(body) };
     if (route === "POST /api/rehearsal") scenario = body.scenario ?? null;
     else if (route !== "GET /api/rehearsal") return undefined;

@@ -11,6 +11,10 @@ const SHAPES = [
   { name: "a phone, dark", context: { viewport: { width: 360, height: 740 }, colorScheme: "dark" } },
   { name: "a server-room screen, light", context: { viewport: { width: 1024, height: 768 }, colorScheme: "light" } },
   { name: "a server-room screen, dark", context: { viewport: { width: 1024, height: 768 }, colorScheme: "dark" } },
+  { name: "a tablet, light", context: { viewport: { width: 768, height: 1024 }, colorScheme: "light" } },
+  { name: "a tablet, dark", context: { viewport: { width: 768, height: 1024 }, colorScheme: "dark" } },
+  { name: "a desk, light", context: { viewport: { width: 1440, height: 900 }, colorScheme: "light" } },
+  { name: "a desk, dark", context: { viewport: { width: 1440, height: 900 }, colorScheme: "dark" } },
 ] as const;
 
 for (const { name, context } of SHAPES) {
@@ -20,6 +24,18 @@ for (const { name, context } of SHAPES) {
     visitAll,
   );
 }
+
+const CONSOLE_PAGES = [
+  "/components",
+  "/components/alga-core",
+  "/components/nobody",
+  "/operations",
+  "/operations/0001-setup",
+  "/host",
+  "/events",
+  "/ui-kit",
+  "/nothing",
+];
 
 async function visitAll({ page, server }: Visit): Promise<void> {
   await page.goto(`${server.url}/setup`);
@@ -53,11 +69,19 @@ async function visitConsole(page: Page, server: Visit["server"]): Promise<void> 
   await heading(page, "People cannot log in");
   await inspect(page);
   server.box.show(readyStatus());
-  for (const path of ["/components", "/operations", "/operations/0001-setup", "/ui-kit", "/nothing"]) {
+  for (const path of CONSOLE_PAGES) {
     await page.goto(`${server.url}${path}`);
     await page.locator("main h1").waitFor();
+    await page.waitForFunction(() => document.querySelector(".skeleton") === null);
     await inspect(page);
   }
+  await page.goto(`${server.url}/components/alga-core`);
+  await page.locator("td button").first().click();
+  await page.locator("[role=log]").waitFor();
+  await inspect(page);
+  await page.locator(".bar button", { hasText: "Play a failure" }).click();
+  await page.locator("#rehearsal-failure").waitFor();
+  await inspect(page);
 }
 
 /** Audits the page as it is now. */

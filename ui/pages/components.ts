@@ -2,6 +2,7 @@
 import { html, type VNode } from "../html.ts";
 import { Card } from "../parts/card.ts";
 import { EmptyState } from "../parts/empty-state.ts";
+import { Link } from "../parts/link.ts";
 import { PageTitle } from "../parts/page-title.ts";
 import { Pill } from "../parts/pill.ts";
 import { Table } from "../parts/table.ts";
@@ -26,7 +27,7 @@ export function ComponentTable({ rows }: { readonly rows: readonly Component[] }
     {
       key: "name",
       title: text("components.name"),
-      show: (row: Component) => row.name,
+      show: (row: Component) => html`<${Link} to=${`/components/${encodeURIComponent(row.name)}`}>${row.name}<//>`,
       sortBy: (row: Component) => row.name,
     },
     {

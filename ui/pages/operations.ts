@@ -2,6 +2,8 @@
 import { useEffect, useState } from "preact/hooks";
 import { formatDuration, formatStopwatch } from "../format.ts";
 import { html, type VNode } from "../html.ts";
+import { barsOf, STEP_TONE } from "../model/bars.ts";
+import { Bars } from "../parts/bars.ts";
 import { Card } from "../parts/card.ts";
 import { Cause } from "../parts/cause.ts";
 import { EmptyState } from "../parts/empty-state.ts";
@@ -10,6 +12,7 @@ import { Link } from "../parts/link.ts";
 import { PageTitle } from "../parts/page-title.ts";
 import { Pill } from "../parts/pill.ts";
 import { Rung } from "../parts/rung.ts";
+import { Skeleton } from "../parts/skeleton.ts";
 import { Table } from "../parts/table.ts";
 import { Time } from "../parts/time.ts";
 import type { Tone } from "../parts/tone.ts";
@@ -17,7 +20,7 @@ import { getJson } from "../state/api.ts";
 import { useNow } from "../state/clock.ts";
 import { operation } from "../state/live.ts";
 import { useStore } from "../state/store.ts";
-import type { OperationDetail, OperationStep, OperationView } from "../state/wire.ts";
+import type { OperationDetail, OperationView } from "../state/wire.ts";
 import { text } from "../strings.ts";
 import { JournalView } from "./journal.ts";
 
@@ -28,15 +31,6 @@ const TONE_OF: Readonly<Record<OperationView["state"], Tone>> = {
   done: "ready",
   failed: "failed",
   cancelled: "attention",
-};
-
-const STEP_TONE: Readonly<Record<OperationStep["state"], Tone>> = {
-  pending: "unknown",
-  running: "progressing",
-  waiting: "attention",
-  done: "ready",
-  failed: "failed",
-  skipped: "ready",
 };
 
 /** All operations, newest first. */
@@ -99,14 +93,20 @@ export function OperationPage({ id }: { readonly id: string }): VNode {
     );
   }, [id]);
   const run = live?.id === id ? live : fetched;
-  if (run === undefined) return html`<${PageTitle} title=${text("operations.asking")} />`;
+  if (run === undefined) return html`<${PageTitle} title=${text("operations.asking")} /><${Skeleton} lines=${8} />`;
   if (run === null)
     return html`<${PageTitle} title=${text("operations.unknown")} /><${Link} to="/operations">${text("operations.title")}<//>`;
   return html`<${PageTitle} title=${text(`operation.${run.kind}`)} /><p><${RunState} run=${run} /></p>
     <div class="stack">
       <${Card} title=${text("operations.steps")}><${StepLadder} run=${run} /><//>
+      <${Card} title=${text("operations.times")}><${StepTimes} run=${run} /><//>
       <${Card} title=${text("journal.title")}><${JournalView} id=${id} /><//>
     </div>`;
+}
+
+function StepTimes({ run }: { readonly run: OperationView }): VNode {
+  const now = useNow(run.endedAt === null ? 1_000 : 0);
+  return html`<${Bars} label=${text("operations.times")} bars=${barsOf(run, now)} />`;
 }
 
 function StepLadder({ run }: { readonly run: OperationView }): VNode {

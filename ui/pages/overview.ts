@@ -14,6 +14,7 @@ import { Link, OutLink } from "../parts/link.ts";
 import { copyText } from "../parts/log-view.ts";
 import { PageTitle } from "../parts/page-title.ts";
 import { Rung } from "../parts/rung.ts";
+import { Skeleton } from "../parts/skeleton.ts";
 import { Time } from "../parts/time.ts";
 import { Verified } from "../parts/verified.ts";
 import { useNow } from "../state/clock.ts";
@@ -27,7 +28,10 @@ import { Mend } from "./trouble.ts";
 /** The first page after setup: what works, what does not, and what to do. */
 export function OverviewPage(): VNode {
   const known = useStore(status);
-  if (known === null) return html`<${PageTitle} title=${text("overview.asking")} live />`;
+  if (known === null) {
+    return html`<${PageTitle} title=${text("overview.asking")} live />
+      <div class="columns"><${Skeleton} lines=${10} /><${Skeleton} lines=${7} /></div>`;
+  }
   const beside = findingsBeside(known);
   return html`<${Answer} tone=${known.summary.state} sentence=${known.summary.message} line=${lineOf(known)}><${AnswerDeeds} known=${known} /><//>
     <div class="columns">

@@ -42,8 +42,10 @@ export function ConsoleShell({ children }: { readonly children?: Children }): VN
   const known = useStore(status);
   const places = [
     { to: "/", name: text("nav.overview"), here: path === "/" || path === "/overview" },
-    { to: "/components", name: text("nav.components"), here: path === "/components" },
+    { to: "/components", name: text("nav.components"), here: path.startsWith("/components") },
     { to: "/operations", name: text("nav.operations"), here: path.startsWith("/operations") },
+    { to: "/host", name: text("nav.host"), here: path === "/host" },
+    { to: "/events", name: text("nav.events"), here: path === "/events" },
   ];
   const links = places.map(
     (entry) => html`<${Link} to=${entry.to} current=${entry.here} key=${entry.to}>${entry.name}<//>`,

@@ -4,6 +4,9 @@ import type { OperationView } from "../../src/operation/model.ts";
 export type { OperationStep, OperationView } from "../../src/operation/model.ts";
 export type { NameServerReport } from "../../src/setup/name-servers.ts";
 export type { SetupPlan } from "../../src/setup/plan.ts";
+export type { HostSample } from "../../src/status/host-history.ts";
+export type { Inventory } from "../../src/status/inventory.ts";
+export type { LogTail } from "../../src/status/inventory-routes.ts";
 export type { ApplianceStatus, Check, Component, HostStatus, State, TierName } from "../../src/status/model.ts";
 
 export interface PasswordPolicy {

@@ -1,0 +1,125 @@
+/** The pages of a box that runs: components with pods and logs, warnings, the host, operations. */
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { browserTest, type Visit } from "./browser.ts";
+import { readyStatus } from "./mock-data.ts";
+import { HOSTILE } from "./mock-inventory.ts";
+import { claim, heading, tabTo } from "./steps.ts";
+
+async function openConsole({ page, server }: Visit, path: string): Promise<void> {
+  await claim(page, server.url);
+  server.box.show(readyStatus());
+  await page.goto(`${server.url}${path}`);
+}
+
+browserTest("a component leads to its pods, and a pod to its log, by keyboard", {}, async (visit) => {
+  const { page } = visit;
+  await openConsole(visit, "/components");
+  await page.locator("td a", { hasText: "alga-core" }).waitFor();
+  await tabTo(page, "td a[href='/components/alga-core']");
+  await page.keyboard.press("Enter");
+  await heading(page, "alga-core");
+  assert.equal(await page.locator("td", { hasText: "1,204" }).count(), 1);
+  await page.locator(".pill.failed", { hasText: "CrashLoopBackOff" }).waitFor();
+  assert.equal(await page.locator("[role=log]").count(), 0, "a log is read before anybody asks for it");
+  await tabTo(page, "td button");
+  await page.keyboard.press("Enter");
+  const log = page.locator("[role=log]");
+  await log.filter({ hasText: "server listens on 3000" }).waitFor();
+  await page.locator("#field-log-search").fill("request 39");
+  await page.waitForFunction(() => document.querySelector("[role=log]")?.textContent?.trim().split("\n").length === 11);
+  await page.reload();
+  await heading(page, "alga-core");
+});
+
+browserTest("a log is downloaded whole", { context: { acceptDownloads: true } }, async (visit) => {
+  const { page } = visit;
+  await openConsole(visit, "/components/alga-core");
+  await page.locator("td button").first().click();
+  await page.locator("[role=log]").waitFor();
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.locator("button", { hasText: "Download" }).click(),
+  ]);
+  assert.equal(download.suggestedFilename(), "alga-core-0-main.log");
+});
+
+browserTest("a hostile pod name and log line are text, and do nothing", {}, async (visit) => {
+  const { page } = visit;
+  await openConsole(visit, "/components/alga-core");
+  await page.locator("td .mono", { hasText: "onerror" }).waitFor();
+  await page.locator("td button").last().click();
+  await page.locator("[role=log]", { hasText: "onerror" }).waitFor();
+  await assertHarmless(page);
+  await page.goto(`${visit.server.url}/events`);
+  await page.locator(".events li", { hasText: "onerror" }).waitFor();
+  await assertHarmless(page);
+});
+
+/** No element came out of the text, nothing ran, and what follows the name is not turned around. */
+async function assertHarmless(page: Page): Promise<void> {
+  assert.equal(await page.locator("main img, main script").count(), 0);
+  assert.equal(await page.evaluate(() => "harmed" in globalThis), false);
+  const isolated = await page.evaluate(
+    (hostile) =>
+      [...document.querySelectorAll("main .mono, main .log, main .events p, main h2")]
+        .filter((node) => node.textContent?.includes(hostile.slice(0, 20)))
+        .every((node) => ["isolate", "isolate-override", "plaintext"].includes(getComputedStyle(node).unicodeBidi)),
+    HOSTILE,
+  );
+  assert.ok(isolated, "a mark in a name turns the words beside it");
+}
+
+browserTest("a thousand warnings are found by words, a hundred at a time", {}, async (visit) => {
+  const { page } = visit;
+  await openConsole(visit, "/events");
+  const rows = page.locator(".events li");
+  await rows.first().waitFor();
+  assert.equal(await rows.count(), 100);
+  await page.locator("button", { hasText: "Show more (900 left)" }).click();
+  assert.equal(await rows.count(), 200);
+  await page.locator("#field-events-search").fill("attempt 999");
+  await page.waitForFunction(() => document.querySelectorAll(".events li").length === 1);
+  await page.locator("#field-events-search").fill("nothing like this");
+  await page.locator(".empty", { hasText: "No line matches." }).waitFor();
+});
+
+browserTest("the host tells its figures, its last hours and how its name servers answer", {}, async (visit) => {
+  const { page } = visit;
+  await openConsole(visit, "/host");
+  await heading(page, "Host and network");
+  await page.locator(".facts", { hasText: "41 GB of 118 GB used · full in about 9 months" }).waitFor();
+  assert.equal(await page.locator("svg.plot polyline").count(), 2);
+  await page.locator(".servers li", { hasText: "Works, 3 ms" }).waitFor();
+});
+
+browserTest("an operation shows how long each step took", { stepMs: 40 }, async ({ page, server }) => {
+  await claim(page, server.url);
+  await page.evaluate(async () => {
+    const answers = { appHostname: "a.example", tenantName: "A", adminFirstName: "A", adminLastName: "B" };
+    const rest = { adminEmail: "a@example.com", adminPassword: "Orchid-Lamp-9-River" };
+    const body = JSON.stringify({ ...answers, ...rest, adminPasswordConfirm: rest.adminPassword });
+    await fetch("/api/setup", { method: "POST", headers: { "content-type": "application/json" }, body });
+  });
+  await page.goto(`${server.url}/operations/0001-setup`);
+  const bars = page.locator(".bars li");
+  await page.waitForFunction(() => document.querySelectorAll(".bars li.ready").length === 12);
+  assert.equal(await bars.count(), 12);
+  const widths = await page
+    .locator(".bars rect")
+    .evaluateAll((all) => all.map((one) => one.getBoundingClientRect().width));
+  assert.ok(widths.every((width) => width > 0));
+});
+
+browserTest("a page that waits for the box holds its place", {}, async ({ page, server }) => {
+  await claim(page, server.url);
+  server.box.show(readyStatus());
+  await page.route("**/api/inventory", async (route) => {
+    await new Promise((done) => setTimeout(done, 1_500));
+    await route.continue();
+  });
+  await page.goto(`${server.url}/events`);
+  await page.locator(".skeleton").waitFor();
+  await page.locator(".events li").first().waitFor();
+  assert.equal(await page.locator(".skeleton").count(), 0);
+});

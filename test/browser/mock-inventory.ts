@@ -1,0 +1,53 @@
+/** Pods, warnings and logs of the mock box. Some were named and written by somebody who means harm. */
+import type { HostSample, Inventory, LogTail } from "../../ui/state/wire.ts";
+
+/** Markup, terminal escapes as the box writes them out, and a raw mark that turns the reading direction. */
+export const HOSTILE =
+  "<img src=x onerror=globalThis.harmed=1><script>globalThis.harmed=1</script>\\u{1b}[2J\u202egnp.exe";
+const WARNINGS = 1_000;
+
+export function mockInventory(): Inventory {
+  const createdAt = new Date(Date.now() - 3 * 3_600_000).toISOString();
+  const pod = (name: string, ready: boolean): Inventory["pods"][number] => ({
+    namespace: "msp",
+    name,
+    component: "alga-core",
+    node: "box-7f3a",
+    phase: ready ? "Running" : "Pending",
+    ready,
+    restarts: ready ? 0 : 1_204,
+    createdAt,
+    containers: [
+      {
+        name: "main",
+        image: "registry.example/alga-psa-ee:1.0.3",
+        ready,
+        restarts: ready ? 0 : 1_204,
+        state: ready ? "running" : "waiting",
+        reason: ready ? "" : "CrashLoopBackOff",
+      },
+    ],
+  });
+  const events = Array.from({ length: WARNINGS }, (_, index) => ({
+    at: new Date(Date.now() - index * 1_000).toISOString(),
+    ref: index === 0 ? `Pod msp/${HOSTILE}` : `Pod msp/pod-${index}`,
+    namespace: "msp",
+    name: index === 0 ? HOSTILE : `pod-${index}`,
+    reason: index % 2 === 0 ? "BackOff" : "Unhealthy",
+    message: index === 0 ? HOSTILE : `Readiness probe failed: attempt ${index}`,
+  }));
+  return { pods: [pod("alga-core-0", true), pod(HOSTILE, false)], events, left: { pods: 0, events: 0 } };
+}
+
+export function mockLog(): LogTail {
+  const lines = ["server listens on 3000", HOSTILE, ...Array.from({ length: 400 }, (_, index) => `request ${index}`)];
+  return { namespace: "msp", pod: "alga-core-0", container: "main", previous: false, lines, cut: true };
+}
+
+export function mockSamples(): readonly HostSample[] {
+  return Array.from({ length: 240 }, (_, index) => ({
+    at: new Date(Date.now() - (240 - index) * 60_000).toISOString(),
+    diskBytes: 40e9 + index * 4e6,
+    memoryBytes: 6e9 + Math.sin(index / 9) * 4e8,
+  }));
+}
