@@ -5,10 +5,11 @@ import { ANSWERS, type Bench, openBench } from "../../test/crash/bench.ts";
 import { createFakeBox, FOREVER_MS } from "../../test/crash/fake-box.ts";
 import { createMemoryFiles, type MemoryFiles } from "../../test/crash/memory-files.ts";
 import { createSampleRegistry, createStage, type Stage } from "../../test/crash/stage.ts";
+import { SETUP_STEP_IDS } from "../../test/support/setup-steps.ts";
 import { ApplianceError, type ErrorCode, isApplianceError } from "../core/errors.ts";
 import { SILENT_LOG } from "../core/log.ts";
 import type { Fetch } from "../core/ports.ts";
-import { readInstalled } from "./documents.ts";
+import { readInstalled } from "../status/installed.ts";
 import { createSetup } from "./engine.ts";
 import { secretValues } from "./objects.ts";
 import { setupRoutes } from "./routes.ts";
@@ -94,20 +95,7 @@ test("a plan tells everything and changes nothing", async () => {
   );
   assert.deepEqual(
     plan.steps.map(({ id }) => id),
-    [
-      "preflight",
-      "storage",
-      "flux",
-      "release",
-      "namespaces",
-      "values",
-      "secrets",
-      "selection",
-      "source",
-      "reconcile",
-      "tenant",
-      "login",
-    ],
+    SETUP_STEP_IDS,
   );
   assert.equal(
     plan.totalBytes,

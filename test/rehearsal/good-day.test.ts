@@ -6,23 +6,9 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { JournalEntry } from "../../src/operation/journal.ts";
 import { type ApplianceStatus, applianceStatusSchema } from "../../src/status/model.ts";
+import { SETUP_STEP_IDS } from "../support/setup-steps.ts";
 import type { ServerEvent } from "./events.ts";
 import { ANSWERS, type Answer, brief, MANAGEMENT_PASSWORD, type Play, runAppliance, startPlay } from "./play.ts";
-
-const STEPS = [
-  "preflight",
-  "storage",
-  "flux",
-  "release",
-  "namespaces",
-  "values",
-  "secrets",
-  "selection",
-  "source",
-  "reconcile",
-  "tenant",
-  "login",
-];
 
 describe("a rehearsed installation on a good day", () => {
   let folder: string;
@@ -49,7 +35,7 @@ describe("a rehearsed installation on a good day", () => {
     const { body: plan } = await play.ask("POST", "/api/setup/plan", ANSWERS);
     assert.deepEqual(
       (plan.steps as { id: string }[]).map(({ id }) => id),
-      STEPS,
+      SETUP_STEP_IDS,
     );
     assert.equal((plan.release as { version: string }).version, "1.0.3");
     assert.ok((plan.changes as { action: string }[]).every(({ action }) => action === "create"));
@@ -123,12 +109,15 @@ describe("a rehearsed installation on a good day", () => {
     const done = entries.flatMap((entry) =>
       entry.kind === "step-done" || entry.kind === "step-skipped" ? entry.step : [],
     );
-    assert.deepEqual(done, STEPS);
+    assert.deepEqual(done, SETUP_STEP_IDS);
   });
 
   it("keeps the run and its journal for later", async () => {
     const operation = await play.operation();
-    assert.deepEqual([operation.state, operation.problem, operation.progress.done], ["done", null, STEPS.length]);
+    assert.deepEqual(
+      [operation.state, operation.problem, operation.progress.done],
+      ["done", null, SETUP_STEP_IDS.length],
+    );
     assert.ok(
       operation.steps.every(({ state }) => state === "done"),
       JSON.stringify(operation.steps),
