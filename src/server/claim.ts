@@ -26,6 +26,13 @@ export interface Claim {
    *   session/credential-unusable; file/disk-full or file/unwritable, and then nothing has changed.
    */
   setFirstPassword(password: Secret): Promise<void>;
+  /**
+   * Replaces the password. Sessions name the credential they were made under, so all of them end with it.
+   *
+   * @throws {ApplianceError} session/weak-password, session/not-claimed, session/credential-unusable; file/disk-full or
+   *   file/unwritable, and then the old password holds.
+   */
+  replacePassword(password: Secret): Promise<void>;
   /** @throws {ApplianceError} session/not-claimed, session/credential-unusable. */
   isPassword(password: Secret): Promise<boolean>;
   /** Finishes a claim that a crash cut off. Safe to call again. */
@@ -59,6 +66,14 @@ export function createClaim(
       const created = await deps.files.create(paths.adminCredential, `${JSON.stringify(made)}\n`, { mode: 0o600 });
       if (!created) throw alreadyClaimed();
       await finish();
+    },
+    replacePassword: async (password) => {
+      const found = await credential();
+      if (found.state === "unusable") throw found.problem;
+      if (found.state === "none") throw notClaimed();
+      assertStrong(password);
+      const made = await hasher.make(password);
+      await deps.files.write(paths.adminCredential, `${JSON.stringify(made)}\n`, { mode: 0o600 });
     },
     isPassword: async (password) => {
       const found = await credential();

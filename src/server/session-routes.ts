@@ -28,6 +28,7 @@ export interface SessionEdge {
 
 const text = z.string().min(1).max(1_024);
 const loginSchema = z.union([z.strictObject({ token: text }), z.strictObject({ password: text })]);
+const changeSchema = z.strictObject({ password: text, next: text });
 const claimSchema = z.strictObject({ token: text.optional(), password: text });
 
 export function sessionRoutes(edge: SessionEdge): readonly Route[] {
@@ -52,6 +53,27 @@ export function sessionRoutes(edge: SessionEdge): readonly Route[] {
       access: "public",
       summary: "Sets the management password with the setup token or a claim session, once, and logs in",
       handle: (request) => claimAppliance(edge, request),
+    },
+    {
+      method: "POST",
+      path: "/api/session/password",
+      access: "session",
+      summary: "Changes the management password; every session ends but the caller's new one",
+      handle: (request) => changePassword(edge, request),
+    },
+    {
+      method: "GET",
+      path: "/api/sessions",
+      access: "session",
+      summary: "The open sessions: their age and last use",
+      handle: async ({ request }) => json({ sessions: await edge.sessions.list(request) }),
+    },
+    {
+      method: "DELETE",
+      path: "/api/sessions",
+      access: "session",
+      summary: "Ends every session but the caller's",
+      handle: (request) => endOthers(edge, request),
     },
     {
       method: "DELETE",
@@ -126,6 +148,26 @@ async function claimAppliance(edge: SessionEdge, request: RouteRequest): Promise
   edge.log.info("appliance claimed", { peer: request.peer });
   edge.onClaimed?.();
   return await authenticated(edge, request);
+}
+
+/** Asks for the password in force: an unlocked screen is not enough. Guesses count as those of the login. */
+async function changePassword(edge: SessionEdge, request: RouteRequest): Promise<Response> {
+  const body = parse(changeSchema, request.body, "next");
+  await judged(edge, { peer: request.peer, kind: "password" }, async () => {
+    if (!(await edge.claim.isPassword(new Secret(body.password)))) throw wrongPassword();
+  });
+  await edge.claim.replacePassword(new Secret(body.next));
+  edge.log.info("management password changed", { peer: request.peer });
+  const answer = await authenticated(edge, request);
+  edge.onRevoked();
+  return answer;
+}
+
+async function endOthers(edge: SessionEdge, request: RouteRequest): Promise<Response> {
+  const ended = await edge.sessions.revokeOthers(request.request);
+  edge.onRevoked();
+  edge.log.info("other sessions ended", { peer: request.peer, ended });
+  return json({ ended });
 }
 
 async function logOut(edge: SessionEdge, request: RouteRequest): Promise<Response> {

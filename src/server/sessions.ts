@@ -49,6 +49,18 @@ export interface Sessions {
   find(request: Request): Promise<Session | undefined>;
   /** Ends the sessions that a request carries; returns a `set-cookie` that clears the cookie. Safe to call again. */
   revoke(request: Request): Promise<string>;
+  /** All open full sessions, the newest use first; says which of them the request carries. */
+  list(request: Request): Promise<readonly OpenSession[]>;
+  /** Ends all full sessions but those that the request carries. Safe to call again. @returns how many ended. */
+  revokeOthers(request: Request): Promise<number>;
+}
+
+/** A session as its owner may see it: nothing of its id. */
+export interface OpenSession {
+  readonly current: boolean;
+  /** Milliseconds since it was opened, and since its last use (known to a minute). */
+  readonly openMs: number;
+  readonly idleMs: number;
 }
 
 const EMPTY: SessionsFile = { schema: "alga.appliance.sessions/v1", sessions: [] };
@@ -92,7 +104,36 @@ export function createSessions(
       });
       return cookie("", request, 0);
     },
+    list: async (request) => {
+      const hashes = hashesOf(request);
+      const [file, now, credential] = await Promise.all([stored.read(), momentNow(deps), options.credentialId()]);
+      return file.sessions
+        .filter((session) => isOpen(session, { now, credential }))
+        .map(({ idHash, created, seen }) => ({
+          current: hashes.includes(idHash),
+          openMs: elapsedMs(created, now),
+          idleMs: elapsedMs(seen, now),
+        }))
+        .sort((a, b) => a.idleMs - b.idleMs);
+    },
+    revokeOthers: async (request) => {
+      const hashes = hashesOf(request);
+      const [now, credential] = await Promise.all([momentNow(deps), options.credentialId()]);
+      let ended = 0;
+      await stored.update((file) => {
+        const kept = file.sessions.filter((session) => session.kind !== "full" || hashes.includes(session.idHash));
+        ended = file.sessions.filter(
+          (session) => !kept.includes(session) && isOpen(session, { now, credential }),
+        ).length;
+        return kept.length === file.sessions.length ? file : { ...file, sessions: kept };
+      });
+      return ended;
+    },
   };
+}
+
+function isOpen(session: Session, at: { readonly now: Moment; readonly credential: string }): boolean {
+  return session.kind === "full" && session.credential === at.credential && isAlive(session, at.now);
 }
 
 function isAlive(session: Session, now: Moment): boolean {
