@@ -15,7 +15,7 @@ import type { ContentRoot, ContentSource } from "../oci/content.ts";
 import { openPush, type Push, type PushOptions, type PushReport, type TagState } from "../oci/push.ts";
 import { assertFree } from "../oci/push-tags.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
-import { refOfTag } from "../release/registry-flags.ts";
+import { isStatementTag, refOfTag } from "../release/registry-flags.ts";
 import { assertComplete, releaseClosure } from "./closure.ts";
 
 export type PublishDeps = Pick<Deps, "log"> & {
@@ -98,12 +98,7 @@ function releaseRepository(base: string): string {
 function withoutChannel(root: ContentRoot): ContentRoot {
   const isChannel = root.repository === RELEASE_REPOSITORY && root.tag !== undefined && "channel" in refOfTag(root.tag);
   const { tag: _tag, ...rest } = root;
-  return isChannel && !isStatementTag(root.tag) ? rest : root;
-}
-
-/** cosign's tags on a release are no channels. */
-function isStatementTag(tag: string | undefined): boolean {
-  return /^sha256-[0-9a-f]{64}(\.[a-z]+)?$/.test(tag ?? "");
+  return isChannel && !isStatementTag(root.tag ?? "") ? rest : root;
 }
 
 function releasesOf(entries: readonly ContentRoot[]): readonly PublishedRelease[] {

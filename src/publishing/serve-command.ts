@@ -11,7 +11,7 @@ import { openLayoutAt } from "../oci/layout-tar.ts";
 import { unionOf } from "../oci/layout-union.ts";
 import { DEFAULT_PLACE } from "../release/location.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
-import { refOfTag } from "../release/registry-flags.ts";
+import { refsOfTags } from "../release/registry-flags.ts";
 
 /** Milliseconds that downloads get to end after SIGTERM. */
 const DRAIN_MS = 5_000;
@@ -123,7 +123,7 @@ function announce(
 ): void {
   const { listening } = at;
   const host = listening.address.includes(":") ? `[${listening.address}]` : listening.address;
-  const refs = [...(catalog.repositories.get(RELEASE_REPOSITORY)?.tags.keys() ?? [])].sort().map(refOfTag);
+  const refs = refsOfTags([...(catalog.repositories.get(RELEASE_REPOSITORY)?.tags.keys() ?? [])].sort());
   const shown = {
     url: `${at.scheme}://${host}:${listening.port}`,
     registry: `${host}:${listening.port}`,

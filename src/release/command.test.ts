@@ -104,6 +104,11 @@ test("list puts channels first, and versions newest first", async () => {
   ] as const) {
     buildSampleRelease(store, { registry: HOST, version, channels: [channel] });
   }
+  // A registry without the API of referrers keeps lists under such tags, and cosign its signatures.
+  const repository = "nine-minds/alga-appliance-release";
+  for (const end of ["", ".sig", ".att"]) {
+    pushArtifact(store, repository, { tag: `sha256-${"a".repeat(64)}${end}` });
+  }
   await run("list");
   assert.deepEqual(said.value, { channels: ["nightly", "stable"], versions: ["1.0.10", "1.0.9"] });
 });

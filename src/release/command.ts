@@ -10,7 +10,7 @@ import {
   REGISTRY_FLAGS,
   RELEASE_FLAGS,
   referenceArgument,
-  refOfTag,
+  refsOfTags,
   releaseRefOf,
 } from "./registry-flags.ts";
 import { resolveOrLast } from "./resolve.ts";
@@ -76,7 +76,7 @@ export const commands: readonly Command[] = [
     examples: [{ command: "alga-appliance release list", about: "Channels first, then versions, newest first" }],
     run: async (context) => {
       const { client, repository } = await openRegistryOf(context);
-      const tags = (await client.tags(repository, { signal: context.signal })).map(refOfTag);
+      const tags = refsOfTags(await client.tags(repository, { signal: context.signal }));
       const channels = tags.flatMap((ref) => ("channel" in ref ? [ref.channel] : []));
       const versions = tags.flatMap((ref) => ("version" in ref ? [ref.version] : []));
       const listed = { channels: channels.sort(), versions: versions.sort((a, b) => compareVersions(b, a) ?? 0) };

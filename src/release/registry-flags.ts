@@ -203,6 +203,19 @@ export function refOfTag(tag: string): ReleaseRef {
   return readVersion(tag) === undefined ? { channel: tag } : { version: tag };
 }
 
+/** Where a registry has no API for referrers, lists of them have tags too, and so have cosign's signatures. */
+const STATEMENT_TAG = /^sha256-[0-9a-f]{64}(?:\.[a-z]+)?$/;
+
+/** Tells whether signatures and the like lie under a tag, and no release or channel. */
+export function isStatementTag(tag: string): boolean {
+  return STATEMENT_TAG.test(tag);
+}
+
+/** What the tags of the release repository name, in their order; tags of statements left out. */
+export function refsOfTags(tags: readonly string[]): readonly ReleaseRef[] {
+  return tags.filter((tag) => !isStatementTag(tag)).map(refOfTag);
+}
+
 /** Parses a whole reference that was given as an argument. */
 export function referenceArgument(text: string | undefined): Reference | undefined {
   return text === undefined ? undefined : parseReference(text);
