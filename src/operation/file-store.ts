@@ -48,10 +48,15 @@ const historyRecordSchema = z.object({
 
 type StoreDeps = Pick<Deps, "files" | "clock">;
 
+export interface FileStoreOptions {
+  /** Who only looks leaves a document that cannot be used where it is, for whoever works on the box. */
+  readonly leaveDamaged?: boolean;
+}
+
 /** Opens the store. Makes no folder before something is written. */
-export function createFileStore(deps: StoreDeps, paths: StatePaths): StateStore {
+export function createFileStore(deps: StoreDeps, paths: StatePaths, options: FileStoreOptions = {}): StateStore {
   return {
-    ...documents(deps, paths),
+    ...documents(deps, paths, options),
     ...secrets(deps, paths),
     ...journals(deps, paths),
     ...history(deps, paths),
@@ -63,6 +68,7 @@ export function createFileStore(deps: StoreDeps, paths: StatePaths): StateStore 
 function documents(
   deps: StoreDeps,
   paths: StatePaths,
+  options: FileStoreOptions,
 ): Pick<StateStore, "readDocument" | "writeDocument" | "removeDocument"> {
   const { files } = deps;
   const pathOf = (name: DocumentName): string => join(paths.state, `${name}.json`);
@@ -73,6 +79,7 @@ function documents(
       try {
         return schema.parse(parseJson(bytes, { what: `${name}.json`, maxBytes: MAX_DOCUMENT_BYTES }));
       } catch (cause) {
+        if (options.leaveDamaged === true) throw unusable(pathOf(name), { cause });
         throw await moveAside(deps, pathOf(name), cause);
       }
     },
@@ -87,11 +94,12 @@ function documents(
 async function moveAside(deps: StoreDeps, path: string, cause: unknown): Promise<ApplianceError> {
   const aside = `${path}.corrupt-${toInstant(deps.clock.now()).replaceAll(/[:.]/g, "")}`;
   await deps.files.rename(path, aside);
-  return new ApplianceError("file/corrupt", `Cannot use file "${path}": it does not hold what its schema says`, {
-    cause,
-    hint: `The file was kept as ${aside}. Put a mended file in its place, or give the answers again in the wizard`,
-    details: { path, aside },
-  });
+  const hint = `The file was kept as ${aside}. Put a mended file in its place, or give the answers again in the wizard`;
+  return unusable(path, { cause, hint, details: { path, aside } });
+}
+
+function unusable(path: string, more: ConstructorParameters<typeof ApplianceError>[2]): ApplianceError {
+  return new ApplianceError("file/corrupt", `Cannot use file "${path}": it does not hold what its schema says`, more);
 }
 
 function secrets(

@@ -15,8 +15,9 @@ import type { Operations } from "../operation/operations.ts";
 import { createProgram, type Program } from "../operation/step.ts";
 import type { SecretName } from "../operation/store.ts";
 import { describeReleaseRef } from "../release/resolved.ts";
+import { readInstalled } from "../status/installed.ts";
 import { type ChannelOffers, createChannels } from "./channels.ts";
-import { type PlanRecord, planRecordSchema, readAnswers, readInstalled, writeAnswers } from "./documents.ts";
+import { type PlanRecord, planRecordSchema, readAnswers, writeAnswers } from "./documents.ts";
 import {
   type SetupInputs,
   type SetupSecrets,

@@ -8,7 +8,8 @@ import { isDigest } from "../core/digest.ts";
 import { openRegistry } from "../release/registry-access.ts";
 import { resolveRelease } from "../release/resolve.ts";
 import { describeReleaseRef, type ReleaseRef, type ResolvedRelease } from "../release/resolved.ts";
-import { RELEASE_OF_RUN_SCHEMA, readInstalled, releaseOfRunSchema } from "./documents.ts";
+import { readInstalled } from "../status/installed.ts";
+import { RELEASE_OF_RUN_SCHEMA, releaseOfRunSchema } from "./documents.ts";
 import { nameServersOf, type SetupInputs } from "./model.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 

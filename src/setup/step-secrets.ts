@@ -12,8 +12,8 @@ import { parseJson } from "../core/json.ts";
 import { Secret } from "../core/secret.ts";
 import type { StepResult } from "../operation/step.ts";
 import type { SecretName } from "../operation/store.ts";
+import { applianceId } from "../status/identity.ts";
 import { answersOf, releaseOf, type SetupContext, type StepCall } from "./context.ts";
-import { applianceId } from "./identity.ts";
 import { type Claim, type License, licenseSchema } from "./license.ts";
 import type { SetupInputs } from "./model.ts";
 import {

@@ -4,37 +4,42 @@ import { publicError } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { createKube } from "../kube/client.ts";
 import { findKubeAccess, openConnection } from "../kube/config.ts";
+import { corruptRun } from "../operation/corrupt.ts";
 import { createFileStore } from "../operation/file-store.ts";
-import { foldJournal } from "../operation/fold.ts";
-import type { OperationView } from "../operation/model.ts";
+import { foldJournal, type Run } from "../operation/fold.ts";
+import type { StateStore } from "../operation/store.ts";
 import { createResolvedStore } from "../release/resolved-store.ts";
-import { createLocalBox } from "./local-box.ts";
+import { createBoxReader, observeHost } from "./box.ts";
 import type { BoxFacts, StatusSources } from "./sources.ts";
 
 /** Opens everything that can be had; what cannot is named by the status itself. */
 export async function openLocalSources(context: CommandContext): Promise<StatusSources> {
   const { deps } = context;
   const paths = statePaths(context.settings.get("root") ?? "/");
-  const store = createFileStore(deps, paths);
+  const store = createFileStore(deps, paths, { leaveDamaged: true });
   const cluster = await openCluster(context);
   const kube = "kube" in cluster ? { kube: cluster.kube } : {};
-  const readBox = createLocalBox(deps, {
+  let newest: Pick<Run, "view" | "plan"> | undefined;
+  const readBox = createBoxReader(deps, {
     paths,
+    store,
     ...kube,
     releases: createResolvedStore(deps, paths.resolvedReleases),
+    name: context.settings.get("name"),
     version: context.build.version,
+    operations: { current: () => newest?.view, planOf: async () => newest?.plan },
   });
   // Addresses of Services can be reached from the box itself only.
   const isOnBox = (await deps.files.stat(paths.state).catch(() => undefined)) !== undefined;
   const direct = deps.transports.open();
-  let operation: OperationView | undefined;
   return {
     ...cluster,
     box: async () => {
-      operation = await newestOperation(store).catch(() => undefined);
+      newest = await newestRun(store).catch(() => undefined);
       return readBox().catch((): BoxFacts => nothingKnown(context));
     },
-    operations: { current: () => operation, subscribe: () => () => {} },
+    operations: { current: () => newest?.view, subscribe: () => () => {} },
+    ...(isOnBox ? { host: () => observeHost(deps, paths) } : {}),
     login: { outside: direct, ...(isOnBox ? { inside: direct } : {}) },
   };
 }
@@ -49,11 +54,12 @@ async function openCluster(context: CommandContext): Promise<Pick<StatusSources,
   }
 }
 
-/** The journal tells how far the newest operation is, whoever runs it. */
-async function newestOperation(store: ReturnType<typeof createFileStore>): Promise<OperationView | undefined> {
+/** The journal tells how far the newest operation is, whoever runs it; one that cannot be read is told as that. */
+async function newestRun(store: StateStore): Promise<Run | undefined> {
   const id = (await store.listJournals()).at(-1);
   const journal = id === undefined ? undefined : await store.readJournal(id);
-  return id === undefined || journal === undefined ? undefined : foldJournal(id, journal.entries)?.view;
+  if (id === undefined || journal === undefined) return undefined;
+  return foldJournal(id, journal.entries) ?? corruptRun(store, id);
 }
 
 /** An operator without the right to read the state folder still sees the cluster. */
