@@ -30,7 +30,7 @@ const LANES: Readonly<Record<string, readonly string[]>> = {
     "./test/server",
   ],
   rehearsals: ["./test/rehearsal"],
-  processes: ["./test/crash", "./test/binary", "./test/deno"],
+  processes: ["./test/crash", "./test/binary", "./test/publisher-guide.test.ts", "./test/deno"],
 };
 const SLOWEST_SHOWN = 10;
 

@@ -1,6 +1,7 @@
 /** `release lock`: every tag of a release.yaml is resolved to a digest, once. */
 import type { Command, CommandContext } from "../cli/command.ts";
 import { flagTexts, typedPath } from "../cli/flag-values.ts";
+import type { SettingKey } from "../cli/settings.ts";
 import { shortDigest } from "../core/digest.ts";
 import { EXIT } from "../core/errors.ts";
 import type { RegistryClient } from "../oci/client.ts";
@@ -83,9 +84,12 @@ function opener(context: CommandContext): (reference: Reference, source: Release
 
 function askedPlace({ settings }: CommandContext, source: ReleaseSource): RegistryPlace {
   const [registry = "", ...base] = source.registry.split("/");
+  // A default is nobody's word: release.yaml says where the release lies.
+  const said = (key: SettingKey): string | undefined =>
+    settings.all.find((one) => one.key === key && one.origin !== "default")?.value;
   return {
-    registry: (settings.get("registry.host") ?? registry).toLowerCase(),
-    base: settings.get("registry.repository") ?? base.join("/"),
+    registry: (said("registry.host") ?? registry).toLowerCase(),
+    base: said("registry.repository") ?? base.join("/"),
   };
 }
 
@@ -94,8 +98,7 @@ function foreign(context: CommandContext): CommandContext {
   const ours = ["registry.username", "registry.password", "registry.ca", "registry.plainHttp"];
   const settings = {
     ...context.settings,
-    get: (key: Parameters<CommandContext["settings"]["get"]>[0]) =>
-      ours.includes(key) ? undefined : context.settings.get(key),
+    get: (key: SettingKey) => (ours.includes(key) ? undefined : context.settings.get(key)),
   };
   return { ...context, settings, flags: { ...context.flags, "password-stdin": false } };
 }
