@@ -16,6 +16,7 @@ import { OverviewPage } from "./pages/overview.ts";
 import { RehearsalNote } from "./pages/rehearsal-note.ts";
 import { ReleasePage } from "./pages/release.ts";
 import { ReviewPage } from "./pages/review.ts";
+import { SettingsPage } from "./pages/settings.ts";
 import { Sheet } from "./pages/sheet.ts";
 import { ConsoleShell, GateShell, WizardShell } from "./pages/shells.ts";
 import { WelcomePage } from "./pages/welcome.ts";
@@ -53,25 +54,43 @@ function Contents({ who }: { readonly who: SessionView | null }): VNode {
   return html`<${ConsoleShell}><${ConsolePage} path=${path} who=${who} /><//>`;
 }
 
+/** Pages of the console that need nothing but their address. */
+const PAGES: Readonly<Record<string, () => VNode>> = {
+  "/components": ComponentsPage,
+  "/operations": OperationsPage,
+  "/host": HostPage,
+  "/events": EventsPage,
+  "/settings": SettingsPage,
+};
+
 function ConsolePage({ path, who }: { readonly path: string; readonly who: SessionView }): VNode {
   const run = useStore(operation);
   const known = useStore(status);
-  const [, room, id] = path.split("/");
   if (path === "/" || path === "/overview") {
     const decided = known !== null && who.mode === "setup" && run === null;
     return decided ? html`<${Redirect} to="/setup" />` : html`<${OverviewPage} />`;
   }
-  if (path === "/components") return html`<${ComponentsPage} />`;
-  if (path === "/events") return html`<${EventsPage} />`;
-  if (path === "/host") return html`<${HostPage} />`;
-  if (room === "components" && id !== undefined)
-    return html`<${ComponentPage} name=${decodeURIComponent(id)} key=${id} />`;
-  if (path === "/operations") return html`<${OperationsPage} />`;
-  if (room === "operations" && id !== undefined)
-    return html`<${OperationPage} id=${decodeURIComponent(id)} key=${id} />`;
-  if (path === "/ui-kit" && who.rehearsal) return html`<${KitPage} />`;
+  const page = path === "/ui-kit" && who.rehearsal ? KitPage : PAGES[path];
+  if (page !== undefined) return html`<${page} />`;
+  return html`<${ItemPage} path=${path} />`;
+}
+
+/** One of many: a component by its name, an operation by its id. */
+function ItemPage({ path }: { readonly path: string }): VNode {
+  const [, room, id = ""] = path.split("/");
+  if (room === "components" && id !== "") return html`<${ComponentPage} name=${decoded(id)} key=${id} />`;
+  if (room === "operations" && id !== "") return html`<${OperationPage} id=${decoded(id)} key=${id} />`;
   return html`<${PageTitle} title=${text("app.unknown")} /><${EmptyState} message=${text("app.unknown-about")}>
     <${Link} to="/" button="primary">${text("install.to-overview")}<//><//>`;
+}
+
+/** A part of an address that somebody typed may be no valid escape. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** Goes elsewhere without leaving a trace in the history. */

@@ -4,7 +4,7 @@ import type { Page } from "playwright-core";
 import { browserTest, type Visit } from "./browser.ts";
 import { readyStatus } from "./mock-data.ts";
 import { HOSTILE } from "./mock-inventory.ts";
-import { claim, heading, tabTo } from "./steps.ts";
+import { claim, heading, MOCK_PASSWORD, tabTo } from "./steps.ts";
 
 async function openConsole({ page, server }: Visit, path: string): Promise<void> {
   await claim(page, server.url);
@@ -122,4 +122,41 @@ browserTest("a page that waits for the box holds its place", {}, async ({ page, 
   await page.locator(".skeleton").waitFor();
   await page.locator(".events li").first().waitFor();
   assert.equal(await page.locator(".skeleton").count(), 0);
+});
+
+browserTest(
+  "the management password is changed, and a wrong or weak one is said where it was typed",
+  {},
+  async (visit) => {
+    const { page } = visit;
+    await openConsole(visit, "/settings");
+    const type = async (old: string, next: string, again = next): Promise<void> => {
+      await page.locator("#field-password").fill(old);
+      await page.locator("#field-next").fill(next);
+      await page.locator("#field-again").fill(again);
+      await page.keyboard.press("Enter");
+    };
+    await type(MOCK_PASSWORD, "Lantern-over-9", "Lantern-over-8");
+    await page.locator("#field-again-error", { hasText: "different" }).waitFor();
+    await type("something-else", "Lantern-over-9");
+    await page.locator("#field-password-error", { hasText: "wrong" }).waitFor();
+    await type(MOCK_PASSWORD, "short");
+    await page.locator("#field-next-error", { hasText: "at least 8" }).waitFor();
+    await type(MOCK_PASSWORD, "Lantern-over-9");
+    await page.locator("[role=status] .toast", { hasText: "The password is changed" }).waitFor();
+    assert.equal(await page.locator("#field-next").inputValue(), "");
+  },
+);
+
+browserTest("the open sessions are listed, the others are ended, and colors are chosen", {}, async (visit) => {
+  const { page } = visit;
+  await openConsole(visit, "/settings");
+  await page.locator(".facts", { hasText: "open for 24 h, used 2 h ago" }).waitFor();
+  await page.locator("button", { hasText: "End all other sessions" }).click();
+  await page.locator("[role=status] .toast", { hasText: "Other sessions ended: 1" }).waitFor();
+  await page.locator("#field-theme-dark").check();
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+  await page.reload();
+  await heading(page, "Settings");
+  assert.ok(await page.locator("#field-theme-dark").isChecked());
 });

@@ -2,23 +2,44 @@
 import { SCENARIOS } from "../../src/rehearsal/faults.ts";
 import type { NameServerReport, RehearsalView } from "../../ui/state/wire.ts";
 import type { MockAnswer } from "./mock-box.ts";
-import { mockInventory, mockLog, mockSamples } from "./mock-inventory.ts";
+import { mockInventory, mockLog, mockSamples, mockSessions } from "./mock-inventory.ts";
+import { MOCK_PASSWORD } from "./mock-sessions.ts";
 
 type Body = Readonly<Record<string, string>>;
+
+const ANSWERS: Readonly<Record<string, (body: Body) => unknown>> = {
+  "GET /api/inventory": mockInventory,
+  "GET /api/sessions": () => ({ sessions: mockSessions() }),
+  "DELETE /api/sessions": () => ({ ended: 1 }),
+  "GET /api/host/history": () => ({ samples: mockSamples() }),
+  "POST /api/setup/name-servers": reportOf,
+};
 
 /** Remembers which failure was played; nothing of the mock box follows it. */
 export function createMockAdvice(): (route: string, body: Body) => MockAnswer | undefined {
   let scenario: string | null = null;
   return (route, body) => {
-    if (route === "GET /api/inventory") return { status: 200, value: mockInventory() };
-    if (route === "GET /api/host/history") return { status: 200, value: { samples: mockSamples() } };
+    if (route === "POST /api/session/password") return changePassword(body);
     if (/^GET \/api\/pods\/[^/]+\/[^/]+\/log$/.test(route)) return { status: 200, value: mockLog() };
-    if (route === "POST /api/setup/name-servers") return { status: 200, value: reportOf(body) };
+    const answer = ANSWERS[route];
+    if (answer !== undefined) return { status: 200, value: answer(body) };
     if (route === "POST /api/rehearsal") scenario = body.scenario ?? null;
     else if (route !== "GET /api/rehearsal") return undefined;
     const scenarios = SCENARIOS.map(({ name, title, about, mend }) => ({ name, title, about, mend }));
     return { status: 200, value: { scenario, scenarios } satisfies RehearsalView };
   };
+}
+
+/** The old one must be right, the new one long. */
+function changePassword({ password, next = "" }: Body): MockAnswer {
+  if (password !== MOCK_PASSWORD) return { status: 401, value: problemOf("session/wrong-password", []) };
+  if (next.length >= 8) return { status: 200, value: { state: "authenticated" } };
+  const errors = [{ field: "password", code: "too-short", detail: "Use at least 8 characters." }];
+  return { status: 400, value: problemOf("session/weak-password", errors) };
+}
+
+function problemOf(code: string, errors: readonly object[]): object {
+  return { code, status: 400, title: "", detail: "Cannot log in: the password is wrong", errors };
 }
 
 /** The second server is dead; `.con` is nobody's ending. */

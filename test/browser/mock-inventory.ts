@@ -1,5 +1,5 @@
 /** Pods, warnings and logs of the mock box. Some were named and written by somebody who means harm. */
-import type { HostSample, Inventory, LogTail } from "../../ui/state/wire.ts";
+import type { HostSample, Inventory, LogTail, OpenSession } from "../../ui/state/wire.ts";
 
 /** Markup, terminal escapes as the box writes them out, and a raw mark that turns the reading direction. */
 export const HOSTILE =
@@ -50,4 +50,11 @@ export function mockSamples(): readonly HostSample[] {
     diskBytes: 40e9 + index * 4e6,
     memoryBytes: 6e9 + Math.sin(index / 9) * 4e8,
   }));
+}
+
+export function mockSessions(): readonly OpenSession[] {
+  return [
+    { current: true, openMs: 600_000, idleMs: 0 },
+    { current: false, openMs: 86_400_000, idleMs: 7_200_000 },
+  ];
 }

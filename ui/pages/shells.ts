@@ -46,6 +46,7 @@ export function ConsoleShell({ children }: { readonly children?: Children }): VN
     { to: "/operations", name: text("nav.operations"), here: path.startsWith("/operations") },
     { to: "/host", name: text("nav.host"), here: path === "/host" },
     { to: "/events", name: text("nav.events"), here: path === "/events" },
+    { to: "/settings", name: text("nav.settings"), here: path === "/settings" },
   ];
   const links = places.map(
     (entry) => html`<${Link} to=${entry.to} current=${entry.here} key=${entry.to}>${entry.name}<//>`,

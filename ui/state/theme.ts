@@ -16,8 +16,14 @@ export function startTheme(): void {
 /** Moves to the next choice: automatic, light, dark. */
 export function switchTheme(): void {
   const next = ORDER[(ORDER.indexOf(theme.get()) + 1) % ORDER.length] ?? "auto";
-  localStorage.setItem(KEY, next);
-  apply(next);
+  chooseTheme(next);
+}
+
+/** Keeps a choice on this browser; an unknown word is "auto". */
+export function chooseTheme(choice: string): void {
+  const known = ORDER.find((one) => one === choice) ?? "auto";
+  localStorage.setItem(KEY, known);
+  apply(known);
 }
 
 function apply(choice: Theme): void {

@@ -2,6 +2,7 @@
 import type { OperationView } from "../../src/operation/model.ts";
 
 export type { OperationStep, OperationView } from "../../src/operation/model.ts";
+export type { OpenSession } from "../../src/server/sessions.ts";
 export type { NameServerReport } from "../../src/setup/name-servers.ts";
 export type { SetupPlan } from "../../src/setup/plan.ts";
 export type { HostSample } from "../../src/status/host-history.ts";
