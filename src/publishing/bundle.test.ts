@@ -77,8 +77,11 @@ interface Said {
 }
 
 async function words(box: string, ...all: readonly string[]): Promise<Said> {
-  const { code, stdout, stderr } = await runWords([...all, "-o", "json"], { root: at(box), env: { PWD: root } });
-  assert.equal(code, 0, stderr);
+  const { code, stdout, stderr, failure } = await runWords([...all, "-o", "json"], {
+    root: at(box),
+    env: { PWD: root },
+  });
+  assert.equal(code, 0, `${stdout}${stderr}${failure instanceof Error ? failure.stack : ""}`);
   return JSON.parse(stdout);
 }
 
@@ -137,6 +140,16 @@ test("a platform is chosen, and all of them are there when that is wanted", asyn
   assert.ok(Number(all.sizeBytes) > Number(one.sizeBytes) + 20_000);
   assert.equal((await words("laptop", "release", "check", "all.tar")).leftOut, 0);
   assert.match(await refused("laptop", "release", "bundle", "--platform", "x", "--out", "x.tar"), /cli\/usage/);
+});
+
+test("a bundle of all platforms can be published into another registry", async () => {
+  const { fetch } = createRegistryServer();
+  const other = await serveFetch(fetch);
+  const host = `127.0.0.1:${other.port}`;
+  await words("laptop", "release", "publish", "all.tar", "--registry", host);
+  const resolved = await words("other", "release", "resolve", "--registry", host, "--version", "1.0.3");
+  assert.equal(resolved.digest, first.digest);
+  await other.close();
 });
 
 test("an executable goes along as an artifact", async () => {

@@ -1,13 +1,16 @@
-/** A bundle before the real tools: skopeo reads the file, crane, helm and umoci what is served and unpacked from it. */
+/** A bundle before the real tools: skopeo reads the file, crane, helm, umoci and containerd what is served and unpacked from it. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, it } from "node:test";
+import { promisify } from "node:util";
+import { toolPath } from "../../scripts/lab/tools.ts";
 import { createRegistryServer } from "../../src/oci/registry-server.ts";
 import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
 import { runWords, startWords } from "../support/command-line.ts";
+import { eventually } from "../support/eventually.ts";
 import { describeWithTools, runTool } from "../support/real-tools.ts";
 import { serveFetch } from "../support/serve-registry.ts";
 
@@ -71,4 +74,32 @@ describeWithTools(["skopeo", "crane", "helm", "umoci"], "a bundle", () => {
     await runTool("skopeo", ["--insecure-policy", ...copy]);
     await served.stop();
   });
+});
+
+/** Why containerd cannot be asked here; undefined when it can. */
+function containerdMissing(): string | undefined {
+  const absent = ["containerd", "ctr"].filter((name) => !existsSync(toolPath(name)));
+  if (absent.length > 0) return `${absent.join(", ")} not built (bun scripts/lab/tools.ts)`;
+  return process.getuid?.() === 0 ? undefined : "containerd needs root";
+}
+
+it("a served bundle is pulled and unpacked by containerd", { skip: containerdMissing(), timeout: 60_000 }, async () => {
+  await makeBundle();
+  const served = await startWords(["release", "serve", tar, "--port", "0", "-o", "json"], { root: folder });
+  const at = (name: string): string => join(folder, "containerd", name);
+  const places = ["--root", at("root"), "--state", at("state"), "--address", at("sock")];
+  const daemon = spawn(toolPath("containerd"), places, { stdio: "ignore" });
+  const ctr = async (...words: readonly string[]): Promise<string> =>
+    (await promisify(execFile)(toolPath("ctr"), ["--address", at("sock"), ...words])).stdout;
+  try {
+    await eventually("containerd answers", async () => (await ctr("version").catch(() => "")) !== "");
+    const image = `${served.first.registry}/nine-minds/alga-psa-ee:1.0.3`;
+    await ctr("images", "pull", "--plain-http", image);
+    assert.match(await ctr("images", "check"), /alga-psa-ee:1\.0\.3 .* complete \(2\/2\) .* true/);
+  } finally {
+    const ended = new Promise((resolve) => daemon.once("exit", resolve));
+    daemon.kill("SIGTERM");
+    await ended;
+    await served.stop();
+  }
 });
