@@ -318,6 +318,7 @@ export const STRINGS = {
   "box.memory": "Memory",
   "box.clock": "Clock",
   "box.used": "{used} of {total} used",
+  "box.free": "only {free} free",
   "box.full-in": "full in about {time}",
   "box.full-now": "full",
   "box.clock-right": "in step",

@@ -1,5 +1,5 @@
 /** The box itself as one-line facts: room on its disks, memory, clock, registry. Pure; empty where nothing was seen. */
-import { formatBytes, formatDuration, formatHorizon, formatNumber } from "../format.ts";
+import { formatBytes, formatEstimate, formatHorizon, formatNumber } from "../format.ts";
 import type { HostStatus } from "../state/wire.ts";
 import { text } from "../strings.ts";
 
@@ -35,7 +35,8 @@ export function boxFacts(host: HostStatus | undefined, nowMs: number): readonly 
 
 function usedOf(freeBytes: number, totalBytes: number): string {
   const used = formatBytes(Math.max(0, totalBytes - freeBytes));
-  return text("box.used", { used, total: formatBytes(totalBytes) });
+  const words = text("box.used", { used, total: formatBytes(totalBytes) });
+  return freeBytes >= totalBytes / 20 ? words : [words, text("box.free", { free: formatBytes(freeBytes) })].join(" · ");
 }
 
 function fullIn(fullAt: string | null, nowMs: number): string {
@@ -47,7 +48,7 @@ function fullIn(fullAt: string | null, nowMs: number): string {
 /** Positive: ahead of the one it was compared with. */
 function clockText(skewMs: number): string {
   if (Math.abs(skewMs) < IN_STEP_MS) return text("box.clock-right");
-  const time = formatDuration(Math.abs(skewMs));
+  const time = formatEstimate(Math.abs(skewMs));
   return skewMs > 0 ? text("box.clock-fast", { time }) : text("box.clock-slow", { time });
 }
 

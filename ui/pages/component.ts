@@ -36,8 +36,8 @@ export function ComponentPage({ name }: { readonly name: string }): VNode {
 
 function StateLine({ component }: { readonly component: Component }): VNode {
   const { state, message, version } = component;
-  return html`<p class="note"><${Pill} tone=${state} label=${message || text(TONES[state].word)} />
-    ${version === null ? undefined : html`<span class="quiet numbers"> ${text("component.version", { version })}</span>`}</p>`;
+  return html`<p class="state-line"><${Pill} tone=${state} label=${message || text(TONES[state].word)} />
+    ${version === null ? undefined : html`<span class="quiet numbers">${text("component.version", { version })}</span>`}</p>`;
 }
 
 function Inside({ name, inventory }: { readonly name: string; readonly inventory: Inventory }): VNode {
@@ -78,7 +78,8 @@ function PodTable({ pods, onLog }: { readonly pods: readonly Pod[]; readonly onL
     {
       key: "log",
       title: text("kit.log"),
-      show: (pod: Pod) => html`<${Button} small onClick=${() => onLog(pod.name)}>${text("pods.show-log")}<//>`,
+      show: (pod: Pod) =>
+        html`<${Button} kind="plain" small onClick=${() => onLog(pod.name)}>${text("pods.show-log")}<//>`,
       end: true,
     },
   ];

@@ -36,7 +36,12 @@ export function ComponentTable({ rows }: { readonly rows: readonly Component[] }
       show: (row: Component) => html`<${Pill} tone=${row.state} label=${row.message || text(TONES[row.state].word)} />`,
       sortBy: (row: Component) => row.state,
     },
-    { key: "version", title: text("components.version"), show: (row: Component) => row.version ?? "", end: true },
+    { key: "version", title: text("components.version"), show: versionOf, end: true },
   ];
   return html`<${Table} label=${text("components.title")} columns=${columns} rows=${rows} keyOf=${(row: Component) => `${row.namespace}/${row.name}`} />`;
+}
+
+/** The part that people compare; what stands behind a plus is the digest of the chart, on hover. */
+function versionOf({ version }: Component): VNode {
+  return html`<span title=${version ?? undefined}>${(version ?? "").split("+")[0]}</span>`;
 }

@@ -89,7 +89,9 @@ interface InstallRungProps {
 function InstallRung({ rung, run, now }: InstallRungProps): VNode {
   const elapsed = rung.startedAt === undefined ? undefined : formatStopwatch(elapsedMs(rung, stopTime(run, now)));
   const troubled = rung.here && run.problem !== null && run.state !== "done";
-  return html`<${Rung} tone=${rung.tone} title=${rungTitle(rung)} line=${rung.line} since=${elapsed}
+  // What a check that has stopped was about to do is no news beside its cause.
+  const line = troubled && rung.id === "checks" ? undefined : rung.line;
+  return html`<${Rung} tone=${rung.tone} title=${rungTitle(rung)} line=${line} since=${elapsed}
     word=${rung.tone === "unknown" ? text("install.ahead") : undefined}>
     ${troubled || (rung.here && run.state === "cancelled") ? html`<${Trouble} run=${run} now=${now} />` : undefined}
   <//>`;

@@ -8,7 +8,7 @@ import { Link } from "../parts/link.ts";
 import { refreshConfig, status } from "../state/live.ts";
 import { navigate } from "../state/router.ts";
 import { useStore } from "../state/store.ts";
-import type { OperationView } from "../state/wire.ts";
+import type { Check, OperationView } from "../state/wire.ts";
 import { text } from "../strings.ts";
 import { foundElsewhere } from "./use-check.ts";
 import { useOperationDeed } from "./use-operation-deed.ts";
@@ -25,15 +25,20 @@ export function Trouble({ run, now }: TroubleProps): VNode {
   const wait = problem?.nextAttemptAt
     ? text("install.next-attempt", { time: formatEstimate(Math.max(1_000, Date.parse(problem.nextAttemptAt) - now)) })
     : undefined;
-  const check = useStore(status)?.checks.find(({ code, state }) => code === problem?.code && state === "failed");
+  const check = useStore(status)?.checks.find((one) => stopped(one, run));
   const [what, seen] =
     check === undefined
       ? [problem?.message ?? text("install.cancelled-about"), wait]
       : [check.title, [asSentence(check.cause), wait ?? ""].join(" ").trim()];
   return html`<${Cause} tone=${run.state === "blocked" || run.state === "failed" ? "failed" : "attention"}
-    what=${what} seen=${seen} evidence=${problem?.evidence ?? []} next=${problem?.hint}>
+    what=${what} seen=${seen} evidence=${check?.evidence ?? problem?.evidence ?? []} next=${check?.next ?? problem?.hint}>
     <${Deeds} run=${run} />
   <//>`;
+}
+
+/** Whether a check is what the operation stopped at: by its code, or because the status says that it explains the stop. */
+function stopped({ code, state, explains = [] }: Check, run: OperationView): boolean {
+  return state === "failed" && (code === run.problem?.code || explains.includes(`operation/${run.state}`));
 }
 
 function Deeds({ run }: { readonly run: OperationView }): VNode {
