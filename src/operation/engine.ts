@@ -33,6 +33,10 @@ interface Active {
   cancelled: boolean;
 }
 
+/**
+ * Opens the operations of this box for one process. Reads and writes nothing before the first call; `recover()` makes it
+ * go on with an interrupted run, `stop()` leaves one to the next process.
+ */
 export function createOperations(deps: OperationsDeps, options: OperationsOptions): Operations {
   return new Engine(deps, options);
 }

@@ -91,6 +91,7 @@ export interface ParsedJournal {
   readonly rest: "none" | "torn" | "corrupt";
 }
 
+/** Writes an entry as its line of the journal, line feed included. JSON has no line break, so one line holds any entry. */
 export function encodeEntry(entry: JournalEntry): string {
   return `${JSON.stringify(entry)}\n`;
 }

@@ -43,6 +43,7 @@ export interface RecorderOptions {
 
 type RecorderDeps = Pick<Deps, "clock" | "machine" | "log"> & { readonly store: StateStore };
 
+/** Makes the recorder of a run. Only the holder of the lease may have one; entries are numbered on from `options.run`. */
 export function createRecorder(deps: RecorderDeps, options: RecorderOptions): Recorder {
   let run = options.run;
   let tail: Promise<void> = Promise.resolve();

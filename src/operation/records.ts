@@ -66,6 +66,7 @@ function lastNumber(ids: readonly string[]): number {
   return numberOf(ids.at(-1) ?? "0");
 }
 
+/** The error for starting while an operation has not ended; `details.operation` names it. */
 export function busy(view: OperationView): ApplianceError {
   return new ApplianceError("operation/busy", `Cannot start an operation: "${view.id}" is ${view.state}`, {
     hint: "Wait until it has ended, resume it, or cancel it",
@@ -73,6 +74,7 @@ export function busy(view: OperationView): ApplianceError {
   });
 }
 
+/** The error for an id that no journal has. The id comes from outside and is cut to 60 characters. */
 export function unknown(id: string): ApplianceError {
   return new ApplianceError(
     "operation/unknown",
@@ -80,6 +82,7 @@ export function unknown(id: string): ApplianceError {
   );
 }
 
+/** Passes over an operation that was removed meanwhile; throws what is anything else. */
 export function ignoreUnknown(thrown: unknown): void {
   if (!isApplianceError(thrown, "operation/unknown")) throw thrown;
 }

@@ -80,6 +80,7 @@ export interface AssetServer {
   serve(asset: Asset, request: Request, options?: { readonly status?: number }): Promise<Response>;
 }
 
+/** Makes a server of assets. Each form (br, gzip, plain) is made at its first request and kept: the assets never change. */
 export function createAssetServer(): AssetServer {
   const forms = new Map<string, Promise<Uint8Array>>();
   const formOf = (asset: Asset, encoding: Encoding): Promise<Uint8Array> => {

@@ -39,6 +39,7 @@ export interface Claim {
   finish(): Promise<void>;
 }
 
+/** Opens the claim over its two files. Reads them anew at each call, so that another process of the box is believed. */
 export function createClaim(
   deps: Pick<Deps, "files" | "random" | "clock" | "log">,
   paths: Pick<StatePaths, "setupToken" | "adminCredential">,

@@ -60,6 +60,7 @@ export interface PasswordHasher {
   matches(password: Secret, credential: Credential): Promise<boolean>;
 }
 
+/** Makes a hasher; its bound of two at a time and sixteen waiting holds for this one, so a process makes one. */
 export function createPasswordHasher(deps: Pick<Deps, "random" | "clock">): PasswordHasher {
   const turns = createTurns();
   return {

@@ -29,6 +29,7 @@ const MAX_BACKLOG_BYTES = 1024 * 1024;
 const KEEP_ALIVE_MS = 15_000;
 const KEEP_ALIVE = new TextEncoder().encode(": still here\n\n");
 
+/** Makes an empty set of readers. Its timer runs only while there is one. */
 export function createReaders(deps: Pick<Deps, "clock" | "log">): Readers {
   const readers = new Set<Reader>();
   let stopKeepAlive: (() => void) | undefined;

@@ -3,6 +3,7 @@ import type { Route } from "../core/http.ts";
 import type { EventHub } from "./events.ts";
 import type { Sessions } from "./sessions.ts";
 
+/** `GET /api/events`: the stream for a session, which ends when the session does. */
 export function eventRoutes(edge: {
   readonly events: EventHub;
   readonly sessions: Pick<Sessions, "find">;

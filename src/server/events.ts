@@ -54,6 +54,7 @@ const RETRY_MS = 2_000;
 
 const encoder = new TextEncoder();
 
+/** Makes a hub with an id of its own: what another process has numbered is not taken up. Holds at most 4 MiB of events. */
 export function createEventHub(deps: Pick<Deps, "clock" | "random" | "log">, options: EventHubOptions): EventHub {
   const epoch = Buffer.from(deps.random.bytes(6)).toString("hex");
   const ring = createEventRing(RING);

@@ -12,6 +12,7 @@ export interface Readiness {
   readonly reasons: readonly string[];
 }
 
+/** `GET /healthz`: from memory, never blocked by work, without a session (interfaces.md section 3). */
 export function healthRoute(mode: () => "setup" | "status"): Route {
   return {
     method: "GET",

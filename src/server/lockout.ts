@@ -66,6 +66,10 @@ export interface Lockout {
 
 const EMPTY: LockoutFile = { schema: "alga.appliance.lockout/v1", peers: {} };
 
+/**
+ * Opens the lockout over its file, so that a restart forgets nothing. Damage counts as an empty list: nobody is locked out
+ * by a bad disk.
+ */
 export function createLockout(
   deps: Pick<Deps, "clock" | "files" | "machine" | "log">,
   paths: Pick<StatePaths, "lockout">,

@@ -34,6 +34,7 @@ export interface PageEdge {
   readonly exchangeLink: (request: RouteRequest, token: string) => Promise<Response>;
 }
 
+/** The pages of the web application; a setup token in the query is traded for a session and leaves the address. */
 export function pageRoutes(edge: PageEdge): readonly Route[] {
   return Object.entries(PAGES).map(([path, summary]) => ({
     method: "GET",

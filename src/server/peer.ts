@@ -2,6 +2,7 @@
 
 const NETWORK_GROUPS = 4;
 
+/** Names a peer by its address, as the socket tells it; a zone is left out. Text that is no address is kept, at most 64 characters. */
 export function peerKey(address: string): string {
   const plain = address.split("%", 1)[0] ?? "";
   if (!plain.includes(":")) return plain.slice(0, 64);

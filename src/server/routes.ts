@@ -20,6 +20,7 @@ export interface RoomEngines {
   readonly hostHistory: HostHistory;
 }
 
+/** All routes of the rooms, in the order of the reference. */
 export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[] {
   return [
     ...operationRoutes(engines.operations),

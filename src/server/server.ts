@@ -55,6 +55,7 @@ export interface ServerApp {
   stop(): void;
 }
 
+/** Makes the application. Call `prepare()` before it is listened to and `stop()` before the listener drains. */
 export function createServerApp(
   deps: Pick<Deps, "clock" | "random" | "files" | "machine" | "log">,
   options: ServerOptions,

@@ -31,6 +31,7 @@ const loginSchema = z.union([z.strictObject({ token: text }), z.strictObject({ p
 const changeSchema = z.strictObject({ password: text, next: text });
 const claimSchema = z.strictObject({ token: text.optional(), password: text });
 
+/** The routes by which a person gets in and out; wrong guesses are counted by peer before they are judged. */
 export function sessionRoutes(edge: SessionEdge): readonly Route[] {
   return [
     {

@@ -25,6 +25,7 @@ export interface Stored<T> {
   update(change: (current: T) => T): Promise<T>;
 }
 
+/** Opens a value of at most 256 KiB. Reads nothing before the first call, and again only when the file was changed. */
 export function createStored<T>(deps: Pick<Deps, "files" | "log">, options: StoredOptions<T>): Stored<T> {
   let known: { readonly stamp: string; readonly value: T } | undefined;
   let queue: Promise<unknown> = Promise.resolve();

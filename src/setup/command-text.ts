@@ -31,6 +31,7 @@ installCode: ""
 licenseKey: ""
 `;
 
+/** Writes a plan for a terminal: release, downloads, steps, changes, warnings, and its digest last. */
 export function planText(plan: SetupPlan): string {
   const { release } = plan;
   const counted = (action: string): number => plan.changes.filter((change) => change.action === action).length;
@@ -67,6 +68,7 @@ export function entryText(entry: JournalEntry, titles: ReadonlyMap<string, strin
   }
 }
 
+/** Writes how far a setup is; with a problem its cause, evidence, next step and the answers that mend it. */
 export function operationText(view: OperationView): string {
   const { problem } = view;
   const lines = [`Setup ${view.id} is ${view.state}: ${view.progress.done} of ${view.progress.total} steps done`];
@@ -78,6 +80,7 @@ export function operationText(view: OperationView): string {
   return lines.join("\n");
 }
 
+/** Writes one line for each operation that has ended, as they came. */
 export function historyText(records: readonly HistoryRecord[]): string {
   if (records.length === 0) return "Nothing has been done yet";
   return records

@@ -37,6 +37,7 @@ export async function readAnswers(store: StateStore): Promise<SetupInputs | unde
   return (await store.readDocument("answers", answersDocumentSchema))?.answers;
 }
 
+/** Keeps the answers whole, replacing those before. No secret is in them. Throws file/disk-full or file/unwritable. */
 export function writeAnswers(store: StateStore, inputs: SetupInputs, submittedAt: string): Promise<void> {
   const document = { schema: ANSWERS_SCHEMA, submittedAt, answers: inputsSchema.parse(inputs) };
   return store.writeDocument("answers", document);

@@ -28,7 +28,7 @@ import {
 import { askNameServers, type NameServerReport } from "./name-servers.ts";
 import { planDigest, planSetup, type SetupPlan } from "./plan.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
-import { releaseRefOf } from "./release-of-run.ts";
+import { refOfAnswers } from "./release-of-run.ts";
 import { SETUP_STEPS } from "./steps.ts";
 
 export interface SetupConfig extends ChannelOffers {
@@ -85,63 +85,21 @@ export function setupProgram(deps: SetupDeps, settings: SetupSettings): Program 
   return { ...program, result: async () => ({ ...(await readInstalled(deps)) }) };
 }
 
+/** Puts setup together over one set of operations. Plans that were shown live in memory: a restart wants a new look at the plan. */
 export function createSetup(deps: SetupDeps, settings: SetupSettings, operations: Operations): Setup {
   const channels = createChannels(deps, settings);
-  const plans = new Map<string, SetupPlan>();
+  const plans = createPlans(deps, settings);
   let queue: Promise<unknown> = Promise.resolve();
-
   const mode = async (): Promise<"setup" | "status"> => {
     const installedAt = (await readInstalled(deps))?.installedAt ?? null;
     return installedAt === null ? "setup" : "status";
   };
-  const plan = async (answers: ValidAnswers, signal: AbortSignal): Promise<SetupPlan> => {
-    const kept = await deps.store.secretNames();
-    const { licenseKey, installCode } = answers.secrets;
-    const licensed = licenseKey !== undefined || installCode !== undefined || kept.some((name) => LICENSES.has(name));
-    const made = await planSetup(deps, answers.inputs, { settings, signal, licensed });
-    plans.delete(made.digest);
-    plans.set(made.digest, made);
-    for (const old of [...plans.keys()].slice(0, -MAX_PLANS)) plans.delete(old);
-    return made;
-  };
-  const submit = async (body: unknown, signal: AbortSignal): Promise<OperationView> => {
-    const current = operations.current();
-    const running = current !== undefined && current.kind === "setup" && !hasEnded(current) ? current : undefined;
-    if (running === undefined && (await mode()) === "status") throw alreadyDone();
-    if (running !== undefined && running.problem === null) throw isRunning(running);
-    const kept = await keptSecrets(deps);
-    const answers = validateAnswers(body, {
-      passwordOptional: running !== undefined || kept.includes("adminPassword"),
-    });
-    if (running !== undefined) return correct(running, answers);
-    const record = await recordOf(answers, { body, signal });
-    await save(deps, answers);
-    return operations.start("setup", record);
-  };
-  const correct = async (running: OperationView, answers: ValidAnswers): Promise<OperationView> => {
-    const fields = await changedFields(deps, answers);
-    return operations.correct(running.id, { fields, save: () => save(deps, answers) });
-  };
-  const recordOf = async (
-    answers: ValidAnswers,
-    from: { readonly body: unknown; readonly signal: AbortSignal },
-  ): Promise<PlanRecord> => {
-    const asked =
-      isPlainObject(from.body) && typeof from.body.planDigest === "string" ? from.body.planDigest : undefined;
-    const ref = describeReleaseRef(releaseRefOf(answers.inputs));
-    if (asked === undefined) return { planDigest: null, release: null, about: { release: ref }, expectedMs: null };
-    const found = plans.get(asked) ?? (await plan(answers, from.signal));
-    if (planDigest(found.release.digest, answers.inputs) !== asked) throw changedMeanwhile(found);
-    const { version, digest, channel } = found.release;
-    const about = { release: ref, version, digest, channel };
-    return { planDigest: found.digest, release: { ref, digest }, about, expectedMs: found.expectedMs };
-  };
   return {
     mode,
-    plan: async (body, signal) => plan(validateAnswers(body, { passwordOptional: true }), signal),
+    plan: async (body, signal) => plans.make(validateAnswers(body, { passwordOptional: true }), signal),
     nameServers: async (body) => askNameServers(deps, validateNameQuestion(body)),
     start: (body, signal) => {
-      const next = queue.then(() => submit(body, signal));
+      const next = queue.then(() => submit({ deps, operations, plans, mode }, body, signal));
       queue = next.catch(() => {});
       return next;
     },
@@ -157,6 +115,66 @@ export function createSetup(deps: SetupDeps, settings: SetupSettings, operations
       operation: operations.current() ?? null,
     }),
   };
+}
+
+interface Plans {
+  make(answers: ValidAnswers, signal: AbortSignal): Promise<SetupPlan>;
+  /** What the journal keeps of the plan that `body` names; without one the release is resolved by the run. */
+  recordOf(answers: ValidAnswers, from: { readonly body: unknown; readonly signal: AbortSignal }): Promise<PlanRecord>;
+}
+
+/** Makes plans and keeps the newest of them. */
+function createPlans(deps: SetupDeps, settings: SetupSettings): Plans {
+  const plans = new Map<string, SetupPlan>();
+  const make: Plans["make"] = async (answers, signal) => {
+    const kept = await deps.store.secretNames();
+    const { licenseKey, installCode } = answers.secrets;
+    const licensed = licenseKey !== undefined || installCode !== undefined || kept.some((name) => LICENSES.has(name));
+    const made = await planSetup(deps, answers.inputs, { settings, signal, licensed });
+    plans.delete(made.digest);
+    plans.set(made.digest, made);
+    for (const old of [...plans.keys()].slice(0, -MAX_PLANS)) plans.delete(old);
+    return made;
+  };
+  return {
+    make,
+    recordOf: async (answers, from) => {
+      const asked =
+        isPlainObject(from.body) && typeof from.body.planDigest === "string" ? from.body.planDigest : undefined;
+      const ref = describeReleaseRef(refOfAnswers(answers.inputs));
+      if (asked === undefined) return { planDigest: null, release: null, about: { release: ref }, expectedMs: null };
+      const found = plans.get(asked) ?? (await make(answers, from.signal));
+      if (planDigest(found.release.digest, answers.inputs) !== asked) throw changedMeanwhile(found);
+      const { version, digest, channel } = found.release;
+      const about = { release: ref, version, digest, channel };
+      return { planDigest: found.digest, release: { ref, digest }, about, expectedMs: found.expectedMs };
+    },
+  };
+}
+
+interface Submission {
+  readonly deps: SetupDeps;
+  readonly operations: Operations;
+  readonly plans: Plans;
+  readonly mode: Setup["mode"];
+}
+
+/** Starts a setup, or corrects the one that waits or is blocked. One at a time. */
+async function submit(to: Submission, body: unknown, signal: AbortSignal): Promise<OperationView> {
+  const { deps, operations } = to;
+  const current = operations.current();
+  const running = current !== undefined && current.kind === "setup" && !hasEnded(current) ? current : undefined;
+  if (running === undefined && (await to.mode()) === "status") throw alreadyDone();
+  if (running !== undefined && running.problem === null) throw isRunning(running);
+  const kept = await keptSecrets(deps);
+  const answers = validateAnswers(body, { passwordOptional: running !== undefined || kept.includes("adminPassword") });
+  if (running !== undefined) {
+    const fields = await changedFields(deps, answers);
+    return operations.correct(running.id, { fields, save: () => save(deps, answers) });
+  }
+  const record = await to.plans.recordOf(answers, { body, signal });
+  await save(deps, answers);
+  return operations.start("setup", record);
 }
 
 const LICENSES: ReadonlySet<SecretName> = new Set(["license-key", "install-code", "license"]);

@@ -74,6 +74,7 @@ const REJECTIONS: Readonly<Record<string, string>> = {
   consumed_claim_code: "it has been used already",
 };
 
+/** Makes the client of the license service. Without an address each call says that none is set. */
 export function createLicenseService(
   deps: { readonly clock: Pick<Clock, "after"> },
   options: LicenseOptions,

@@ -24,7 +24,7 @@ import {
   TENANT_SECRET,
 } from "./objects.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
-import { releaseRefOf, resolveForSetup } from "./release-of-run.ts";
+import { refOfAnswers, resolveForSetup } from "./release-of-run.ts";
 import { SETUP_STEPS } from "./steps.ts";
 import { planWarnings } from "./warnings.ts";
 
@@ -71,7 +71,7 @@ export interface PlanOptions {
  */
 export async function planSetup(deps: SetupDeps, inputs: SetupInputs, options: PlanOptions): Promise<SetupPlan> {
   const resolved = await resolveForSetup(deps, { inputs, settings: options.settings, signal: options.signal });
-  const ref = releaseRefOf(inputs);
+  const ref = refOfAnswers(inputs);
   const channel = "channel" in ref ? ref.channel : null;
   const { changes, problem } = await plannedChanges(deps, inputs, { resolved, channel, signal: options.signal });
   const totalBytes = resolved.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);

@@ -14,7 +14,7 @@ import { nameServersOf, type SetupInputs } from "./model.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 
 /** What the answers name: an exact version or digest, else the channel. */
-export function releaseRefOf(inputs: Pick<SetupInputs, "channel" | "releaseRef">): ReleaseRef {
+export function refOfAnswers(inputs: Pick<SetupInputs, "channel" | "releaseRef">): ReleaseRef {
   if (inputs.releaseRef === "") return { channel: inputs.channel };
   return isDigest(inputs.releaseRef) ? { digest: inputs.releaseRef } : { version: inputs.releaseRef };
 }
@@ -37,11 +37,11 @@ export interface ResolveForSetup {
 export async function resolveForSetup(deps: SetupDeps, options: ResolveForSetup): Promise<ResolvedRelease> {
   const { inputs, settings, signal } = options;
   const installed = await readInstalled(deps);
-  return resolveRelease(deps, registryFor(deps, inputs), options.ref ?? releaseRefOf(inputs), {
+  return resolveRelease(deps, registryFor(deps, inputs), options.ref ?? refOfAnswers(inputs), {
     base: deps.registry.place.base,
     running: settings.controlPlane,
     store: deps.releases,
-    asked: !("channel" in releaseRefOf(inputs)),
+    asked: !("channel" in refOfAnswers(inputs)),
     signal,
     ...(installed === undefined ? {} : { installed: installed.version }),
   });
@@ -64,7 +64,7 @@ export interface RunOptions extends ResolveForSetup {
  */
 export async function releaseOfRun(deps: SetupDeps, options: RunOptions): Promise<RunRelease> {
   const { inputs, operationId, planned } = options;
-  const ref = releaseRefOf(inputs);
+  const ref = refOfAnswers(inputs);
   const name = describeReleaseRef(ref);
   const channel = "channel" in ref ? ref.channel : null;
   const saved = await deps.store.readDocument("setup-release", releaseOfRunSchema);

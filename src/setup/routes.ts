@@ -2,6 +2,7 @@
 import { json, type Route } from "../core/http.ts";
 import type { Setup } from "./engine.ts";
 
+/** The routes of setup. Bodies are untrusted and read by the engine, which answers field by field. */
 export function setupRoutes(setup: Setup): readonly Route[] {
   return [
     {

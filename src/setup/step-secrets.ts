@@ -40,6 +40,11 @@ const USED: readonly SecretName[] = ["admin-password", "install-code", "install-
 /** That an install code was, or is about to be, sent to the license service. */
 const requestSchema = z.object({ key: z.string().regex(/^[0-9A-Za-z-]{1,64}$/), code: z.custom<Digest>(isDigest) });
 
+/**
+ * Creates the Secrets of the application, the administrator and the license, and takes what was used up from the disk.
+ *
+ * @throws {ApplianceError} setup/step-failed without a password, setup/license-rejected, setup/license-unavailable.
+ */
 export async function secretsStep(call: StepCall): Promise<StepResult> {
   const inputs = await answersOf(call.context);
   await sharedKey(call);

@@ -33,92 +33,123 @@ const OBSERVE_RETRY: RetryPolicy = { attempts: 3, baseMs: 5_000, maxMs: 15_000 }
 const DNS = ["dnsMode", "dnsServers"] as const;
 const RELEASE = ["channel", "releaseRef"] as const;
 
-function step(
-  id: string,
-  words: { readonly title: string; readonly about: string },
-  more: Pick<SetupStep, "budgetMs"> & Partial<SetupStep> & { readonly work: (call: StepCall) => Promise<StepResult> },
-): SetupStep {
-  const { work, ...rest } = more;
-  const run: SetupStep["run"] = (context, progress, signal) => work({ context, progress, signal });
-  return { id, ...words, retry: PATIENT_RETRY, ...rest, run };
-}
+/** A step as a row: what it does with a call, and a retry only where it is not the patient one. */
+type Row = Omit<SetupStep, "run" | "retry"> &
+  Partial<Pick<SetupStep, "retry">> & { readonly work: (call: StepCall) => Promise<StepResult> };
 
-export const SETUP_STEPS: readonly SetupStep[] = [
-  step(
-    "preflight",
-    { title: "Check the machine and the network", about: "Nothing is changed." },
-    { budgetMs: 2 * MINUTE_MS, retry: WATCHFUL_RETRY, answers: DNS, work: preflight },
-  ),
-  step(
-    "storage",
-    { title: "Prove the storage", about: "A default StorageClass is found, or a provisioner is installed." },
-    { budgetMs: 15 * MINUTE_MS, work: storageStep },
-  ),
-  step(
-    "flux",
-    { title: "Install Flux", about: "The controllers that apply the release to the cluster." },
-    { budgetMs: 15 * MINUTE_MS, needsNetwork: true, answers: RELEASE, work: flux },
-  ),
-  step(
-    "release",
-    { title: "Resolve the release", about: "Everything it refers to is pinned by digest and found in the registry." },
-    { budgetMs: 5 * MINUTE_MS, needsNetwork: true, answers: RELEASE, work: release },
-  ),
-  step(
-    "namespaces",
-    { title: "Create the namespaces", about: "Where the application and its releases live." },
-    { budgetMs: 2 * MINUTE_MS, work: (call) => applyAll(call, namespaces()) },
-  ),
-  step(
-    "values",
-    { title: "Write the values", about: "The release's values with your address." },
-    { budgetMs: 2 * MINUTE_MS, answers: ["appHostname"], work: values },
-  ),
-  step(
-    "secrets",
-    { title: "Create the secrets", about: "Administrator, application key and license; created once." },
-    {
-      budgetMs: 5 * MINUTE_MS,
-      needsNetwork: true,
-      answers: [
-        "tenantName",
-        "adminFirstName",
-        "adminLastName",
-        "adminEmail",
-        "adminPassword",
-        "editionChoice",
-        "licenseKey",
-        "installCode",
-      ],
-      work: secretsStep,
-    },
-  ),
-  step(
-    "selection",
-    { title: "Record the release", about: "What is installed, for the application and for support." },
-    { budgetMs: 2 * MINUTE_MS, work: selection },
-  ),
-  step(
-    "source",
-    { title: "Hand the release to Flux", about: "From here on Flux keeps the cluster at this release." },
-    { budgetMs: 2 * MINUTE_MS, work: source },
-  ),
-  step(
-    "reconcile",
-    { title: "Start the platform", about: "Images are pulled; database, cache and pooler start." },
-    { budgetMs: 90 * MINUTE_MS, retry: OBSERVE_RETRY, work: reconcile },
-  ),
-  step(
-    "tenant",
-    { title: "Create your organisation", about: "The bootstrap job creates the organisation and its administrator." },
-    { budgetMs: 60 * MINUTE_MS, retry: OBSERVE_RETRY, work: tenantStep },
-  ),
-  step(
-    "login",
-    { title: "Ask the login page", about: "Setup is done when the login page answers." },
-    { budgetMs: 60 * MINUTE_MS, retry: OBSERVE_RETRY, work: login },
-  ),
+const ROWS: readonly Row[] = [
+  {
+    id: "preflight",
+    title: "Check the machine and the network",
+    about: "Nothing is changed.",
+    budgetMs: 2 * MINUTE_MS,
+    retry: WATCHFUL_RETRY,
+    answers: DNS,
+    work: preflight,
+  },
+  {
+    id: "storage",
+    title: "Prove the storage",
+    about: "A default StorageClass is found, or a provisioner is installed.",
+    budgetMs: 15 * MINUTE_MS,
+    work: storageStep,
+  },
+  {
+    id: "flux",
+    title: "Install Flux",
+    about: "The controllers that apply the release to the cluster.",
+    budgetMs: 15 * MINUTE_MS,
+    needsNetwork: true,
+    answers: RELEASE,
+    work: flux,
+  },
+  {
+    id: "release",
+    title: "Resolve the release",
+    about: "Everything it refers to is pinned by digest and found in the registry.",
+    budgetMs: 5 * MINUTE_MS,
+    needsNetwork: true,
+    answers: RELEASE,
+    work: release,
+  },
+  {
+    id: "namespaces",
+    title: "Create the namespaces",
+    about: "Where the application and its releases live.",
+    budgetMs: 2 * MINUTE_MS,
+    work: (call) => applyAll(call, namespaces()),
+  },
+  {
+    id: "values",
+    title: "Write the values",
+    about: "The release's values with your address.",
+    budgetMs: 2 * MINUTE_MS,
+    answers: ["appHostname"],
+    work: values,
+  },
+  {
+    id: "secrets",
+    title: "Create the secrets",
+    about: "Administrator, application key and license; created once.",
+    budgetMs: 5 * MINUTE_MS,
+    needsNetwork: true,
+    answers: [
+      "tenantName",
+      "adminFirstName",
+      "adminLastName",
+      "adminEmail",
+      "adminPassword",
+      "editionChoice",
+      "licenseKey",
+      "installCode",
+    ],
+    work: secretsStep,
+  },
+  {
+    id: "selection",
+    title: "Record the release",
+    about: "What is installed, for the application and for support.",
+    budgetMs: 2 * MINUTE_MS,
+    work: selection,
+  },
+  {
+    id: "source",
+    title: "Hand the release to Flux",
+    about: "From here on Flux keeps the cluster at this release.",
+    budgetMs: 2 * MINUTE_MS,
+    work: source,
+  },
+  {
+    id: "reconcile",
+    title: "Start the platform",
+    about: "Images are pulled; database, cache and pooler start.",
+    budgetMs: 90 * MINUTE_MS,
+    retry: OBSERVE_RETRY,
+    work: reconcile,
+  },
+  {
+    id: "tenant",
+    title: "Create your organisation",
+    about: "The bootstrap job creates the organisation and its administrator.",
+    budgetMs: 60 * MINUTE_MS,
+    retry: OBSERVE_RETRY,
+    work: tenantStep,
+  },
+  {
+    id: "login",
+    title: "Ask the login page",
+    about: "Setup is done when the login page answers.",
+    budgetMs: 60 * MINUTE_MS,
+    retry: OBSERVE_RETRY,
+    work: login,
+  },
 ];
+
+export const SETUP_STEPS: readonly SetupStep[] = ROWS.map(({ work, ...row }) => ({
+  retry: PATIENT_RETRY,
+  ...row,
+  run: (context, progress, signal) => work({ context, progress, signal }),
+}));
 
 async function preflight({ context, progress, signal }: StepCall): Promise<StepResult> {
   const { deps, settings } = context;

@@ -55,6 +55,7 @@ export function provisionerObjects(images: {
   ];
 }
 
+/** The StorageClass of the provisioner, marked as the default. It is made last, so that nobody asks for a volume too early. */
 export function storageClass(): KubeObject {
   return {
     apiVersion: "storage.k8s.io/v1",

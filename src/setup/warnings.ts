@@ -12,6 +12,7 @@ export interface WarningOptions {
   readonly licensed: boolean;
 }
 
+/** Gathers the warnings for a plan, each a whole sentence. Asks the name servers; never rejects for what they say. */
 export async function planWarnings(deps: SetupDeps, inputs: SetupInputs, options: WarningOptions): Promise<string[]> {
   const { resolved } = options;
   const warnings: string[] = [];

@@ -33,6 +33,7 @@ interface Wanted {
   readonly previous: boolean;
 }
 
+/** Makes a keeper of log excerpts. Reads a run of a container once; the oldest goes when too many are kept. */
 export function createExcerpts(deps: Pick<Deps, "clock" | "log">, kube: Pick<Kube, "logs"> | undefined): Excerpts {
   const kept = new Map<string, LogExcerpt>();
   const read = async (wanted: Wanted, signal: AbortSignal): Promise<void> => {

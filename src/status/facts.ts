@@ -48,10 +48,12 @@ export interface EventFacts {
   readonly atMs: number;
 }
 
+/** Name of an object, empty where it has none. */
 export function nameOf(object: KubeObject): string {
   return textAt(object, "metadata", "name") ?? "";
 }
 
+/** Namespace of an object, empty for one of the whole cluster. */
 export function namespaceOf(object: KubeObject): string {
   return textAt(object, "metadata", "namespace") ?? "";
 }
@@ -61,10 +63,12 @@ export function refText(kind: string, namespace: string, name: string): string {
   return namespace === "" ? `${kind} ${name}` : `${kind} ${namespace}/${name}`;
 }
 
+/** When an object was made, in milliseconds since 1970; undefined when its time cannot be read. */
 export function createdMs(object: KubeObject): number | undefined {
   return parseInstant(textAt(object, "metadata", "creationTimestamp"));
 }
 
+/** The condition of a type, with its time in milliseconds since 1970 where that can be read. */
 export function condition(object: KubeObject, type: string): ConditionFacts | undefined {
   const found = conditionOf(object, type);
   if (found === undefined) return undefined;
@@ -127,6 +131,11 @@ export function ownerOf(pod: KubeObject): OwnerFacts | undefined {
   return { kind: "Deployment", name: deployment };
 }
 
+/**
+ * Reads an event by the newest of its times: a series, then the fields of core/v1, then its making.
+ *
+ * @see Kubernetes API v1.36, Event v1 core: `series`, `lastTimestamp`, `eventTime`
+ */
 export function eventFacts(raw: KubeObject): EventFacts {
   const time =
     textAt(raw, "series", "lastObservedTime") ??

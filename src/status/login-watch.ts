@@ -35,6 +35,7 @@ export interface LoginTargets {
   readonly expected: boolean;
 }
 
+/** Makes a watch of the login page; it asks only when it is told to look. */
 export function createLoginWatch(deps: LoginWatchDeps): LoginWatch {
   let seen: LoginObservation | null = null;
   return {

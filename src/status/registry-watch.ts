@@ -31,6 +31,7 @@ const STATES: Partial<Readonly<Record<ErrorCode, RegistryObservation["state"]>>>
   "oci/forbidden": "denied",
 };
 
+/** Makes a watch of the registry that `open` names at each look. Asks `/v2/` and nothing else; gives up after 10 s. */
 export function createRegistryWatch(clock: Clock, open: () => RegistryPort | undefined): RegistryWatch {
   let seen: RegistryObservation | null = null;
   let skew: ClockObservation | null = null;

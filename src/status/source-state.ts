@@ -14,6 +14,7 @@ export function isKept(source: KubeObject): boolean {
   return wanted !== undefined && wanted !== "" && revision.includes(wanted);
 }
 
+/** Tells whether Flux can go on with the source: it is ready, or what it pins is kept. */
 export function isSourceReady(source: KubeObject): boolean {
   return condition(source, "Ready")?.status === "True" || isKept(source);
 }

@@ -189,6 +189,7 @@ function findRow(view: View, row: Row): Finding[] {
   });
 }
 
+/** The HelmRelease of a component; undefined when Flux has none. */
 export function releaseOf(view: Pick<View, "items">, component: ComponentSpec): KubeObject | undefined {
   return view
     .items("helmReleases")

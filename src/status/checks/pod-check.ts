@@ -42,6 +42,7 @@ export function podCheck(about: PodCheckBase, find: (view: View, pod: PodFacts) 
   };
 }
 
+/** What a finding about this pod is about, and the rung it stands on. */
 export function scopeOf(pod: PodFacts): Pick<Finding, "scope" | "tier"> {
   return {
     scope: {
@@ -60,10 +61,12 @@ export function whose(pod: PodFacts): string {
   return oneLine(pod.owner?.name ?? pod.name, 60);
 }
 
+/** "once" or "4 times". */
 export function times(count: number): string {
   return count === 1 ? "once" : `${count} times`;
 }
 
+/** Ends a text of others with a period where it has no end. */
 export function sentence(text: string): string {
   return /[.!?…]$/.test(text) ? text : `${text}.`;
 }

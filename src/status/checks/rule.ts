@@ -88,6 +88,7 @@ export function wordsOf({ code, title, about, next, retrySafe }: RuleWords): Rul
 
 const TIER_ORDER: readonly TierName[] = ["platform", "core", "bootstrap", "login", "background", "full"];
 
+/** Place on the ladder, 0 for the platform. */
 export function tierRank(tier: TierName): number {
   return TIER_ORDER.indexOf(tier);
 }
