@@ -223,6 +223,7 @@ export const STRINGS = {
   "install.cancelled-about": "Somebody stopped it here.",
   "install.done": "People can log in",
   "install.done-about": "The login page answers. This box watches over the installation from now on.",
+  "install.done-but": "The installation is done, and something else needs attention: the overview tells what to do.",
   "install.ahead": "Still ahead",
   "install.again": "Try again",
   "install.now": "Try now",

@@ -32,7 +32,7 @@ export function InstallPage(): VNode {
   if (run === null) return html`<${NothingYet} />`;
   const journalShown = place.query.has("journal");
   const foot = html`<${InstallFoot} run=${run} now=${now} journalShown=${journalShown} />`;
-  return html`<${Sheet} title=${titleOf(run, now, known)} lead=${leadOf(run)} live foot=${foot}>
+  return html`<${Sheet} title=${titleOf(run, now, known)} lead=${leadOf(run, known)} live foot=${foot}>
     ${run.state === "done" ? html`<${WayIn} />` : undefined}
     <h2 class="hidden-visually">${text("install.ladder")}</h2>
     <${Ladder} label=${text("install.ladder")}>
@@ -68,8 +68,9 @@ function formatLeft(ms: number): string {
   return minutes === 1 ? text("install.left-one") : text("install.left-minutes", { n: minutes });
 }
 
-function leadOf(run: OperationView): string {
-  if (run.state === "done") return text("install.done-about");
+function leadOf(run: OperationView, known: ApplianceStatus | null): string {
+  if (run.state === "done")
+    return known?.summary.state === "failed" ? text("install.done-but") : text("install.done-about");
   if (run.state === "running" || run.state === "waiting") return text("install.lead");
   return text("install.kept");
 }

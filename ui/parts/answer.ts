@@ -1,7 +1,7 @@
 /** The answer: one sentence, one line below it, and what to do. The first thing on every page that shows state. */
-import { asSentence } from "../format.ts";
 import { type Children, html, type VNode } from "../html.ts";
 import { Badge } from "./badge.ts";
+import { NextLine } from "./next-line.ts";
 import { PageTitle } from "./page-title.ts";
 import type { Tone } from "./tone.ts";
 
@@ -19,7 +19,7 @@ export function Answer({ tone, sentence, line, children }: AnswerProps): VNode {
     <${Badge} tone=${tone} large />
     <div>
       <${PageTitle} title=${sentence} live />
-      ${line === undefined || line === "" ? undefined : html`<p>${asSentence(line)}</p>`}
+      <${NextLine} step=${line ?? ""} />
       ${children === undefined || children === null ? undefined : html`<div class="buttons">${children}</div>`}
     </div>
   </section>`;

@@ -2,6 +2,7 @@
 import { asSentence } from "../format.ts";
 import { type Children, classes, html, type VNode } from "../html.ts";
 import { text } from "../strings.ts";
+import { NextLine } from "./next-line.ts";
 
 export interface EvidenceLine {
   readonly ref: string;
@@ -21,12 +22,11 @@ export interface CauseProps {
 /** Words of the box become sentences here; evidence stays as it was seen. */
 export function Cause(props: CauseProps): VNode {
   const { tone = "failed", what, seen, evidence = [], next, children } = props;
-  const step = asSentence(next ?? "");
   return html`<div class=${classes("cause", tone)}>
     <p class="what">${asSentence(what)}</p>
     ${seen === undefined || seen === "" || seen === what ? undefined : html`<p>${asSentence(seen)}</p>`}
     ${evidence.length === 0 ? undefined : html`<${Evidence} lines=${evidence} />`}
-    ${step === "" ? undefined : html`<p>${step}</p>`}
+    <${NextLine} step=${next ?? ""} />
     ${children === undefined ? undefined : html`<div class="buttons">${children}</div>`}
   </div>`;
 }
