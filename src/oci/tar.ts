@@ -5,8 +5,8 @@
  *
  * @see POSIX.1-2017, pax, "ustar Interchange Format"
  */
-import { gzipSync } from "node:zlib";
 import { ApplianceError } from "../core/errors.ts";
+import { gzipStored } from "./gzip-stored.ts";
 
 export { extendedNames, type ReadTarOptions, readTarGz, tarEntries } from "./tar-reader.ts";
 
@@ -41,7 +41,7 @@ const NAME_BYTES = 100;
 const PREFIX_BYTES = 155;
 
 /**
- * Packs files into a gzip-compressed tar.
+ * Packs files into a tar inside gzip, stored and not compressed: see `gzipStored` for why.
  *
  * @throws {ApplianceError} oci/bad-archive when a path is too long for ustar or stands twice.
  */
@@ -57,10 +57,7 @@ export function packTree(files: readonly TarFile[]): Uint8Array {
     };
     return [tarHeader(entry), file.bytes, tarPadding(file.bytes.length)];
   });
-  const zipped = gzipSync(Buffer.concat([...parts, TAR_END]), { level: 9 });
-  // RFC 1952 section 2.3.1: byte 9 names the operating system of the compressor; 255 is "unknown" on every platform.
-  zipped[9] = 255;
-  return new Uint8Array(zipped);
+  return gzipStored(Buffer.concat([...parts, TAR_END]));
 }
 
 /** Two blocks of zeros: the end of every archive. */
