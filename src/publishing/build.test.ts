@@ -126,6 +126,38 @@ test("a tag that is not there fails the lock by its reference, and the old lock 
   assert.equal(files.snapshot().get(`${TREE}/release.lock.yaml`), before);
 });
 
+test("a registry that gives other bytes than its manifest promises locks nothing", async () => {
+  const files = await sourceTree();
+  const { options, store } = world();
+  const document = JSON.parse(new TextDecoder().decode(store.manifest("nine-minds/charts/temporal", "0.1.0")?.bytes));
+  const { digest } = document.layers[0];
+  const blob = store.blob("nine-minds/charts/temporal", digest);
+  assert.ok(blob !== undefined);
+  blob[blob.length - 1] = (blob.at(-1) ?? 0) ^ 1;
+  await assert.rejects(lockSource({ files }, TREE, options()), { code: "oci/digest-mismatch" });
+  const left = [...files.snapshot().keys()].filter((path) => path.includes("lock") || path.endsWith("oci-layout"));
+  assert.deepEqual(left, []);
+  blob[blob.length - 1] = (blob.at(-1) ?? 0) ^ 1;
+  assert.ok((await lockSource({ files }, TREE, options())).hasChanged);
+});
+
+test("a lock that was killed while it fetched goes on with what it has", async () => {
+  const files = await sourceTree();
+  const { options, requests } = world();
+  let left = 6;
+  const dying: LockOptions["open"] = async (reference, source) => {
+    left -= 1;
+    if (left === 0) throw new Error("killed");
+    return await options().open(reference, source);
+  };
+  await assert.rejects(lockSource({ files }, TREE, options({ open: dying })), /killed/);
+  assert.equal(files.snapshot().get(`${TREE}/release.lock.yaml`), undefined);
+  const asked = requests();
+  assert.ok((await lockSource({ files }, TREE, options())).hasChanged);
+  assert.ok(requests() > asked);
+  await build(files);
+});
+
 async function locked(change?: (text: string) => string): Promise<MemoryFiles> {
   const files = await sourceTree(change);
   await lockSource({ files }, TREE, world().options());

@@ -15,7 +15,14 @@ import type { ReleaseManifest } from "../release/model.ts";
 import { type AttestOptions, attestRelease } from "./attest-release.ts";
 import { packChartAt, pushChart } from "./chart.ts";
 import { badChart } from "./chart-metadata.ts";
-import { bundleLayer, CONFIG_REPOSITORY, type PinnedChart, pushFluxArtifact, renderBundle } from "./config-bundle.ts";
+import {
+  bundleLayer,
+  CONFIG_REPOSITORY,
+  checkBundle,
+  type PinnedChart,
+  pushFluxArtifact,
+  renderBundle,
+} from "./config-bundle.ts";
 import { readFolder } from "./folder.ts";
 import { type BuiltImage, buildControlPlaneImage, type PlatformInput } from "./image.ts";
 import { assertLocked, type ReleaseLock, readLock } from "./lock-file.ts";
@@ -77,13 +84,15 @@ export async function buildRelease(deps: Pick<Deps, "files">, input: BuildInput)
   const charts = await pushCharts(deps, store, { folder, source, lock });
   await pushFlux(deps, store, { folder, source, lock });
   const content = await treeAndValues(deps, { folder, source, input });
-  const bundle = renderBundle({
+  const rendering = {
     ...content,
     place: source.registry,
     charts,
     profile: source.profile,
     components: sourceComponents(source),
-  });
+  };
+  const bundle = renderBundle(rendering);
+  checkBundle(bundle, rendering);
   const createdAt = instantOfSeconds(createdSeconds);
   const sourceUrl = input.sourceUrl === undefined ? {} : { sourceUrl: input.sourceUrl };
   const artifact = { tag: source.version, layer: bundleLayer(bundle), created: createdAt, ...sourceUrl };

@@ -55,9 +55,9 @@ export interface ConfigBundle {
 export const CHART_SOURCE_KIND = "OCIRepository";
 
 /**
- * Renders the bundle and checks it by building what the controllers of a box will build.
+ * Renders the bundle. `checkBundle` tells whether it is one.
  *
- * @throws {ApplianceError} flux/bad-artifact naming the file and what kustomize or Flux would refuse.
+ * @throws {ApplianceError} flux/bad-artifact naming the file that is no YAML.
  */
 export function renderBundle(input: BundleInput): ConfigBundle {
   const { tree, profile } = input;
@@ -68,7 +68,6 @@ export function renderBundle(input: BundleInput): ConfigBundle {
   }
   const charts = [...input.charts].sort(([a], [b]) => (a < b ? -1 : 1));
   files.set(CHARTS_FILE, charts.map(([chart, pin]) => chartSource(chart, pin, input.place)).join("---\n"));
-  checkBundle(files, input);
   return { files };
 }
 
@@ -127,7 +126,8 @@ function chartSource(chart: string, pin: PinnedChart, place: string): string {
 const CHART_INTERVAL = "10m";
 
 function rendered(path: string, text: string, input: BundleInput): string {
-  if (!path.endsWith(".yaml")) return text;
+  // Reading YAML is most of the work, and only HelmReleases change.
+  if (!path.endsWith(".yaml") || !text.includes("HelmRelease")) return text;
   const documents = parseAllDocuments(text, { uniqueKeys: true });
   if (!Array.isArray(documents)) return text;
   const problem = documents.flatMap((document) => document.errors)[0];
@@ -149,8 +149,12 @@ function refersToChart(document: Document, { charts }: BundleInput): boolean {
   return true;
 }
 
-/** Builds everything that a box will build, and finds each component in it. */
-function checkBundle(files: FileTree, input: BundleInput): void {
+/**
+ * Builds everything that the controllers of a box will build, and finds each component in it.
+ *
+ * @throws {ApplianceError} flux/bad-artifact naming the file and what kustomize or Flux would refuse.
+ */
+export function checkBundle({ files }: ConfigBundle, input: BundleInput): void {
   const top = built(files, "base");
   const children = top.filter((object) => object.kind === "Kustomization" && object.apiVersion.includes("fluxcd"));
   const groups = new Map(

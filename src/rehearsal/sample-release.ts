@@ -70,6 +70,8 @@ export interface SampleOptions {
   readonly fluxManifests?: { readonly layer: Uint8Array; readonly version: string };
   /** Bytes of filler in every image, so that downloads have a size. Default 1,024. */
   readonly imageBytes?: number;
+  /** Images are named by digest too, as `release lock` does it. Default: by tag alone, as old publishers did. */
+  readonly pinned?: boolean;
   readonly fault?: SampleFault;
 }
 
@@ -102,7 +104,7 @@ export function buildSampleRelease(store: RegistryStore, options: SampleOptions)
   const bundle = sampleBundle(publisher, chartDigests);
   const configDigest = pushConfig(publisher, bundle);
   const fluxDigest = pushFlux(publisher);
-  const document = releaseDocument(publisher, { chartDigests, configDigest, fluxDigest });
+  const document = releaseDocument(publisher, { chartDigests, imageDigests, configDigest, fluxDigest });
   const digest = pushRelease(publisher, document);
   const manifest = readReleaseManifest({ ...document, version: options.version });
   return { manifest, digest, configDigest, fluxDigest, chartDigests, imageDigests };
@@ -182,7 +184,7 @@ function pushSampleChart(publisher: Publisher, component: ComponentSpec): Digest
   return isMoved ? NEVER_PUSHED : digest;
 }
 
-/** The bundle as `release build` renders it, from the tree that the executable carries. */
+/** The bundle as `release build` renders it, from the tree that the executable carries; a test checks it, and not each start. */
 function sampleBundle(publisher: Publisher, chartDigests: Readonly<Record<string, Digest>>): ConfigBundle {
   const version = chartVersionOf(publisher);
   return renderBundle({
@@ -227,7 +229,16 @@ function chartVersions(publisher: Publisher): Readonly<Record<string, string>> {
   return Object.fromEntries(DEFAULT_COMPONENTS.map(({ chart }) => [chart, chartVersionOf(publisher)]));
 }
 
-type Digests = Pick<SampleRelease, "chartDigests" | "configDigest" | "fluxDigest">;
+type Digests = Pick<SampleRelease, "chartDigests" | "imageDigests" | "configDigest" | "fluxDigest">;
+
+/** The control plane's image is a field of its own; all others are pinned by their keys. */
+function imagePins(publisher: Publisher, { imageDigests }: Digests): Record<string, unknown> {
+  const tag = imageTagOf(publisher);
+  const { controlPlane, ...others } = imageDigests;
+  if (publisher.options.pinned !== true) return { controlPlane: tag };
+  const reference = `${placeText(publisher.place)}/${CONTROL_PLANE_IMAGE}:${tag}@${controlPlane}`;
+  return { controlPlane: reference, imageDigests: others };
+}
 
 function releaseDocument(publisher: Publisher, digests: Digests): Record<string, unknown> {
   const { options, place } = publisher;
@@ -240,7 +251,7 @@ function releaseDocument(publisher: Publisher, digests: Digests): Record<string,
     ...(options.channels?.[0] === undefined ? {} : { channel: options.channels[0] }),
     valuesProfile: PROFILE,
     images: Object.fromEntries(keys.map((key) => [key, tag])),
-    controlPlane: tag,
+    ...imagePins(publisher, digests),
     config: {
       repository: `${at}/${CONFIG_REPOSITORY}`,
       version: options.version,
