@@ -5,6 +5,7 @@ import { ApplianceError } from "../core/errors.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { completionCommands } from "./completion-command.ts";
 import { commandHelp, overviewHelp } from "./help.ts";
+import { parsePort } from "./listen-flags.ts";
 import { nearest } from "./nearest.ts";
 import type { Noun } from "./nouns.ts";
 import { type Environment, runCommandLine } from "./run.ts";
@@ -211,6 +212,14 @@ describe("settings", () => {
   it("have unique keys and environment names", () => {
     assert.equal(new Set(SETTINGS.map((one) => one.key)).size, SETTINGS.length);
     assert.equal(new Set(SETTINGS.map((one) => one.env)).size, SETTINGS.length);
+  });
+});
+
+describe("ports", () => {
+  it("are numbers from 0 to 65535", () => {
+    assert.deepEqual(["0", "8080", "65535"].map(parsePort), [0, 8080, 65_535]);
+    for (const text of ["", "65536", "-1", "80a", "1e3", "0x50", "999999"])
+      assert.throws(() => parsePort(text), { code: "cli/usage" }, text);
   });
 });
 

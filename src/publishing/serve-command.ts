@@ -1,6 +1,7 @@
 /** `release serve`: bundles, a layout or the box's own store as a read-only registry, until it is told to stop. */
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { flagText, typedPath } from "../cli/flag-values.ts";
+import { listenFlags, parsePort } from "../cli/listen-flags.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import type { Fetch } from "../core/ports.ts";
@@ -17,13 +18,11 @@ import { refsOfTags } from "../release/registry-flags.ts";
 const DRAIN_MS = 5_000;
 /** PEM of a chain and of a key. */
 const MAX_PEM_BYTES = 256 * 1024;
-const MAX_PORT = 65_535;
 /** A box has one containerd and one Flux; a hall of boxes that install from one laptop has some dozens. */
 const MAX_CONNECTIONS = 256;
 
 const FLAGS: readonly Flag[] = [
-  { name: "listen", type: "string", value: "<address>", summary: "Interface to listen on", fallback: "127.0.0.1" },
-  { name: "port", type: "string", value: "<port>", summary: "Port to listen on; 0 takes a free one", fallback: "5000" },
+  ...listenFlags({ listen: "127.0.0.1", port: "5000" }),
   {
     name: "repository",
     type: "string",
@@ -79,7 +78,7 @@ interface Served {
 async function serve(context: CommandContext): Promise<ExitCode> {
   const base = context.settings.get("registry.repository") ?? DEFAULT_PLACE.base;
   const tls = await tlsOf(context);
-  const port = portOf(context);
+  const port = parsePort(flagText(context.flags, "port") ?? "5000");
   const served = await openServed(context, base);
   try {
     const listening = await context.listen({
@@ -156,12 +155,6 @@ async function pem({ deps, env }: CommandContext, path: string): Promise<string>
   const bytes = await deps.files.read(typedPath(path, env), { maxBytes: MAX_PEM_BYTES });
   if (bytes !== undefined) return new TextDecoder().decode(bytes);
   throw new ApplianceError("config/invalid", `Cannot use PEM file "${path}": there is no such file`);
-}
-
-function portOf({ flags }: CommandContext): number {
-  const given = flagText(flags, "port") ?? "5000";
-  if (/^\d{1,5}$/.test(given) && Number(given) <= MAX_PORT) return Number(given);
-  throw new ApplianceError("cli/usage", `Cannot listen on port "${given}": a number from 0 to ${MAX_PORT} is wanted`);
 }
 
 function stopped(signal: AbortSignal): Promise<void> {

@@ -2,6 +2,8 @@
 import { renderUnicodeCompact } from "uqr";
 import { uiFiles } from "../../embed/ui.ts";
 import type { Command, CommandContext } from "../cli/command.ts";
+import { flagText } from "../cli/flag-values.ts";
+import { listenFlags, parsePort } from "../cli/listen-flags.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { isLoopbackHost } from "../core/hosts.ts";
 import { statePaths } from "../core/paths.ts";
@@ -24,7 +26,6 @@ const GRACE_MS = 10_000;
 /** Nothing is downloaded and nothing big starts, so a rehearsal is done sooner than its plan says of a box. */
 const ON_A_LAPTOP = 6;
 const MAX_SPEED = 1_000;
-const MAX_PORT = 65_535;
 
 export const commands: readonly Command[] = [
   {
@@ -43,14 +44,7 @@ export const commands: readonly Command[] = [
         choices: SCENARIOS.map((one) => one.name),
       },
       { name: "speed", type: "string", value: "<factor>", summary: "How much faster than a real box", fallback: "1" },
-      { name: "listen", type: "string", value: "<address>", summary: "Interface to listen on", fallback: "127.0.0.1" },
-      {
-        name: "port",
-        type: "string",
-        value: "<port>",
-        summary: "Port of the wizard; 0 takes a free one",
-        fallback: "8080, or a free one",
-      },
+      ...listenFlags({ listen: "127.0.0.1", port: "8080, or a free one" }),
       {
         name: "state",
         type: "string",
@@ -83,7 +77,7 @@ interface Rehearsal {
 
 async function rehearse(context: CommandContext): Promise<ExitCode> {
   const address = await addressOf(context);
-  const stage = createStage(text(context.flags.scenario) ?? null);
+  const stage = createStage(flagText(context.flags, "scenario") ?? null);
   const heard: { url: string | null } = { url: null };
   const rehearsal = await openRehearsal(context, stage, () => heard.url);
   try {
@@ -119,7 +113,7 @@ async function perform(
 
 async function openRehearsal(context: CommandContext, stage: Stage, setupUrl: () => string | null): Promise<Rehearsal> {
   const speed = speedOf(context);
-  const folder = text(context.flags.state);
+  const folder = flagText(context.flags, "state");
   const stateDir = folder === undefined ? "/rehearsal" : absolute(folder, context);
   const real =
     folder === undefined ? { ...context.deps, files: createMemoryFiles(() => context.deps.clock.now()) } : context.deps;
@@ -161,18 +155,15 @@ interface Address {
 
 /** The asked port; without one 8080, or a free port when that is taken. Looked at before anything is opened. */
 async function addressOf({ flags, deps }: CommandContext): Promise<Address> {
-  const host = text(flags.listen) ?? "127.0.0.1";
-  const asked = text(flags.port);
+  const host = flagText(flags, "listen") ?? "127.0.0.1";
+  const asked = flagText(flags, "port");
   if (asked === undefined) return { host, port: (await deps.network.isListening(8080)) ? 0 : 8080 };
-  if (/^\d{1,5}$/.test(asked) && Number(asked) <= MAX_PORT) return { host, port: Number(asked) };
-  throw new ApplianceError("cli/usage", `Cannot listen on port "${asked}": a number from 0 to ${MAX_PORT} is wanted`, {
-    hint: "alga-appliance rehearse --port 0 takes a free one",
-  });
+  return { host, port: parsePort(asked) };
 }
 
 async function announce(context: CommandContext, rehearsal: Rehearsal, url: string): Promise<void> {
   const { box, stateDir, deps } = rehearsal;
-  const root = text(context.flags.state) === undefined ? "/rehearsal" : stateDir;
+  const root = flagText(context.flags, "state") === undefined ? "/rehearsal" : stateDir;
   const token = (await readSetupToken(deps.files, statePaths(root).setupToken))?.reveal() ?? null;
   const setupUrl = token === null ? `${url}/` : `${url}/setup?token=${token}`;
   const shown = {
@@ -221,7 +212,7 @@ function streamEvents({ out }: CommandContext, plane: ControlPlane): void {
 }
 
 function speedOf(context: CommandContext): number {
-  const given = text(context.flags.speed) ?? "1";
+  const given = flagText(context.flags, "speed") ?? "1";
   const speed = Number(given);
   if (Number.isFinite(speed) && speed > 0 && speed <= MAX_SPEED) return speed;
   throw new ApplianceError(
@@ -232,8 +223,4 @@ function speedOf(context: CommandContext): number {
 
 function absolute(folder: string, { env }: CommandContext): string {
   return folder.startsWith("/") ? folder : `${env.PWD ?? ""}/${folder}`;
-}
-
-function text(flag: CommandContext["flags"][string]): string | undefined {
-  return typeof flag === "string" ? flag : undefined;
 }

@@ -1,6 +1,7 @@
 /** `serve`: the control plane as the pod runs it. Prints where it listens, serves until it is told to stop, drains. */
 import { uiFiles } from "../../embed/ui.ts";
 import type { Command, CommandContext, Flag, Listening } from "../cli/command.ts";
+import { listenFlags, parsePort } from "../cli/listen-flags.ts";
 import { ApplianceError, EXIT, type ExitCode, isApplianceError } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { createKube, type Kube } from "../kube/client.ts";
@@ -14,8 +15,7 @@ import { type ControlPlane, createControlPlane } from "./control-plane.ts";
 const DRAIN_MS = 5_000;
 
 const FLAGS: readonly Flag[] = [
-  { name: "listen", type: "string", value: "<address>", summary: "Interface to listen on", fallback: "::" },
-  { name: "port", type: "string", value: "<port>", summary: "Port to listen on; 0 takes a free one", fallback: "8080" },
+  ...listenFlags({ listen: "::", port: "8080" }),
   {
     name: "kubeconfig",
     type: "string",
@@ -64,13 +64,14 @@ export const commands: readonly Command[] = [
 
 async function serve(context: CommandContext): Promise<ExitCode> {
   const { deps, settings, out } = context;
+  const port = parsePort(settings.get("listen.port") ?? "8080");
   const heard: { url: string | null } = { url: null };
   const plane = await openControlPlane(context, () => heard.url);
   await plane.app.prepare();
   const registry = await serveStore(context);
   const listening = await context.listen({
     host: settings.get("listen.host") ?? "::",
-    port: Number(settings.get("listen.port") ?? "8080"),
+    port,
     handle: plane.app.handle,
   });
   const url = `http://${urlHost(listening.address)}:${listening.port}`;

@@ -1,0 +1,37 @@
+/** Where a verb that serves listens: the two flags, alike everywhere, and how a port is read. */
+import { ApplianceError } from "../core/errors.ts";
+import type { Flag } from "./command.ts";
+
+const MAX_PORT = 65_535;
+
+/** `--listen` and `--port` with the defaults of one verb. */
+export function listenFlags(defaults: { readonly listen: string; readonly port: string }): readonly Flag[] {
+  return [
+    {
+      name: "listen",
+      type: "string",
+      value: "<address>",
+      summary: "Interface to listen on",
+      fallback: defaults.listen,
+    },
+    {
+      name: "port",
+      type: "string",
+      value: "<port>",
+      summary: "Port to listen on; 0 takes a free one",
+      fallback: defaults.port,
+    },
+  ];
+}
+
+/**
+ * Reads a port.
+ *
+ * @throws {ApplianceError} cli/usage for anything but a number from 0 to 65535.
+ */
+export function parsePort(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= MAX_PORT) return Number(text);
+  throw new ApplianceError("cli/usage", `Cannot listen on port "${text}": a number from 0 to ${MAX_PORT} is wanted`, {
+    hint: "Give --port 0 to take a free one",
+  });
+}
