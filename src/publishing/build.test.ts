@@ -279,6 +279,15 @@ test("refuses a tree whose vendored parts are gone, with the command that brings
   await assert.rejects(build(tree), { code: "build/missing-input", hint: /release lock/ });
 });
 
+test("a fresh checkout with its lock gets what the lock pins, and the lock stays as it is", async () => {
+  const [files, tree, { options }] = [await locked(), await sourceTree(), world()];
+  const lock = files.snapshot().get(`${TREE}/release.lock.yaml`) ?? "";
+  await tree.write(`${TREE}/release.lock.yaml`, lock);
+  assert.equal((await lockSource({ files: tree }, TREE, options())).hasChanged, false);
+  assert.equal(tree.snapshot().get(`${TREE}/release.lock.yaml`), lock);
+  assert.equal((await build(tree)).digest, (await build(files)).digest);
+});
+
 const TREE_FAULTS: readonly (readonly [name: string, path: string, change: (text: string) => string, says: RegExp])[] =
   [
     [
