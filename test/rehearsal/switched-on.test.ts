@@ -5,6 +5,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { SCENARIOS } from "../../src/rehearsal/faults.ts";
+import type { Inventory } from "../../src/status/inventory.ts";
+import type { LogTail } from "../../src/status/inventory-routes.ts";
 import type { ApplianceStatus, TierName } from "../../src/status/model.ts";
 import { startLanes } from "./lanes.ts";
 import { brief, type Play, startPlay } from "./play.ts";
@@ -149,6 +151,32 @@ describe("a failure that is switched on while the installation runs", () => {
     assert.ok(!failedCodes(both).includes("node/silent"), brief(both));
     await play.mend();
     await play.until("all is well again", ({ summary }) => summary.state === "ready");
+  });
+
+  it("leaves warnings and logs that the pages beside the overview can show", async () => {
+    const play = await open();
+    await play.start();
+    await play.until("the storage step", ({ operation }) => operation?.step === "storage");
+    await play.switchOn("bootstrap-fails");
+    await play.until("the job has failed", (status) => failedCodes(status).includes("bootstrap/failed"));
+    const { pods } = (await play.ask("GET", "/api/inventory")).body as unknown as Inventory;
+    const failed = pods.find(({ name }) => name.includes("bootstrap"));
+    assert.equal(failed?.component, "alga-core", JSON.stringify(pods.map(({ name }) => name)));
+    const log = await play.ask("GET", `/api/pods/${failed?.namespace}/${failed?.name}/log`);
+    assert.match((log.body as unknown as LogTail).lines.join("\n"), /relation "tenants" does not exist/);
+    const stranger = await fetch(`${play.announced.url}/api/inventory`);
+    assert.equal(stranger.status, 401);
+  });
+
+  it("tells an image that is missing as a warning of its pod too", async () => {
+    const play = await open(20);
+    await play.start();
+    await play.until("the storage step", ({ operation }) => operation?.step === "storage");
+    await play.switchOn("image-missing");
+    await play.until("the image is told", (status) => failedCodes(status).includes("image/not-found"));
+    const { events } = (await play.ask("GET", "/api/inventory")).body as unknown as Inventory;
+    const told = events.find(({ reason, ref }) => reason === "Failed" && ref.startsWith("Pod msp/alga-core"));
+    assert.match(told?.message ?? "", /ErrImagePull/, JSON.stringify(events));
   });
 
   it("needs a session, a scenario that there is, and a field", async () => {

@@ -18,6 +18,7 @@ import {
   type Told,
   tellStatus,
 } from "./actor.ts";
+import { warn } from "./events.ts";
 import { pullProblem } from "./images.ts";
 
 const PULL_MS = 2_500;
@@ -118,14 +119,20 @@ async function tellOwner(context: ActorContext, owner: KubeObject, ready: number
 /** Takes a pod one step on: scheduled, its image pulled, running, ready. */
 export async function movePod(context: ActorContext, pod: KubeObject): Promise<void> {
   const waiting = await whyNotScheduled(context, pod);
-  if (waiting !== undefined) return await tellPod(context, pod, { phase: "Pending", scheduled: waiting });
+  if (waiting !== undefined) {
+    await warn(context, pod, { reason: "FailedScheduling", message: waiting, by: "default-scheduler" });
+    return await tellPod(context, pod, { phase: "Pending", scheduled: waiting });
+  }
   if (isTrue(pod, "Ready") && !context.faults().nodeNotReady) return;
   const image = imageOf(pod);
   if (textAt(pod, "status", "phase") !== "Running" && !context.passed(`pull ${pod.metadata.uid}`, PULL_MS)) {
     return await tellPod(context, pod, { phase: "Pending", waiting: { reason: "ContainerCreating", message: "" } });
   }
   const problem = textAt(pod, "status", "phase") === "Running" ? undefined : await pullProblem(context, image);
-  if (problem !== undefined) return await tellPod(context, pod, { phase: "Pending", waiting: problem });
+  if (problem !== undefined) {
+    await warn(context, pod, { reason: "Failed", message: problem.message, by: "kubelet" });
+    return await tellPod(context, pod, { phase: "Pending", waiting: problem });
+  }
   const ready = context.passed(`start ${pod.metadata.uid}`, START_MS) && (await isServing(context, pod));
   await tellPod(context, pod, { phase: "Running", ready });
 }
