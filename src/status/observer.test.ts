@@ -176,6 +176,20 @@ describe("the status engine", () => {
     assert.equal((await observed).appliance.name, "answer 2");
   });
 
+  test("tells what it knows when the box cannot be read", async () => {
+    let isBroken = false;
+    const engine = start({
+      kube: memoryKube().kube,
+      box: async () => {
+        if (isBroken) throw new ApplianceError("file/unreadable", "Cannot read it: the disk is broken");
+        return BOX;
+      },
+    });
+    assert.equal((await engine.observe()).appliance.name, "box");
+    isBroken = true;
+    assert.equal((await engine.observe()).appliance.name, "box");
+  });
+
   test("works without a cluster", async () => {
     const engine = start({ kubeProblem: "Cannot use Kubernetes configuration: no file is there" });
     const status = await engine.observe();

@@ -30,7 +30,7 @@ export interface Observing {
   current(): Observations;
   /** Looks at the box, the login page, the registry and the host now. */
   refresh(): void;
-  /** Reads what the box knows of itself now. Rejects as `StatusSources.box` does; an older answer never replaces it. */
+  /** Reads what the box knows of itself now; an older answer never replaces it. What cannot be read leaves what was known. */
   readBox(): Promise<void>;
   /** Resolves when each look was taken once and no kind is starting. @throws {ApplianceError} internal/aborted. */
   settled(signal: AbortSignal): Promise<void>;
@@ -100,7 +100,10 @@ export function startObserving(deps: ObservingDeps, sources: StatusSources, opti
     refresh: () => {
       for (const one of looks.all.values()) one.soon();
     },
-    readBox: eyes.readBox,
+    readBox: () =>
+      eyes.readBox().catch((error: unknown) => {
+        deps.log.debug("box not read", { error });
+      }),
     settled: async (signal) => {
       await Promise.all([looks.first, eyes.heartbeat.first, eyes.cache?.settled(signal)]);
       // The first look at the page may have come before the cluster said that there is one.
