@@ -5,20 +5,19 @@
  * Manifests and configs are always in the bundle, also when a have-list names them: they are small, and with them a bundle
  * can tell by itself what it lacks.
  */
-import { basename } from "node:path/posix";
-import { createDigester, type Digest, digestOf } from "../core/digest.ts";
+import type { Digest } from "../core/digest.ts";
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import { canonicalJson } from "../core/json.ts";
 import type { Deps } from "../core/ports.ts";
 import { streamOf } from "../core/streams.ts";
-import { EMPTY_CONFIG, pushArtifact } from "../oci/artifact.ts";
+import { pushArtifact } from "../oci/artifact.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import type { LayoutEntry } from "../oci/layout.ts";
 import type { Wanted } from "../oci/layout-content.ts";
 import { refName } from "../oci/layout-index.ts";
 import type { TarLayout } from "../oci/layout-tar-writer.ts";
 import { MEDIA } from "../oci/media-types.ts";
-import { type Descriptor, type Platform, parseDocument } from "../oci/model.ts";
+import type { Descriptor, Platform } from "../oci/model.ts";
 import { createMemoryStore } from "../oci/store.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
 import type { ReleaseRef } from "../release/resolved.ts";
@@ -30,6 +29,7 @@ import {
   type BundleDocument,
   formatBundleDocument,
 } from "./bundle-document.ts";
+import { fileChunks, packExecutables } from "./bundle-executables.ts";
 import { type LeftOut, selectContents } from "./bundle-selection.ts";
 import { assertComplete, type ReleaseClosure, releaseClosure } from "./closure.ts";
 import { createWalk, type Walk } from "./closure-walk.ts";
@@ -60,8 +60,6 @@ export interface BundlePlan {
 /** Repositories that tell whether to believe a release: all their tags go along. */
 export const TRUST_REPOSITORY = "alga-appliance-trust";
 const HISTORY_REPOSITORY = `${RELEASE_REPOSITORY}-history`;
-const EXECUTABLE_REPOSITORY = "alga-appliance-executable";
-const EXECUTABLE_TYPE = "application/vnd.alga.appliance.executable.v1";
 /** Tags of the trust repository: versions of four roles, kept for years. */
 const MAX_TRUST_TAGS = 2_000;
 
@@ -211,75 +209,4 @@ function packDocument(document: BundleDocument): {
   };
   const blobs = store.blobs(BUNDLE_REPOSITORY).map((blob) => [blob.digest, blob.bytes] as const);
   return { entry: { repository: BUNDLE_REPOSITORY, tag, descriptor }, memory: new Map([...blobs, [digest, bytes]]) };
-}
-
-interface PackedExecutables {
-  readonly entries: readonly LayoutEntry[];
-  readonly contents: readonly Wanted[];
-  readonly memory: ReadonlyMap<Digest, Uint8Array>;
-  readonly files: ReadonlyMap<Digest, string>;
-}
-
-/** Executables as one artifact with a layer for each; their bytes stay in their files. */
-async function packExecutables(
-  deps: Pick<Deps, "files">,
-  version: string,
-  paths: readonly string[],
-): Promise<PackedExecutables> {
-  if (paths.length === 0) return { entries: [], contents: [], memory: new Map(), files: new Map() };
-  const layers: (Descriptor & { readonly path: string })[] = [];
-  for (const path of paths) {
-    const annotations = { "org.opencontainers.image.title": basename(path) };
-    layers.push({ mediaType: EXECUTABLE_TYPE, ...(await digestOfFile(deps, path)), annotations, path });
-  }
-  const empty = { mediaType: MEDIA.empty, digest: digestOf(EMPTY_CONFIG.bytes), size: EMPTY_CONFIG.bytes.length };
-  const manifest = {
-    schemaVersion: 2,
-    mediaType: MEDIA.manifest,
-    artifactType: EXECUTABLE_TYPE,
-    config: empty,
-    layers: layers.map(({ path: _path, ...layer }) => layer),
-    annotations: { "org.opencontainers.image.version": version },
-  };
-  const bytes = new TextEncoder().encode(canonicalJson(manifest));
-  parseDocument(bytes, { contentType: MEDIA.manifest, what: EXECUTABLE_REPOSITORY });
-  const descriptor = {
-    mediaType: MEDIA.manifest,
-    digest: digestOf(bytes),
-    size: bytes.length,
-    artifactType: EXECUTABLE_TYPE,
-  };
-  return {
-    entries: [{ repository: EXECUTABLE_REPOSITORY, tag: version.replaceAll("+", "_"), descriptor }],
-    contents: layers,
-    memory: new Map([
-      [descriptor.digest, bytes],
-      [empty.digest, EMPTY_CONFIG.bytes],
-    ]),
-    files: new Map(layers.map(({ digest, path }) => [digest, path])),
-  };
-}
-
-const CHUNK_BYTES = 1024 * 1024;
-
-async function* fileChunks({ files }: Pick<Deps, "files">, path: string): AsyncGenerator<Uint8Array, void> {
-  const file = await files.openRead(path);
-  if (file === undefined) {
-    throw new ApplianceError("file/unreadable", `Cannot read file "${path}": there is no such file`);
-  }
-  try {
-    for (let at = 0; at < file.sizeBytes; at += CHUNK_BYTES) yield await file.readAt(at, CHUNK_BYTES);
-  } finally {
-    await file.close();
-  }
-}
-
-async function digestOfFile(deps: Pick<Deps, "files">, path: string): Promise<Wanted> {
-  const digester = createDigester();
-  let size = 0;
-  for await (const chunk of fileChunks(deps, path)) {
-    digester.update(chunk);
-    size += chunk.length;
-  }
-  return { digest: digester.digest(), size };
 }
