@@ -18,7 +18,8 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
   oci: { to: [], why: "the OCI specifications and nothing of ours" },
   kube: { to: [], why: "a Kubernetes API and nothing of ours" },
   operation: { to: ["cli"], why: "steps and journals know no capability" },
-  release: { to: ["cli", "oci", "kube", "operation"], why: "a release is found in a registry" },
+  trust: { to: ["cli", "oci"], why: "keys, signatures and signed metadata, over plain OCI" },
+  release: { to: ["cli", "oci", "kube", "operation", "trust"], why: "a release is found in a registry, and believed" },
   flux: { to: ["cli", "oci", "kube", "operation", "release"], why: "Flux is configured from a release" },
   publishing: {
     to: ["cli", "oci", "kube", "operation", "release", "flux", "trust", "embed"],
@@ -38,7 +39,20 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
     why: "the edge over all engines",
   },
   rehearsal: {
-    to: ["cli", "oci", "kube", "operation", "release", "flux", "publishing", "status", "setup", "host", "server"],
+    to: [
+      "cli",
+      "oci",
+      "kube",
+      "operation",
+      "release",
+      "flux",
+      "publishing",
+      "status",
+      "setup",
+      "host",
+      "server",
+      "trust",
+    ],
     why: "a box on a laptop is all of it",
   },
 };

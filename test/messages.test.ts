@@ -59,17 +59,17 @@ test("every command that a text tells to type is there, with its flags", () => {
   const commands = [...doctor, ...host, ...rehearse, ...release, ...serve, ...setup, ...status];
   const known = new Map(commands.map((command) => [command.path.join(" "), command]));
   const wrong = found(/(`(?:[^`\\]|\\.)*`|"(?:[^"\\\n]|\\.)*")/g).flatMap(({ place, words }) =>
-    [...words.matchAll(/alga-appliance ([a-z]+)(?: ([a-z-]+))?((?: --[a-z-]+)*)/g)].flatMap(
-      ([typed, noun, verb, flags]) => {
-        if (noun === "completion" || noun === "version") return [];
-        const command = known.get(`${noun} ${verb}`) ?? known.get(noun ?? "");
-        const unknown = (flags ?? "")
-          .split(" --")
-          .slice(1)
-          .filter((flag) => !command?.flags.some(({ name }) => name === flag));
-        return command === undefined || unknown.length > 0 ? [`${place}: ${typed}`] : [];
-      },
-    ),
+    [
+      ...words.matchAll(/alga-appliance ([a-z]+)(?: ([a-z-]+(?: (?:init|rotate|refresh))?))?((?: --[a-z-]+)*)/g),
+    ].flatMap(([typed, noun, verb, flags]) => {
+      if (noun === "completion" || noun === "version") return [];
+      const command = known.get(`${noun} ${verb}`) ?? known.get(noun ?? "");
+      const unknown = (flags ?? "")
+        .split(" --")
+        .slice(1)
+        .filter((flag) => !command?.flags.some(({ name }) => name === flag));
+      return command === undefined || unknown.length > 0 ? [`${place}: ${typed}`] : [];
+    }),
   );
   assert.deepEqual(wrong, []);
 });

@@ -103,6 +103,18 @@ export const SETTINGS = [
     summary: "Release channel",
   },
   {
+    key: "trust.allowUnsigned",
+    env: "ALGA_APPLIANCE_ALLOW_UNSIGNED",
+    flag: "allow-unsigned",
+    summary: "Install releases without a signature although this box has trusted keys: true or false",
+  },
+  {
+    key: "trust.acceptExpired",
+    env: "ALGA_APPLIANCE_ACCEPT_EXPIRED",
+    flag: "accept-expired",
+    summary: "Accept expired metadata of channels until this instant, for boxes without a way to the publisher",
+  },
+  {
     key: "license.url",
     env: "ALGA_LICENSE_SERVICE_URL",
     summary: "Address of the license service that redeems install codes",

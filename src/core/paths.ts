@@ -24,8 +24,13 @@ export interface StatePaths {
   readonly store: string;
   /** Folder of the numbered leases of the store. */
   readonly storeLease: string;
+  /** Signed metadata seen last, one folder for each root that was put on the box. */
+  readonly trust: string;
   readonly config: string;
+  /** Folder of public keys, *.pem: releases must be signed by one of them. */
   readonly trustedKeys: string;
+  /** Root document of the publisher: channels must be what its metadata says. */
+  readonly trustRoot: string;
   readonly hostAgentSocket: string;
   readonly payload: string;
 }
@@ -49,8 +54,10 @@ export function statePaths(root = "/"): StatePaths {
     resolvedReleases: join(state, "resolved-releases"),
     store: join(state, "store"),
     storeLease: join(state, "store-lease"),
+    trust: join(state, "trust"),
     config: join(root, "etc/alga-appliance/config.yaml"),
     trustedKeys: join(root, "etc/alga-appliance/trusted-keys"),
+    trustRoot: join(root, "etc/alga-appliance/root.json"),
     hostAgentSocket: join(root, "run/alga-appliance/host-agent.sock"),
     payload: join(root, "opt/alga-appliance"),
   };

@@ -23,6 +23,8 @@ import {
   referenceOf,
 } from "./resolved.ts";
 import type { ReleaseBytes, ResolvedStore } from "./resolved-store.ts";
+import type { ReleaseTrust } from "./trust.ts";
+import { believe, whatIsMeant } from "./verify.ts";
 import { assertControlPlane, assertNotDowngrade } from "./version.ts";
 
 export type { ReleaseRef, ResolvedRelease } from "./resolved.ts";
@@ -44,6 +46,8 @@ export interface ResolveOptions {
   readonly expect?: Digest;
   /** What is known from before; without it every resolve is a cold one. */
   readonly store?: ResolvedStore;
+  /** What this box believes. Absent: the registry decides, and nothing is verified. */
+  readonly trust?: ReleaseTrust | undefined;
   /** Platform whose bytes are counted. Default linux/amd64. */
   readonly platform?: Platform;
   readonly signal?: AbortSignal;
@@ -54,7 +58,8 @@ export interface ResolveOptions {
  *
  * @throws {ApplianceError} release/unknown-channel, oci/tag-moved, release/downgrade, release/control-plane-too-old,
  *   release/invalid-manifest, release/incomplete when the bundle, Flux or a chart is not there, oci/digest-mismatch when
- *   one is not what the release pins, and what the registry client throws.
+ *   one is not what the release pins, the trust/ codes when the box believes in keys and the release does not verify, and
+ *   what the registry client throws.
  */
 export async function resolveRelease(
   deps: ResolveDeps,
@@ -123,14 +128,17 @@ export async function findRelease(
   options: ResolveOptions,
 ): Promise<FoundRelease> {
   const repository = repositoryOf(options);
-  const { digest, bytes } = await readRelease(registry, { ref, repository }, options);
+  const target = await whatIsMeant(registry, ref, options);
+  const meant = target === undefined ? ref : { digest: target.digest };
+  const { digest, bytes } = await readRelease(registry, { ref: meant, repository }, options);
   const manifest = parseReleaseManifest(bytes.config);
   if ("version" in ref && manifest.version !== ref.version) throw otherVersion(ref.version, manifest.version);
   assertControlPlane(manifest.minimumControlPlane, options.running);
   if (options.installed !== undefined) {
     assertNotDowngrade(options.installed, manifest.version, { asked: options.asked ?? !("channel" in ref) });
   }
-  return { ref, manifest, digest, registry: registry.registry, repository, verifiedBy: "none" };
+  const believed = await believe(registry, { ref, repository, digest, manifest, target }, options);
+  return { ref, manifest, digest, registry: registry.registry, repository, ...believed };
 }
 
 function repositoryOf(options: ResolveOptions): string {

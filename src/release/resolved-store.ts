@@ -37,6 +37,8 @@ export interface ResolvedStore {
   keep(digest: Digest, bytes: ReleaseBytes): Promise<void>;
   /** What a release referred to when it was resolved whole. */
   artifacts(digest: Digest): Promise<Pick<ResolvedRelease, "artifacts" | "missing"> | undefined>;
+  /** Id of the key that verified a release before, or "none"; undefined when it was never resolved. */
+  verifiedBy(digest: Digest): Promise<string | undefined>;
   /** Notes a resolve as the last good one of its ref. */
   save(resolved: ResolvedRelease): Promise<void>;
   /** The last good resolve of a ref, or of its digest. */
@@ -85,6 +87,10 @@ export function createResolvedStore(deps: Pick<Deps, "files" | "log">, folder: s
         await deps.files.write(join(folder, fileOf(digest)), JSON.stringify(text), { mode: 0o600 });
       }),
     artifacts: async (digest) => (await entries()).find((entry) => entry.digest === digest),
+    verifiedBy: async (digest) => {
+      const found = (await entries()).filter((entry) => entry.digest === digest).map(({ verifiedBy }) => verifiedBy);
+      return found.find((id) => id !== "none") ?? found[0];
+    },
     save: (resolved) =>
       asFarAsPossible(deps, async () => {
         const entry = entryOf(resolved);

@@ -39,6 +39,8 @@ export interface FoundRelease {
   readonly repository: string;
   /** Id of the key that signed it, or "none". */
   readonly verifiedBy: string;
+  /** Set when something was accepted that would be refused otherwise: "timestamp metadata expired 3 days ago". */
+  readonly accepted?: string;
 }
 
 export interface ResolvedRelease extends FoundRelease {

@@ -1,0 +1,170 @@
+/**
+ * What this box believes: the keys and the root document that a person put on it, and what they make of a release.
+ *
+ * Public keys in `trusted-keys/*.pem`: the release's manifest must be signed by one of them. A root document `root.json`: the
+ * channel, version or digest must be what the publisher's signed metadata says. With both, both must hold. With neither, the
+ * registry decides, and every screen says "unverified".
+ */
+import { join } from "node:path/posix";
+import type { SettingKey } from "../cli/settings.ts";
+import type { Digest } from "../core/digest.ts";
+import { humanDuration } from "../core/duration.ts";
+import { ApplianceError, isApplianceError } from "../core/errors.ts";
+import { statePaths } from "../core/paths.ts";
+import type { Deps } from "../core/ports.ts";
+import { parseInstant } from "../core/time.ts";
+import type { RegistryClient } from "../oci/client.ts";
+import { type PublicKey, readPublicKey } from "../trust/keys.ts";
+import { fileMemory } from "../trust/memory.ts";
+import { registrySource } from "../trust/registry-source.ts";
+import { verifySignatures } from "../trust/signatures.ts";
+import { findTarget, type SignedTarget } from "../trust/targets.ts";
+import { type ExpiredRole, refreshTrust, type TrustState } from "../trust/tuf.ts";
+import type { ReleaseRef } from "./resolved.ts";
+
+/** What the box trusts, as `ResolveOptions.trust` takes it. */
+export interface ReleaseTrust {
+  readonly keys: readonly PublicKey[];
+  /** Bytes of the publisher's root document. */
+  readonly root?: Uint8Array;
+  /** Folder of signed metadata seen last. */
+  readonly folder: string;
+  /** A release without any signature is taken, and called unverified. A wrong signature never is. */
+  readonly allowUnsigned: boolean;
+  /** Until when expired metadata is accepted, milliseconds since 1970. */
+  readonly acceptExpiredUntil?: number;
+  readonly deps: Pick<Deps, "clock" | "files" | "log">;
+}
+
+type BoxDeps = ReleaseTrust["deps"];
+
+/** A PEM file of one key, and far above it. */
+const MAX_KEY_BYTES = 16 * 1024;
+const MAX_ROOT_BYTES = 256 * 1024;
+
+/**
+ * Reads the keys of a box: every `*.pem` of its folder of trusted keys.
+ *
+ * @throws {ApplianceError} trust/bad-key naming the file that is no public key: a box must not believe less than it looks.
+ */
+export async function boxKeys(deps: Pick<Deps, "files">, root: string | undefined): Promise<readonly PublicKey[]> {
+  const folder = statePaths(root).trustedKeys;
+  const names = (await deps.files.list(folder)).filter((name) => name.endsWith(".pem"));
+  const keys: PublicKey[] = [];
+  for (const name of names) {
+    const bytes = await deps.files.read(join(folder, name), { maxBytes: MAX_KEY_BYTES });
+    try {
+      if (bytes !== undefined) keys.push(readPublicKey(new TextDecoder().decode(bytes)));
+    } catch (cause) {
+      throw new ApplianceError(
+        "trust/bad-key",
+        `Cannot use trusted key "${join(folder, name)}": it is no public key in PEM`,
+        {
+          cause,
+          hint: "Replace the file by the publisher's public key, or remove it",
+        },
+      );
+    }
+  }
+  return keys;
+}
+
+/**
+ * Opens what a box trusts; undefined when it has neither keys nor a root document: then nothing is verified.
+ *
+ * @throws {ApplianceError} trust/bad-key, file/unreadable, and config/invalid for a setting that is no instant.
+ */
+export async function openTrust(
+  deps: BoxDeps,
+  settings: { readonly get: (key: SettingKey) => string | undefined },
+): Promise<ReleaseTrust | undefined> {
+  const box = settings.get("root");
+  const paths = statePaths(box);
+  const keys = await boxKeys(deps, box);
+  const root = await deps.files.read(paths.trustRoot, { maxBytes: MAX_ROOT_BYTES });
+  if (keys.length === 0 && root === undefined) return undefined;
+  const until = acceptUntil(settings.get("trust.acceptExpired"));
+  return {
+    keys,
+    ...(root === undefined ? {} : { root }),
+    folder: paths.trust,
+    allowUnsigned: settings.get("trust.allowUnsigned") === "true",
+    ...(until === undefined ? {} : { acceptExpiredUntil: until }),
+    deps,
+  };
+}
+
+function acceptUntil(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const until = parseInstant(text);
+  if (until !== undefined) return until;
+  throw new ApplianceError(
+    "config/invalid",
+    `Cannot use instant "${text.slice(0, 60)}": one like 2026-12-31T00:00:00Z is wanted`,
+    {
+      hint: "Give it with --accept-expired <instant>",
+    },
+  );
+}
+
+/** A release as signed metadata names it, with the key that stands for it. */
+export interface TrustedTarget extends SignedTarget {
+  readonly keyId: string;
+  /** In words, when expired metadata was accepted. */
+  readonly accepted?: string;
+}
+
+/**
+ * Asks signed metadata what a ref means; undefined when the box has no root, or takes unsigned channels and this is one.
+ *
+ * @throws {ApplianceError} the codes of `refreshTrust` and `findTarget`.
+ */
+export async function targetOf(
+  trust: ReleaseTrust,
+  registry: RegistryClient,
+  asked: { readonly ref: ReleaseRef; readonly base: string; readonly signal?: AbortSignal | undefined },
+): Promise<TrustedTarget | undefined> {
+  const { root, deps } = trust;
+  if (root === undefined) return undefined;
+  const wanted = { anchor: root, acceptExpiredUntil: trust.acceptExpiredUntil, signal: asked.signal };
+  const source = registrySource(registry, asked.base);
+  const memory = fileMemory(deps, trust.folder, root);
+  let state: TrustState;
+  try {
+    state = await refreshTrust({ clock: deps.clock, source, memory }, wanted);
+  } catch (thrown) {
+    if (!trust.allowUnsigned || !isApplianceError(thrown, "trust/unsigned")) throw thrown;
+    deps.log.warn("channel without signed metadata taken, as the settings say", { error: thrown });
+    return undefined;
+  }
+  const target = findTarget(state.targets.signed, asked.ref);
+  const accepted = acceptedText(state.expired);
+  if (accepted !== undefined) deps.log.warn("expired metadata accepted, as the settings say", { accepted });
+  return { ...target, keyId: state.signers[0] ?? "", ...(accepted === undefined ? {} : { accepted }) };
+}
+
+function acceptedText(expired: readonly ExpiredRole[]): string | undefined {
+  if (expired.length === 0) return undefined;
+  return expired.map(({ role, ageMs }) => `${role} metadata expired ${humanDuration(ageMs)} ago`).join(", ");
+}
+
+/**
+ * Verifies the signature of a release's manifest where the box has keys.
+ *
+ * @returns The id of the key; undefined when the box has none, or takes unsigned releases and this is one.
+ * @throws {ApplianceError} trust/unsigned, trust/untrusted-signature.
+ */
+export async function signerOf(
+  trust: ReleaseTrust,
+  registry: RegistryClient,
+  release: { readonly repository: string; readonly digest: Digest; readonly signal?: AbortSignal | undefined },
+): Promise<string | undefined> {
+  if (trust.keys.length === 0) return undefined;
+  try {
+    return (await verifySignatures(registry, { ...release, keys: trust.keys })).keyId;
+  } catch (thrown) {
+    if (!trust.allowUnsigned || !isApplianceError(thrown, "trust/unsigned")) throw thrown;
+    trust.deps.log.warn("unsigned release taken, as the settings say", { digest: release.digest });
+    return undefined;
+  }
+}
