@@ -13,6 +13,7 @@ import { sharedExecutable } from "../test/support/executable.ts";
 import { applyPhase } from "./apply-phase.ts";
 import { bundleTimes } from "./bundle.ts";
 import { healthDuringSetup } from "./health.ts";
+import { imageTimes } from "./image.ts";
 import { median, pause, printTable, type Row, residentMegabytes, row, startToFirstAnswer, stop } from "./measure.ts";
 import { publishTimes } from "./publish.ts";
 import { resolveTimes } from "./resolve.ts";
@@ -34,6 +35,7 @@ try {
   rows.push(...(await healthDuringSetup()));
   rows.push(...(await publishTimes(IS_QUICK ? 50 : 500, IS_QUICK ? 1 : 3)));
   rows.push(...(await applyPhase(APPLY_RUNS)));
+  rows.push(...(await imageTimes(executable, IS_QUICK ? 1 : 5)));
   rows.push(...(await bundleTimes(executable, { runs: IS_QUICK ? 1 : 3, megabytes: IS_QUICK ? 60 : 300 })));
 } finally {
   rmSync(folder, { recursive: true, force: true });

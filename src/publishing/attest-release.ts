@@ -4,7 +4,7 @@ import { type Digest, digestOf } from "../core/digest.ts";
 import type { Deps } from "../core/ports.ts";
 import type { RegistryStore } from "../oci/store.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
-import { type AttestationInput, attach } from "./attestations.ts";
+import { type AttestationInput, attach, documentBytes } from "./attestations.ts";
 import type { BuiltRelease } from "./build.ts";
 import { type BuiltImage, CONTROL_PLANE_REPOSITORY } from "./image.ts";
 import { ownFacts } from "./image-facts.ts";
@@ -47,16 +47,24 @@ export async function attestRelease(
 ): Promise<Attested> {
   const { store, image } = built;
   const created = instantOfSeconds(built.createdSeconds);
-  const documents = {
-    [SOURCE_FILE]: await digestOfFile(deps, join(options.folder, SOURCE_FILE)),
-    [LOCK_FILE]: await digestOfFile(deps, join(options.folder, LOCK_FILE)),
+  const origin = { created, tool: toolName() };
+  const bills = {
+    release: releaseSbom(built, origin),
+    ...(image === undefined ? {} : { "control-plane image": imageSbom(image, origin) }),
   };
-  const statement = releaseProvenance(built, { documents, ...options });
+  const statement = releaseProvenance(built, {
+    ...options,
+    documents: {
+      [SOURCE_FILE]: await digestOfFile(deps, join(options.folder, SOURCE_FILE)),
+      [LOCK_FILE]: await digestOfFile(deps, join(options.folder, LOCK_FILE)),
+    },
+    bills: Object.fromEntries(Object.entries(bills).map(([name, bill]) => [name, digestOf(documentBytes(bill))])),
+  });
+  const release = { repository: RELEASE_REPOSITORY, digest: built.digest };
   const provenance: AttestationInput = { kind: "provenance", document: statement, created, seal: options.seal };
-  const sbom: AttestationInput = { kind: "sbom", document: releaseSbom(built, { created, tool: toolName() }), created };
   return {
-    releaseSbom: attach(store, { repository: RELEASE_REPOSITORY, digest: built.digest }, sbom),
-    releaseProvenance: attach(store, { repository: RELEASE_REPOSITORY, digest: built.digest }, provenance),
+    releaseSbom: attach(store, release, { kind: "sbom", document: bills.release, created }),
+    releaseProvenance: attach(store, release, provenance),
     ...(image === undefined
       ? {}
       : {

@@ -5,10 +5,12 @@
  * was asked for, because anybody who may push can hang a foreign document on it.
  */
 import { z } from "zod";
-import type { Digest } from "../core/digest.ts";
+import { type Digest, digestOf } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { isPlainObject, parseJson } from "../core/json.ts";
 import type { RegistryClient } from "../oci/client.ts";
+import { type DsseEnvelope, envelopeSchema, verifyEnvelope } from "../trust/dsse.ts";
+import type { PublicKey } from "../trust/keys.ts";
 import { ATTESTATION_TYPES, type AttestationKind, ENVELOPE_MEDIA_TYPE } from "./attestations.ts";
 import { STATEMENT_MEDIA_TYPE } from "./provenance.ts";
 
@@ -29,24 +31,16 @@ export interface FoundAttestation {
   readonly signedBy: readonly string[];
   /** The SPDX document, or the statement. */
   readonly document: Readonly<Record<string, unknown>>;
-  /** The envelope as it was read, for checking its signatures. */
-  readonly envelope?: unknown;
+  /** Of the document's bytes. */
+  readonly documentDigest: Digest;
+  /** The envelope around it, for checking its signatures. */
+  readonly envelope?: DsseEnvelope;
 }
 
 /** A bill of materials of an image with thousands of packages has a few megabytes. */
 const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 /** Documents of one kind that are read for a subject; a rebuild of a release may leave some. */
 const MAX_DOCUMENTS = 16;
-
-/** @see DSSE v1.0.2, envelope.md */
-const envelopeSchema = z.object({
-  payloadType: z.literal(STATEMENT_MEDIA_TYPE),
-  payload: z.base64(),
-  signatures: z
-    .array(z.object({ keyid: z.string().max(256).optional(), sig: z.string() }))
-    .min(1)
-    .max(16),
-});
 
 /**
  * Reads all documents of one kind that are about a subject.
@@ -78,7 +72,7 @@ export async function readAttestations(
   return found;
 }
 
-type Opened = Pick<FoundAttestation, "document" | "signedBy" | "envelope">;
+type Opened = Pick<FoundAttestation, "document" | "documentDigest" | "signedBy" | "envelope">;
 
 function openDocument(
   bytes: Uint8Array,
@@ -87,12 +81,47 @@ function openDocument(
   const { kind, digest, isSealed } = about;
   const what = `${kind} "${digest}"`;
   const value = parseJson(bytes, { what, maxBytes: MAX_DOCUMENT_BYTES });
-  if (!isSealed) return { document: asObject(value, about), signedBy: [] };
+  if (!isSealed) return { document: asObject(value, about), documentDigest: digestOf(bytes), signedBy: [] };
   const envelope = envelopeSchema.safeParse(value);
-  if (!envelope.success) throw mismatch(kind, digest, "it is no envelope of a statement");
-  const { payload, signatures } = envelope.data;
-  const document = asObject(parseJson(Buffer.from(payload, "base64"), { what, maxBytes: MAX_DOCUMENT_BYTES }), about);
-  return { document, signedBy: signatures.map((one) => one.keyid ?? "unnamed"), envelope: envelope.data };
+  if (!envelope.success || envelope.data.payloadType !== STATEMENT_MEDIA_TYPE)
+    throw mismatch(kind, digest, "it is no envelope of a statement");
+  const payload = Buffer.from(envelope.data.payload, "base64");
+  return {
+    document: asObject(parseJson(payload, { what, maxBytes: MAX_DOCUMENT_BYTES }), about),
+    documentDigest: digestOf(payload),
+    signedBy: envelope.data.signatures.map((one) => one.keyid ?? "unnamed"),
+    envelope: envelope.data,
+  };
+}
+
+/**
+ * Checks the signature of a provenance; its payload is the document that was read.
+ *
+ * @returns Id of the key that signed it.
+ * @throws {ApplianceError} trust/unsigned when it is not signed; trust/untrusted-signature when no such key signed it.
+ */
+export function verifyProvenance(found: FoundAttestation, keys: readonly PublicKey[]): string {
+  const what = `${found.kind} "${found.digest}"`;
+  if (found.envelope === undefined) {
+    throw new ApplianceError("trust/unsigned", `Cannot trust ${what}: it is not signed, a signature is wanted`, {
+      hint: "Ask the publisher to build the release with a key: alga-appliance release build --key",
+    });
+  }
+  return verifyEnvelope(found.envelope, { payloadType: STATEMENT_MEDIA_TYPE, keys, what }).keyId;
+}
+
+const byproductsSchema = z.object({
+  predicate: z.object({
+    runDetails: z.object({ byproducts: z.array(z.object({ digest: z.record(z.string(), z.string()) })).optional() }),
+  }),
+});
+
+/** Tells whether a provenance names a bill of materials as written by its build: the signature of one then covers the other. */
+export function coversBill(provenance: FoundAttestation, bill: FoundAttestation): boolean {
+  const parsed = byproductsSchema.safeParse(provenance.document);
+  const wanted = bill.documentDigest.slice("sha256:".length);
+  const byproducts = parsed.success ? (parsed.data.predicate.runDetails.byproducts ?? []) : [];
+  return byproducts.some((one) => one.digest.sha256 === wanted);
 }
 
 function asObject(

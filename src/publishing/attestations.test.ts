@@ -9,9 +9,11 @@ import { SILENT_LOG } from "../core/log.ts";
 import { createRegistryClient, type RegistryClient } from "../oci/client.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
 import { createMemoryStore, type RegistryStore } from "../oci/store.ts";
+import { signEnvelope } from "../trust/dsse.ts";
+import { generateKey, openSigningKey, readPublicKey } from "../trust/keys.ts";
 import { attestImage } from "./attest-release.ts";
 import { type AttestationKind, attach, ENVELOPE_MEDIA_TYPE } from "./attestations.ts";
-import { type FoundAttestation, readAttestations } from "./attestations-read.ts";
+import { coversBill, type FoundAttestation, readAttestations, verifyProvenance } from "./attestations-read.ts";
 import type { BuiltRelease } from "./build.ts";
 import { releaseProvenance } from "./provenance-release.ts";
 import { releaseSbom } from "./sbom-release.ts";
@@ -119,6 +121,62 @@ describe("attestations", () => {
   });
 });
 
+describe("a signed provenance", () => {
+  const pair = (byte: number) => {
+    const random = { bytes: (count: number) => new Uint8Array(count).fill(byte), uuid: () => "id", fraction: () => 0 };
+    const files = generateKey({ random }, { kind: "ed25519", passphrase: undefined });
+    return { signing: openSigningKey(files.privatePem, undefined), trusted: readPublicKey(files.publicPem) };
+  };
+  const [ours, foreign] = [pair(1), pair(2)];
+  const seal = (payloadType: string, payload: Uint8Array): Uint8Array =>
+    new TextEncoder().encode(JSON.stringify(signEnvelope(ours.signing, payloadType, payload)));
+
+  async function published(sign: boolean, change: (statement: Record<string, never>) => void = () => {}) {
+    const { client, store } = clientOf();
+    const image = await madeImage(store);
+    attestImage(store, image, 1_700_000_000);
+    const [bill] = await read(client, image.digest, "sbom");
+    const about = { documents: DOCUMENTS, bills: { "control-plane image": bill?.documentDigest ?? digestOf("") } };
+    const statement = releaseProvenance({ ...(await finished()), image }, about) as Record<string, never>;
+    change(statement);
+    const input = { kind: "provenance", document: statement, created: CREATED, ...(sign ? { seal } : {}) } as const;
+    attach(store, { repository: REPOSITORY, digest: image.digest }, input);
+    const [provenance] = await read(client, image.digest, "provenance");
+    assert.ok(bill !== undefined && provenance !== undefined);
+    return { bill, provenance };
+  }
+
+  it("is verified by its key, and covers the bill of materials that it names", async () => {
+    const { bill, provenance } = await published(true);
+    assert.equal(verifyProvenance(provenance, [foreign.trusted, ours.trusted]), ours.trusted.id);
+    assert.equal(coversBill(provenance, bill), true);
+    assert.equal(coversBill(provenance, { ...bill, documentDigest: digestOf("another bill") }), false);
+  });
+
+  it("is not believed when another key is trusted, or when it is not signed", async () => {
+    const { provenance } = await published(true);
+    assert.throws(() => verifyProvenance(provenance, [foreign.trusted]), isCode("trust/untrusted-signature"));
+    const unsigned = await published(false);
+    assert.throws(() => verifyProvenance(unsigned.provenance, [ours.trusted]), isCode("trust/unsigned"));
+  });
+
+  it("is not believed when one byte of it was changed", async () => {
+    const { provenance } = await published(true);
+    const payload = Buffer.from(provenance.envelope?.payload ?? "", "base64");
+    payload[100] = (payload[100] ?? 0) ^ 1;
+    const envelope = { ...provenance.envelope, payload: payload.toString("base64") } as typeof provenance.envelope &
+      object;
+    assert.throws(
+      () => verifyProvenance({ ...provenance, envelope }, [ours.trusted]),
+      isCode("trust/untrusted-signature"),
+    );
+  });
+});
+
+function isCode(code: string): (thrown: unknown) => boolean {
+  return (thrown) => thrown instanceof ApplianceError && thrown.code === code;
+}
+
 /** The parts of a finished build that its documents are made from. */
 async function finished(): Promise<BuiltRelease> {
   const store = createMemoryStore();
@@ -171,6 +229,7 @@ describe("the provenance of a release", () => {
   const statementOf = async (more: Partial<Parameters<typeof releaseProvenance>[1]> = {}): Promise<Statement> =>
     releaseProvenance(await finished(), {
       documents: DOCUMENTS,
+      bills: { release: digestOf("bill") },
       sourceUrl: "https://example.com/a",
       ...more,
     }) as unknown as Statement;

@@ -8,7 +8,8 @@
  */
 import { type Digest, digestOf } from "../core/digest.ts";
 import { canonicalJson } from "../core/json.ts";
-import { pushArtifact } from "../oci/artifact.ts";
+import { type ArtifactInput, pushArtifact } from "../oci/artifact.ts";
+import { MEDIA } from "../oci/media-types.ts";
 import type { Descriptor } from "../oci/model.ts";
 import type { RegistryStore } from "../oci/store.ts";
 import { PROVENANCE_PREDICATE, STATEMENT_MEDIA_TYPE } from "./provenance.ts";
@@ -50,18 +51,39 @@ export function attach(
 ): Digest {
   const { repository, digest } = to;
   const { kind, document, created, seal } = input;
-  const payload = new TextEncoder().encode(canonicalJson(document));
+  const payload = documentBytes(document);
   const isSealed = seal !== undefined && kind === "provenance";
   const layer = isSealed
     ? { mediaType: ENVELOPE_MEDIA_TYPE, bytes: seal(STATEMENT_MEDIA_TYPE, payload) }
     : { mediaType: ATTESTATION_TYPES[kind], bytes: payload };
   const predicate = kind === "provenance" ? { [PREDICATE_ANNOTATION]: PROVENANCE_PREDICATE } : {};
+  if (isSealed) pushArtifact(store, repository, taggedEnvelope(digest, layer.bytes));
   return pushArtifact(store, repository, {
     artifactType: ATTESTATION_TYPES[kind],
     layers: [{ ...layer, annotations: predicate }],
     subject: subjectOf(store, repository, digest),
     annotations: { "org.opencontainers.image.created": created, ...predicate },
   });
+}
+
+/**
+ * A signed statement as cosign keeps it, under a tag made of the digest; so that its `verify-attestation` finds ours.
+ *
+ * @see cosign v3.1, specs/ATTESTATION_SPEC.md, "Storage"
+ */
+function taggedEnvelope(digest: Digest, envelope: Uint8Array): ArtifactInput {
+  const config = { architecture: "", os: "", config: {}, rootfs: { type: "layers", diff_ids: [digestOf(envelope)] } };
+  const annotations = { "dev.cosignproject.cosign/signature": "", predicateType: PROVENANCE_PREDICATE };
+  return {
+    tag: `${digest.replace(":", "-")}.att`,
+    config: { mediaType: MEDIA.config, bytes: documentBytes(config) },
+    layers: [{ mediaType: ENVELOPE_MEDIA_TYPE, bytes: envelope, annotations }],
+  };
+}
+
+/** A document as it is stored: its digest is over these bytes. */
+export function documentBytes(document: Readonly<Record<string, unknown>>): Uint8Array {
+  return new TextEncoder().encode(canonicalJson(document));
 }
 
 function subjectOf(store: RegistryStore, repository: string, digest: Digest): Descriptor {

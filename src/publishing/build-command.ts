@@ -5,12 +5,16 @@ import type { Command, CommandContext } from "../cli/command.ts";
 import { flagText, typedPath } from "../cli/flag-values.ts";
 import { type Digest, shortDigest } from "../core/digest.ts";
 import { ApplianceError, EXIT } from "../core/errors.ts";
+import { canonicalJson } from "../core/json.ts";
 import type { Deps } from "../core/ports.ts";
 import { humanBytes } from "../core/quantity.ts";
 import { createLayout, writeStore } from "../oci/layout-writer.ts";
 import type { RegistryStore } from "../oci/store.ts";
 import { REGISTRY_FLAGS } from "../release/registry-flags.ts";
-import { type BuiltRelease, buildRelease } from "./build.ts";
+import { signEnvelope } from "../trust/dsse.ts";
+import { KEY_FLAGS, signingKeysOf } from "../trust/key-flags.ts";
+import type { SigningKey } from "../trust/keys.ts";
+import { type BuildInput, type BuiltRelease, buildRelease } from "./build.ts";
 import { IMAGE_FLAGS, imagePlatforms } from "./image-flags.ts";
 import { instantOfSeconds, sourceDate } from "./source-date.ts";
 
@@ -21,13 +25,21 @@ export const commands: readonly Command[] = [
     description:
       "Packs the charts, renders and checks the config bundle, builds the control-plane image, and writes the release manifest " +
       "with every digest, without a network: what lies in registries was fetched by release lock. The same tree, lock and " +
-      "executables give the same bytes; the time in them is SOURCE_DATE_EPOCH, or the time of the lock. A folder that holds " +
+      "executables give the same bytes; the time in them is SOURCE_DATE_EPOCH, or the time of the lock. With --key the " +
+      "provenance is signed. A folder that holds " +
       "something is left alone unless --force is given, which replaces a layout and nothing else.",
     flags: [
       { name: "out", type: "string", value: "<folder>", summary: "OCI layout to write" },
       { name: "force", type: "boolean", summary: "Replace the layout that --out holds" },
       { name: "dry-run", type: "boolean", summary: "Build and check everything, write nothing" },
       { name: "source-url", type: "string", value: "<url>", summary: "Where the sources are, for annotations" },
+      {
+        name: "builder",
+        type: "string",
+        value: "<url>",
+        summary: "Who builds, for the provenance (default a person's machine)",
+      },
+      ...KEY_FLAGS,
       ...IMAGE_FLAGS,
       ...REGISTRY_FLAGS.filter((flag) => !["registry", "repository"].includes(flag.name)),
     ],
@@ -42,7 +54,8 @@ export const commands: readonly Command[] = [
     run: async (context) => {
       const dryRun = context.flags["dry-run"] === true;
       const out = await outFolder(context, dryRun);
-      const built = await buildRelease(context.deps, inputOf(context));
+      const seal = await sealOf(context);
+      const built = await buildRelease(context.deps, { ...inputOf(context), ...(seal === undefined ? {} : { seal }) });
       if (out !== undefined) await writeLayout(context, built.store, out);
       const summary = summaryOf(built, out);
       context.out.result(summary, () => buildText(built, summary));
@@ -51,9 +64,10 @@ export const commands: readonly Command[] = [
   },
 ];
 
-function inputOf(context: CommandContext): Parameters<typeof buildRelease>[1] {
+/** What a build takes, from flags and environment; the folder is the first argument. Nothing is read yet. */
+export function inputOf(context: CommandContext): Parameters<typeof buildRelease>[1] {
   const { flags, env, args, out } = context;
-  const [seconds, sourceUrl] = [sourceDate(env), flagText(flags, "source-url")];
+  const [seconds, sourceUrl, builderId] = [sourceDate(env), flagText(flags, "source-url"), flagText(flags, "builder")];
   return {
     folder: typedPath(args[0] ?? "", env),
     platforms: () => imagePlatforms(context),
@@ -61,6 +75,21 @@ function inputOf(context: CommandContext): Parameters<typeof buildRelease>[1] {
     onProgress: (line) => out.progress(line),
     ...(seconds === undefined ? {} : { createdSeconds: seconds }),
     ...(sourceUrl === undefined ? {} : { sourceUrl }),
+    ...(builderId === undefined ? {} : { builderId }),
+  };
+}
+
+async function sealOf(context: CommandContext): Promise<BuildInput["seal"]> {
+  return context.flags.key === undefined ? undefined : sealWith(await signingKeysOf(context));
+}
+
+/** Signs the provenance with every key, in one envelope; undefined when there is none. */
+export function sealWith(keys: readonly SigningKey[]): BuildInput["seal"] {
+  if (keys.length === 0) return undefined;
+  return (payloadType, payload) => {
+    const envelopes = keys.map((key) => signEnvelope(key, payloadType, payload));
+    const signatures = envelopes.flatMap((envelope) => envelope.signatures);
+    return new TextEncoder().encode(canonicalJson({ ...envelopes[0], signatures }));
   };
 }
 

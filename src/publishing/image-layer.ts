@@ -60,9 +60,10 @@ export async function packLayer(
   }
   gzip.end();
   await ended;
-  const bytes = new Uint8Array(Buffer.concat(pieces));
+  const bytes = Buffer.concat(pieces);
   // RFC 1952 section 2.3.1: byte 9 names the operating system of the compressor; 255 is "unknown" on every platform.
   bytes[9] = 255;
+  pieces.length = 0;
   return { bytes, digest: digestOf(bytes), diffId: tarDigest.digest() };
 }
 

@@ -10,6 +10,8 @@ import { instantOfSeconds } from "./source-date.ts";
 export interface ReleaseProvenance {
   /** Digests of the two documents that the release was built from. */
   readonly documents: Readonly<Record<"release.yaml" | "release.lock.yaml", Digest>>;
+  /** Bills of materials by name: digests of the documents themselves. */
+  readonly bills: Readonly<Record<string, Digest>>;
   /** Where the sources are; absent: not said. */
   readonly sourceUrl?: string | undefined;
   /** Who builds; default LOCAL_BUILDER. */
@@ -33,6 +35,7 @@ export function releaseProvenance(built: Built, about: ReleaseProvenance): Reado
       ...Object.entries(built.lock.pins).map(([name, { reference, digest }]) => oci(name, reference, digest)),
       ...imageDependencies(built.image, about.sourceUrl),
     ],
+    byproducts: Object.entries(about.bills).map(([name, digest]) => ({ name, digest: sha256Of(digest) })),
     builder: { id: about.builderId ?? LOCAL_BUILDER, version: builderVersion() },
     ...(about.createdSeconds === undefined ? {} : { builtAt: instantOfSeconds(about.createdSeconds) }),
   };

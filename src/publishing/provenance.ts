@@ -29,13 +29,15 @@ export interface ProvenanceInput {
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly dependencies: readonly Resource[];
   readonly builder: { readonly id: string; readonly version: Readonly<Record<string, string>> };
+  /** What the build wrote beside its results, so that a signature over the statement covers it too. */
+  readonly byproducts: readonly Resource[];
   /** RFC 3339; absent: no time is written. */
   readonly builtAt?: string;
 }
 
 /** Makes the statement. Pure. */
 export function provenanceStatement(input: ProvenanceInput): Readonly<Record<string, unknown>> {
-  const { subjects, parameters, dependencies, builder, builtAt } = input;
+  const { subjects, parameters, dependencies, byproducts, builder, builtAt } = input;
   return {
     _type: "https://in-toto.io/Statement/v1",
     subject: subjects,
@@ -50,6 +52,7 @@ export function provenanceStatement(input: ProvenanceInput): Readonly<Record<str
       runDetails: {
         builder,
         metadata: builtAt === undefined ? {} : { startedOn: builtAt, finishedOn: builtAt },
+        byproducts,
       },
     },
   };

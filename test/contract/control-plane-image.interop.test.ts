@@ -105,8 +105,8 @@ describeWithTools(["skopeo"], "the control-plane image", () => {
     });
     after(async () => void (await podman("rmi", "--force", name)));
 
-    it("tells its version", { timeout: 60_000 }, async (test) => {
-      if (reason !== undefined) return test.skip(reason);
+    it("tells its version", { timeout: 60_000 }, async (context) => {
+      if (reason !== undefined) return context.skip(reason);
       const { code, stdout } = await podman(...run, "--network", "none", name, "version", "-o", "json");
       assert.equal(code, 0);
       assert.match(JSON.parse(stdout).target, /^linux-/);
@@ -114,8 +114,8 @@ describeWithTools(["skopeo"], "the control-plane image", () => {
 
     it("serves as its own user, on a root that cannot be written, and ends when it is told", {
       timeout: 60_000,
-    }, async (test) => {
-      if (reason !== undefined) return test.skip(reason);
+    }, async (context) => {
+      if (reason !== undefined) return context.skip(reason);
       const container = `alga-control-plane-test-${process.pid}`;
       const port = 20_000 + (process.pid % 10_000);
       const state = ["--mount", "type=tmpfs,destination=/var/lib/alga-appliance,chown,tmpfs-mode=0750"];
@@ -152,9 +152,9 @@ describeWithTools(["skopeo"], "the control-plane image", () => {
   const missing = [QEMU, CROSS].filter((path) => !existsSync(path));
   const skip = missing.length === 0 ? false : `not there: ${missing.join(", ")}`;
   describeWithTools(["umoci"], "of the other machine", () => {
-    it("starts under emulation with the libraries that were packed", { timeout: 240_000, skip }, async (test) => {
+    it("starts under emulation with the libraries that were packed", { timeout: 240_000, skip }, async (context) => {
       const other = executableOfOtherMachine();
-      if (other === undefined) return test.skip("bun cannot compile for arm64 here");
+      if (other === undefined) return context.skip("bun cannot compile for arm64 here");
       const arm = join(place, "arm64");
       build(arm, "--executable", other, "--runtime-libs", `arm64=${CROSS}`);
       const bundle = join(place, "arm64-bundle");
