@@ -1,5 +1,5 @@
 /**
- * `npm run screenshots`: takes the pictures of the README from the rehearsal in Chromium, as PNG files in `docs/images`.
+ * `npm run screenshots`: takes the pictures of the documents from the rehearsal in Chromium, as PNG files in `docs/images`.
  *
  * Needs Chromium (Debian's package, or `CHROMIUM=<path>`). The pages are the real ones on the real control plane.
  */
@@ -86,6 +86,9 @@ async function photographFailure(page: Page, rehearsal: Rehearsal): Promise<void
   await page.locator(".rung .cause").first().waitFor({ timeout: INSTALL_MS });
   await page.waitForTimeout(SETTLE_MS);
   await shoot(page, "overview-failing");
+  await page.goto(`${rehearsal.url}/components/alga-core`);
+  await page.locator(".events li").first().waitFor();
+  await shoot(page, "component-failing");
 }
 
 async function toAddress(page: Page, rehearsal: Rehearsal): Promise<void> {

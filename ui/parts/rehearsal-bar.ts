@@ -22,7 +22,7 @@ export function RehearsalBar({ scenarios, playing, onPlay }: RehearsalBarProps):
     if (playing !== null) setOpen(true);
   }, [playing]);
   const shown = scenarios.length > 0 && (open || playing !== null);
-  return html`<aside class="bar" aria-label=${text("rehearsal.label")}>
+  return html`<aside class="bar rehearsal" aria-label=${text("rehearsal.label")}>
     <span>${text("rehearsal.message")}</span>
     ${
       scenarios.length === 0 || playing !== null
