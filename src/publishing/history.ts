@@ -1,8 +1,9 @@
 /**
  * The history of a channel: who moved it when, from what to what, as an artifact beside the releases.
  *
- * It is not signed and proves nothing against whoever may write to the registry; it tells people what happened, and shows a
- * lost race between publishers. The newest entries are kept.
+ * It tells people what happened and shows a lost race between publishers: an entry whose `from` is not what the entry before
+ * it has led to. Entries that a key has signed (`history-signing.ts`) are worth something against whoever may write to the
+ * registry; the others are not. The newest entries are kept.
  */
 import { z } from "zod";
 import { type Digest, isDigest } from "../core/digest.ts";
@@ -11,6 +12,7 @@ import { canonicalJson, parseJson } from "../core/json.ts";
 import { pushArtifact } from "../oci/artifact.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import { createMemoryStore, type RegistryStore } from "../oci/store.ts";
+import { envelopeSchema } from "../trust/dsse.ts";
 
 const SCHEMA = "alga.appliance.channel-history/v1";
 const ARTIFACT_TYPE = "application/vnd.alga.appliance.channel-history.v1";
@@ -30,6 +32,10 @@ const entrySchema = z.object({
   /** null: the channel did not exist. */
   from: releaseSchema.nullable(),
   to: releaseSchema,
+  /** Digest of the entry before it, as it was signed; null: the first one. Absent on entries without a signature. */
+  previous: z.custom<Digest>(isDigest, "sha256: and 64 lower-case hex digits are wanted").nullable().optional(),
+  /** DSSE envelope over all of the above and the channel. */
+  signed: envelopeSchema.optional(),
 });
 
 const historySchema = z.object({
@@ -73,6 +79,29 @@ export async function readHistory(client: RegistryClient, place: HistoryPlace): 
     `Cannot use history of channel "${place.channel}": it has another form, ${SCHEMA} of this channel is wanted`,
     { hint: `Look at ${repositoryOf(place)}:${place.channel} in the registry` },
   );
+}
+
+/** Where the story breaks: the entry began from something else than the entry before it had led to. */
+export interface HistoryGap {
+  readonly at: string;
+  readonly by: string;
+  /** What the entry before has led to, and what this one found. */
+  readonly expected: Digest;
+  readonly found: Digest | null;
+}
+
+/**
+ * Finds the places where somebody moved the channel without a record, or lost a race against another publisher.
+ *
+ * An entry that repeats its predecessor's start is one whose move never came: it is no gap.
+ */
+export function historyGaps(entries: readonly HistoryEntry[]): readonly HistoryGap[] {
+  return entries.flatMap((entry, at) => {
+    const before = entries[at - 1];
+    const found = entry.from?.digest ?? null;
+    if (before === undefined || found === before.to.digest || found === (before.from?.digest ?? null)) return [];
+    return [{ at: entry.at, by: entry.by, expected: before.to.digest, found }];
+  });
 }
 
 /** The history as a store with one artifact, ready to be pushed. */

@@ -58,7 +58,7 @@ interface Opened {
 }
 
 /** Opens each registry once. The release's own repositories may be asked for in a mirror; others are asked where they lie. */
-function opener(context: CommandContext): (reference: Reference, source: ReleaseSource) => Promise<Opened> {
+export function opener(context: CommandContext): (reference: Reference, source: ReleaseSource) => Promise<Opened> {
   const clients = new Map<string, Promise<RegistryClient>>();
   const clientOf = (key: string, open: () => Promise<RegistryClient>): Promise<RegistryClient> => {
     const client = clients.get(key) ?? open();
@@ -82,7 +82,8 @@ function opener(context: CommandContext): (reference: Reference, source: Release
   };
 }
 
-function askedPlace({ settings }: CommandContext, source: ReleaseSource): RegistryPlace {
+/** The registry that flags, environment and settings name; what they leave open stands in release.yaml. */
+export function askedPlace({ settings }: Pick<CommandContext, "settings">, source: ReleaseSource): RegistryPlace {
   const [registry = "", ...base] = source.registry.split("/");
   // A default is nobody's word: release.yaml says where the release lies.
   const said = (key: SettingKey): string | undefined =>

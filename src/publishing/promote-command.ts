@@ -1,10 +1,12 @@
 /** `release promote`: a channel is moved to a release that is complete. */
 import type { Command, CommandContext } from "../cli/command.ts";
+import { flagText } from "../cli/flag-values.ts";
 import { ApplianceError, EXIT } from "../core/errors.ts";
-import { isTag } from "../oci/reference.ts";
-import { openRegistryOf, REGISTRY_FLAGS, refOfTag } from "../release/registry-flags.ts";
-import { type Promoted, type Promotion, promote } from "./promote.ts";
-import { authorOf, registryWrites } from "./registry-writes.ts";
+import { openRegistryOf, REGISTRY_FLAGS } from "../release/registry-flags.ts";
+import type { ReleaseRef } from "../release/resolved.ts";
+import { KEY_FLAGS, TRUSTED_KEY_FLAG } from "../trust/key-flags.ts";
+import type { Promoted } from "./promote.ts";
+import { assertChannelName, promoteTo, publishingKeys } from "./publish-run.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -12,8 +14,8 @@ export const commands: readonly Command[] = [
     summary: "Move a channel to a release that is complete",
     description:
       "Asks the registry for everything the release refers to, on all platforms and blob by blob, before anything is written, " +
-      "and refuses when a part is missing or is not what the release pins. The move is recorded, without a signature, in the channel's history beside the " +
-      "releases; then the channel is read, written and read again. Registries have no compare-and-set: of two promotions at " +
+      "and refuses when a part is missing or is not what the release pins. The move is recorded in the channel's history beside the releases, signed with --key; " +
+      " then the channel is read, written and read again. Registries have no compare-and-set: of two promotions at " +
       "the same instant the last one stays, and the other one is told if it can still see it. Safe to call again.",
     flags: [
       { name: "from", type: "string", value: "<channel>", summary: "The release that this channel points at" },
@@ -22,6 +24,8 @@ export const commands: readonly Command[] = [
       { name: "allow-downgrade", type: "boolean", summary: "Move also to an older release" },
       { name: "by", type: "string", value: "<name>", summary: "Who does it, for the history (default the user name)" },
       { name: "dry-run", type: "boolean", summary: "Check everything and write nothing" },
+      ...KEY_FLAGS,
+      TRUSTED_KEY_FLAG,
       ...REGISTRY_FLAGS,
     ],
     examples: [
@@ -33,40 +37,29 @@ export const commands: readonly Command[] = [
     ],
     run: async (context) => {
       const wanted = wantedPromotion(context);
-      const { client, access, repository } = await openRegistryOf(context);
-      const options = { base: access.place.base, repository, running: context.build.version, signal: context.signal };
-      const promoted = await promote({ ...context.deps, client, ...registryWrites(context, access) }, wanted, options);
+      const keys = await publishingKeys(context);
+      const promoted = await promoteTo(context, await openRegistryOf(context), { ...wanted, keys });
       context.out.result(promoted, () => promotionText(promoted));
       return EXIT.done;
     },
   },
 ];
 
-function wantedPromotion(context: CommandContext): Promotion {
-  const { flags } = context;
-  const text = (name: string): string | undefined => {
-    const value = flags[name];
-    return typeof value === "string" ? value : undefined;
-  };
-  const [from, version, to] = [text("from"), text("version"), text("to")];
+function wantedPromotion({ flags }: CommandContext): { readonly ref: ReleaseRef; readonly channel: string } {
+  const [from, version, to] = [flagText(flags, "from"), flagText(flags, "version"), flagText(flags, "to")];
   const ref = from !== undefined ? { channel: from } : version !== undefined ? { version } : undefined;
   if (to === undefined || ref === undefined || (from !== undefined && version !== undefined)) {
     throw new ApplianceError("cli/usage", "Cannot promote: --to and one of --from and --version are wanted");
   }
-  if (!isTag(to) || !("channel" in refOfTag(to))) {
-    throw new ApplianceError("cli/usage", `Cannot promote to "${to.slice(0, 200)}": a channel like stable is wanted`);
-  }
-  return {
-    ref,
-    channel: to,
-    by: authorOf(context),
-    allowDowngrade: flags["allow-downgrade"] === true,
-    dryRun: flags["dry-run"] === true,
-  };
+  assertChannelName(to);
+  return { ref, channel: to };
 }
 
-function promotionText({ channel, from, to, outcome }: Promoted): string {
+function promotionText({ channel, from, to, outcome, gaps, signedBy }: Promoted): string {
   const was = from === null ? "did not exist" : `was ${from.version}`;
   const is = { moved: "is now", already: "is already", "would-move": "would become" }[outcome];
-  return `channel ${channel} ${was}, ${is} ${to.version}\n${to.digest}`;
+  const key = signedBy === null ? "the history is not signed" : `the history is signed by ${signedBy}`;
+  const lines = [`channel ${channel} ${was}, ${is} ${to.version}`, to.digest, ...(outcome === "moved" ? [key] : [])];
+  const gap = "the history has gaps: somebody moved the channel without a record, or at the same time";
+  return [...lines, ...(gaps.length === 0 ? [] : [`${gap} (release history --channel ${channel})`])].join("\n");
 }

@@ -7,9 +7,12 @@ import type { Fetch } from "../core/ports.ts";
 import { createRegistryClient } from "../oci/client.ts";
 import { moveTag, pushStore, type TagMove } from "../oci/push.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
+import { systemRandom } from "../platform/random.ts";
 import { buildSampleRelease, type SampleFault } from "../rehearsal/sample-release.ts";
-import { readHistory } from "./history.ts";
-import { type Promotion, promote } from "./promote.ts";
+import { generateKey, openSigningKey, type PublicKey, readPublicKey, type SigningKey } from "../trust/keys.ts";
+import { historyGaps, historyStore, readHistory } from "./history.ts";
+import { verifyHistory } from "./history-signing.ts";
+import { type PromoteDeps, type Promotion, promote } from "./promote.ts";
 
 const HOST = "registry.test";
 const REPOSITORY = "nine-minds/alga-appliance-release";
@@ -17,6 +20,13 @@ const REPOSITORY = "nine-minds/alga-appliance-release";
 const INDEX = "application/vnd.oci.image.index.v1+json";
 const AMD = { os: "linux", architecture: "amd64" };
 const ARM = { os: "linux", architecture: "arm64" };
+
+type Keys = Pick<PromoteDeps, "key" | "trustedKeys">;
+
+function newKeys(): { readonly key: SigningKey; readonly trustedKeys: readonly PublicKey[] } {
+  const files = generateKey({ random: systemRandom }, { kind: "ed25519", passphrase: undefined });
+  return { key: openSigningKey(files.privatePem, undefined), trustedKeys: [readPublicKey(files.publicPem)] };
+}
 
 /** A registry with stable at 1.0.3 and nightly at 1.0.4. */
 function world(fault?: SampleFault) {
@@ -37,7 +47,7 @@ function world(fault?: SampleFault) {
       push: async (pushed: typeof store) => void (await pushStore(pushed, deps, { registry: HOST })),
     };
   };
-  const run = (wanted: Partial<Promotion> = {}, wire: Fetch = fetch) => {
+  const run = (wanted: Partial<Promotion> = {}, wire: Fetch = fetch, keys: Keys = {}) => {
     const promotion = {
       ref: { channel: "nightly" },
       channel: "stable",
@@ -45,7 +55,11 @@ function world(fault?: SampleFault) {
       allowDowngrade: false,
       dryRun: false,
     };
-    return promote(open(wire), { ...promotion, ...wanted }, { repository: REPOSITORY, running: "1.0.0" });
+    return promote(
+      { ...open(wire), ...keys },
+      { ...promotion, ...wanted },
+      { repository: REPOSITORY, running: "1.0.0" },
+    );
   };
   const history = (channel = "stable") => readHistory(open().client, { repository: REPOSITORY, channel });
   return { fetch, store, old, next, stable, run, history };
@@ -153,20 +167,24 @@ for (const moment of ["before", "after"] as const) {
 
 test("a registry that dies at any request leaves the old or the new release, and the next run completes it", async () => {
   const { run, fetch, store, stable, history, old, next } = world();
-  let requests = 0;
+  /** Which of the requests write: only those matter although their answer is lost. */
+  const kinds: boolean[] = [];
   await run({}, (request) => {
-    requests += 1;
+    kinds.push(isWrite(request));
     return fetch(request);
   });
+  const requests = kinds.length;
   assert.ok(requests > 20, `${requests}`);
   const dieAt = async (dies: number, isServed: boolean): Promise<void> => {
     store.tag(REPOSITORY, "stable", old.digest);
     const kept = `${REPOSITORY}-history`;
     for (const { digest } of store.manifests(kept)) store.deleteManifest(kept, digest);
     for (const { digest } of store.blobs(kept)) store.deleteBlob(kept, digest);
-    let seen = 0;
+    let [seen, written] = [0, 0];
     const wire: Fetch = async (request) => {
       seen += 1;
+      const isKept = seen < dies || (seen === dies && isServed);
+      if (isKept && isWrite(request)) written += 1;
       // The last request may be served although its answer does not arrive.
       if (seen === dies && isServed) await fetch(request);
       if (seen >= dies) throw new ApplianceError("net/reset", "Cannot go on: the registry died");
@@ -174,6 +192,8 @@ test("a registry that dies at any request leaves the old or the new release, and
     };
     await assert.rejects(run({}, wire), { code: "net/reset" });
     assert.ok(stable() === old.digest || stable() === next.digest, `request ${dies}`);
+    // Nothing was written: the next run is the first one again.
+    if (written === 0) return void assert.equal(stable(), old.digest);
     assert.ok(stable() === old.digest || (await history()).length === 1, `moved without a record at ${dies}`);
     await run();
     assert.equal(stable(), next.digest);
@@ -181,7 +201,7 @@ test("a registry that dies at any request leaves the old or the new release, and
   };
   for (let dies = 1; dies <= requests; dies += 1) {
     await dieAt(dies, false);
-    await dieAt(dies, true);
+    if (kinds[dies - 1]) await dieAt(dies, true);
   }
 });
 
@@ -194,4 +214,94 @@ test("a history of another form is not overwritten, and the channel stays", asyn
   store.putManifest(`${REPOSITORY}-history`, "stable", document, mediaType);
   await assert.rejects(run(), { code: "release/invalid-manifest" });
   assert.equal(stable(), old.digest);
+});
+
+test("a signed history is chained: what was changed, dropped, reordered or added without the key stops the next one", async () => {
+  const { run, store, history, old } = world();
+  const keys = newKeys();
+  assert.equal((await run({}, undefined, keys)).signedBy, keys.key.id);
+  const back = { ref: { version: "1.0.3" }, allowDowngrade: true };
+  await run(back, undefined, keys);
+  await run({}, undefined, keys);
+  const entries = await history();
+  const given = { channel: "stable", keys: keys.trustedKeys };
+  assert.deepEqual(verifyHistory(entries, given), [keys.key.id, keys.key.id, keys.key.id]);
+  const [one, two, three] = entries;
+  assert.ok(one !== undefined && two !== undefined && three !== undefined);
+  const plain = { at: one.at, by: "eve", from: one.to, to: one.to };
+  const tampered = {
+    changed: [one, { ...two, by: "eve" }, three],
+    dropped: [one, three],
+    reordered: [two, one, three],
+    added: [one, two, plain, three],
+    "added at its end": [one, two, three, plain],
+    "of another channel": undefined,
+  };
+  for (const [name, changed] of Object.entries(tampered)) {
+    const of = changed === undefined ? { ...given, channel: "nightly" } : given;
+    assert.throws(() => verifyHistory(changed ?? entries, of), { code: "trust/untrusted-signature" }, name);
+  }
+  assert.throws(() => verifyHistory(entries, { ...given, keys: newKeys().trustedKeys }), {
+    code: "trust/untrusted-signature",
+  });
+  for (const repository of [`${REPOSITORY}-history`]) {
+    const forged = historyStore({ repository: REPOSITORY, channel: "stable" }, tampered.changed);
+    for (const { bytes } of forged.blobs(repository)) store.putBlob(repository, bytes);
+    for (const { bytes, mediaType } of forged.manifests(repository)) {
+      store.putManifest(repository, "stable", bytes, mediaType);
+    }
+  }
+  await assert.rejects(run(back, undefined, keys), { code: "trust/untrusted-signature" });
+  assert.notEqual(store.manifest(REPOSITORY, "stable")?.digest, old.digest);
+});
+
+test("a history without signatures is refused where keys are given, and goes on signed where only a key is", async () => {
+  const { run, history } = world();
+  await run();
+  const keys = newKeys();
+  const back = { ref: { version: "1.0.3" }, allowDowngrade: true };
+  await assert.rejects(run(back, undefined, keys), { code: "trust/unsigned" });
+  await run(back, undefined, { key: keys.key });
+  assert.deepEqual(verifyHistory(await history(), { channel: "stable", keys: keys.trustedKeys }), [
+    undefined,
+    keys.key.id,
+  ]);
+});
+
+test("a move without a record shows as a gap, in the next promotion and ever after", async () => {
+  const { run, store, history } = world();
+  await run();
+  const third = buildSampleRelease(store, { registry: HOST, version: "1.0.5" });
+  const fourth = buildSampleRelease(store, { registry: HOST, version: "1.0.6" });
+  assert.notEqual(fourth.digest, third.digest);
+  store.tag(REPOSITORY, "stable", third.digest);
+  const moved = await run({ ref: { version: "1.0.6" } });
+  assert.deepEqual(
+    moved.gaps.map(({ found }) => found),
+    [third.digest],
+  );
+  assert.equal(historyGaps(await history()).length, 1);
+});
+
+test("of two publishers who write the history at once, both are in it", async () => {
+  const { run, fetch, store, history } = world();
+  const other = buildSampleRelease(store, { registry: HOST, version: "1.0.3" });
+  let isDone = false;
+  const wire: Fetch = async (request) => {
+    const response = await fetch(request);
+    const path = new URL(request.url).pathname;
+    if (isDone || request.method !== "PUT" || !path.endsWith("release/manifests/stable")) return response;
+    isDone = true;
+    const [mine] = await history();
+    assert.ok(mine !== undefined);
+    const theirs = { ...mine, by: "ben", to: { version: "1.0.3", digest: other.digest } };
+    const overwritten = historyStore({ repository: REPOSITORY, channel: "stable" }, [theirs]);
+    const repository = `${REPOSITORY}-history`;
+    for (const { bytes } of overwritten.blobs(repository)) store.putBlob(repository, bytes);
+    for (const one of overwritten.manifests(repository))
+      store.putManifest(repository, "stable", one.bytes, one.mediaType);
+    return response;
+  };
+  await run({}, wire);
+  assert.deepEqual((await history()).map(({ by }) => by).sort(), ["ann", "ben"]);
 });

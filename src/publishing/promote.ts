@@ -15,13 +15,26 @@ import type { RegistryStore } from "../oci/store.ts";
 import { findRelease, type ResolveOptions } from "../release/resolve.ts";
 import type { FoundRelease, ReleaseRef } from "../release/resolved.ts";
 import { assertNotDowngrade } from "../release/version.ts";
+import type { PublicKey, SigningKey } from "../trust/keys.ts";
 import { assertComplete, type ReleaseClosure, releaseClosure } from "./closure.ts";
-import { type HistoryEntry, type HistoryPlace, historyStore, readHistory } from "./history.ts";
+import {
+  type HistoryEntry,
+  type HistoryGap,
+  type HistoryPlace,
+  historyGaps,
+  historyStore,
+  readHistory,
+} from "./history.ts";
+import { signEntry, verifyHistory } from "./history-signing.ts";
 
 export type PromoteDeps = Pick<Deps, "clock" | "log"> & {
   readonly client: RegistryClient;
   /** Pushes all of a store to the registry of `client`. */
   readonly push: (store: RegistryStore) => Promise<void>;
+  /** Signs the entry of the history. Absent: it is not signed. */
+  readonly key?: SigningKey | undefined;
+  /** The history that is there must be signed by one of them. Absent or empty: it is taken as it is. */
+  readonly trustedKeys?: readonly PublicKey[] | undefined;
   /** Moves a tag of that registry from what it names now; throws oci/tag-moved. */
   readonly moveTag: (move: TagMove) => Promise<void>;
 };
@@ -50,6 +63,10 @@ export interface Promoted {
   readonly from: Named | null;
   readonly to: Named;
   readonly outcome: "moved" | "already" | "would-move";
+  /** Id of the key that signed the entry of the history; null: nobody did. */
+  readonly signedBy: string | null;
+  /** Where the history does not tell how the channel came to be what it is: a race that somebody lost, or a move by hand. */
+  readonly gaps: readonly HistoryGap[];
 }
 
 /**
@@ -66,18 +83,18 @@ export async function promote(deps: PromoteDeps, wanted: Promotion, options: Pro
   const current = await currentRelease(deps, wanted.channel, options);
   const from = current === undefined ? null : named(current);
   const to = named(release);
-  const outcome = (of: Promoted["outcome"]): Promoted => ({ channel: wanted.channel, from, to, outcome: of });
+  const entries = await trustedHistory(deps, wanted, options);
+  const told = { signedBy: deps.key?.id ?? null, gaps: gapsWith(entries, from) };
+  const outcome = (of: Promoted["outcome"]): Promoted => ({ channel: wanted.channel, from, to, outcome: of, ...told });
   if (from?.digest === to.digest) return outcome("already");
   if (from !== null) assertNotDowngrade(from.version, to.version, { asked: wanted.allowDowngrade });
   if (wanted.dryRun) return outcome("would-move");
-  await record(
-    deps,
-    { at: toInstant(deps.clock.now()), by: wanted.by.slice(0, 200), from, to },
-    place(wanted, options),
-  );
+  const entry = { at: toInstant(deps.clock.now()), by: wanted.by.slice(0, 200), from, to };
+  await record(deps, entry, place(wanted, options));
   const { repository } = options;
   const manifest = manifestOf(closure);
   await deps.moveTag({ repository, tag: wanted.channel, manifest, was: from?.digest ?? null });
+  await assertRecorded(deps, entry, place(wanted, options));
   deps.log.info("channel promoted", { channel: wanted.channel, from: from?.digest, to: to.digest });
   return outcome("moved");
 }
@@ -110,10 +127,41 @@ async function currentRelease(
   }
 }
 
+/** Reads the history and, with keys, verifies it: a history that was tampered with stops a promotion. */
+async function trustedHistory(
+  { client, trustedKeys = [] }: PromoteDeps,
+  wanted: Promotion,
+  options: PromoteOptions,
+): Promise<readonly HistoryEntry[]> {
+  const entries = await readHistory(client, place(wanted, options));
+  if (trustedKeys.length > 0) verifyHistory(entries, { channel: wanted.channel, keys: trustedKeys });
+  return entries;
+}
+
+/** The gaps inside, and the one between the newest entry and what the channel is now. */
+function gapsWith(entries: readonly HistoryEntry[], now: Named | null): readonly HistoryGap[] {
+  const last = entries.at(-1);
+  if (now === null || last === undefined) return historyGaps(entries);
+  return historyGaps([...entries, { at: last.at, by: "nobody", from: now, to: now }]);
+}
+
 /** Records before the move: a move without a record would be worse than a record whose move a next run completes. */
 async function record(deps: PromoteDeps, entry: HistoryEntry, at: HistoryPlace): Promise<void> {
   const entries = await readHistory(deps.client, at);
   const last = entries.at(-1);
-  const isRecorded = last?.to.digest === entry.to.digest && last.from?.digest === entry.from?.digest;
-  if (!isRecorded) await deps.push(historyStore(at, [...entries, entry]));
+  if (last !== undefined && isSameMove(last, entry) && (deps.key === undefined || last.signed !== undefined)) return;
+  const { key } = deps;
+  const added = key === undefined ? entry : signEntry(key, entry, { channel: at.channel, before: last });
+  await deps.push(historyStore(at, [...entries, added]));
+}
+
+function isSameMove(a: HistoryEntry, b: HistoryEntry): boolean {
+  return a.to.digest === b.to.digest && a.from?.digest === b.from?.digest;
+}
+
+/** Two publishers may write the history at once; whoever finds its own entry overwritten adds it again, so both are seen. */
+async function assertRecorded(deps: PromoteDeps, entry: HistoryEntry, at: HistoryPlace): Promise<void> {
+  const entries = await readHistory(deps.client, at);
+  if (entries.some((one) => one.by === entry.by && isSameMove(one, entry))) return;
+  await record(deps, entry, at);
 }

@@ -1,15 +1,15 @@
 /** `release publish`: a layout goes to a registry. */
 import type { Command, CommandContext } from "../cli/command.ts";
 import { flagText, typedPath } from "../cli/flag-values.ts";
-import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
+import { EXIT, type ExitCode } from "../core/errors.ts";
 import { openLayoutAt } from "../oci/layout-tar.ts";
-import { isTag } from "../oci/reference.ts";
-import { registryWire } from "../release/registry-access.ts";
-import { type OpenedRegistry, openRegistryOf, REGISTRY_FLAGS, refOfTag } from "../release/registry-flags.ts";
-import { type Promoted, promote } from "./promote.ts";
-import { onlyRelease, type Published, publish } from "./publish.ts";
-import { progressLines, reportText, tagLines } from "./push-text.ts";
-import { authorOf, PUSH_IDLE_MS, registryWrites, VERIFY_FLAG, verifyOf } from "./registry-writes.ts";
+import { openRegistryOf, REGISTRY_FLAGS } from "../release/registry-flags.ts";
+import { KEY_FLAGS, TRUSTED_KEY_FLAG } from "../trust/key-flags.ts";
+import type { Promoted } from "./promote.ts";
+import { onlyRelease, type Published } from "./publish.ts";
+import { assertChannelName, promoteTo, publishingKeys, publishTo } from "./publish-run.ts";
+import { reportText, tagLines } from "./push-text.ts";
+import { VERIFY_FLAG } from "./registry-writes.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -18,7 +18,7 @@ export const commands: readonly Command[] = [
     description:
       "Sends what the registry lacks (four blobs at a time, large ones in chunks that go on after a break), mounts what another " +
       "repository of it has, reads everything back, and only then sets the tags; the version of the release last, when all " +
-      "that it refers to is there. A version that names something else already is refused. Interrupted at any point, the " +
+      "that it refers to is there. With --key the release is signed before its version is set. A version that names something else already is refused. Interrupted at any point, the " +
       "next run goes on. Channels stay where they are unless --channel is given.",
     flags: [
       { name: "channel", type: "string", value: "<name>", summary: "Promote the release to this channel afterwards" },
@@ -26,6 +26,8 @@ export const commands: readonly Command[] = [
       { name: "move-tags", type: "boolean", summary: "Move also tags that name something else already" },
       { name: "dry-run", type: "boolean", summary: "Say what would be sent and tagged, and write nothing" },
       VERIFY_FLAG,
+      ...KEY_FLAGS,
+      TRUSTED_KEY_FLAG,
       ...REGISTRY_FLAGS,
     ],
     positionals: [{ name: "layout", summary: "OCI layout: the folder that release build wrote, or a tar of one" }],
@@ -48,25 +50,18 @@ export const commands: readonly Command[] = [
 ];
 
 async function publishLayout(context: CommandContext): Promise<ExitCode> {
-  const { deps, env, args, out, signal, build } = context;
-  const channel = channelOf(context);
+  const { deps, env, args, out, flags } = context;
+  const channel = flagText(flags, "channel");
+  if (channel !== undefined) assertChannelName(channel);
+  const keys = await publishingKeys(context);
   const opened = await openRegistryOf(context);
   const layout = await openLayoutAt(deps, typedPath(args[0] ?? "", env));
   try {
-    const wire = registryWire(deps, opened.access, { idleTimeoutMs: PUSH_IDLE_MS });
-    const dryRun = context.flags["dry-run"] === true;
-    const published = await publish({ log: deps.log, client: opened.client, wire: wire.deps }, layout, {
-      ...wire.options,
-      base: opened.access.place.base,
-      running: build.version,
-      taken: context.flags["move-tags"] === true ? "move" : "refuse",
-      verify: verifyOf(context),
-      onProgress: progressLines(context),
-      dryRun,
-      signal,
-    });
-    const promoted =
-      channel === undefined || dryRun ? undefined : await promoteTo(context, opened, { channel, published });
+    const published = await publishTo(context, opened, { source: layout, keys });
+    const isPromoted = channel !== undefined && published.outcome !== "would-publish";
+    const promoted = isPromoted
+      ? await promoteTo(context, opened, { channel, ref: { digest: onlyRelease(published.releases).digest }, keys })
+      : undefined;
     out.result({ ...published, channel: promoted ?? null }, () => publishText(published, promoted));
     return EXIT.done;
   } finally {
@@ -74,36 +69,8 @@ async function publishLayout(context: CommandContext): Promise<ExitCode> {
   }
 }
 
-function channelOf({ flags }: CommandContext): string | undefined {
-  const channel = flagText(flags, "channel");
-  if (channel === undefined || (isTag(channel) && "channel" in refOfTag(channel))) return channel;
-  throw new ApplianceError(
-    "cli/usage",
-    `Cannot publish to "${channel.slice(0, 200)}": a channel like nightly is wanted with --channel`,
-  );
-}
-
-async function promoteTo(
-  context: CommandContext,
-  opened: OpenedRegistry,
-  to: { readonly channel: string; readonly published: Published },
-): Promise<Promoted> {
-  const { deps, signal, build } = context;
-  const { client, access, repository } = opened;
-  return promote(
-    { ...deps, client, ...registryWrites(context, access) },
-    {
-      ref: { digest: onlyRelease(to.published.releases).digest },
-      channel: to.channel,
-      by: authorOf(context),
-      allowDowngrade: false,
-      dryRun: false,
-    },
-    { base: access.place.base, repository, running: build.version, signal },
-  );
-}
-
-function publishText(published: Published, promoted: Promoted | undefined): string {
+/** What a push did, and where the channel is now. */
+export function publishText(published: Published, promoted: Promoted | undefined): string {
   const isDryRun = published.outcome === "would-publish";
   const names = published.releases.map(({ version }) => version).join(", ");
   const is = { published: "is published", already: "was published already", "would-publish": "would be published" };

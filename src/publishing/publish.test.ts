@@ -144,13 +144,15 @@ test("a registry that dies at any request shows no version that is not whole, an
       for (const one of server.store.blobs(name)) server.store.deleteBlob(name, one.digest);
     }
   };
-  let requests = 0;
+  const kinds: boolean[] = [];
   await run({ verify: "sizes" }, (request) => {
-    requests += 1;
+    kinds.push(isWrite(request));
     return fetch(request);
   });
-  assert.ok(requests > 100, `${requests}`);
-  for (let dies = 1; dies <= requests; dies += 1) {
+  const [requests, firstWrite] = [kinds.length, kinds.indexOf(true) + 1];
+  assert.ok(requests > 100 && firstWrite > 1, `${requests}`);
+  // Before the first write nothing can be half.
+  for (let dies = firstWrite; dies <= requests; dies += 1) {
     clear();
     let seen = 0;
     const wire: Fetch = async (request) => {
@@ -162,6 +164,7 @@ test("a registry that dies at any request shows no version that is not whole, an
     };
     await assert.rejects(run({ verify: "sizes" }, wire), { code: "net/reset" }, `request ${dies}`);
     if (version() !== undefined) assert.equal((await run({ dryRun: true })).content.blobs.sent, 0, `half at ${dies}`);
+    if (dies % 8 !== 0 && dies < requests) continue;
     assert.ok(["published", "already"].includes((await run({ verify: "sizes" })).outcome));
     assert.equal(version(), digest, `request ${dies}`);
   }

@@ -23,6 +23,8 @@ export type PublishDeps = Pick<Deps, "log"> & {
   readonly client: RegistryClient;
   /** Writes to it. */
   readonly wire: RegistryDeps;
+  /** Signs a release by its digest, before its version is tagged. */
+  readonly sign?: (digest: Digest) => Promise<void>;
 };
 
 export interface PublishOptions extends PushOptions {
@@ -70,7 +72,10 @@ export async function publish(deps: PublishDeps, source: ContentSource, options:
   const isRelease = ({ repository }: { readonly repository: string }): boolean =>
     repository === releaseRepository(options.base);
   await push.tags({ ...options, only: (tag) => !isRelease(tag) });
-  for (const { digest } of releases) await assertWhole(deps, digest, options);
+  for (const { digest } of releases) {
+    await assertWhole(deps, digest, options);
+    await deps.sign?.(digest);
+  }
   await push.tags({ ...options, only: isRelease });
   const isNew = content.manifests.sent > 0 || before.some(({ was, digest }) => was !== digest);
   deps.log.info("published", {

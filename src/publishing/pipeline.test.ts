@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { commandContext } from "../../test/support/command-context.ts";
+import { countedRandom, fakeClock } from "../../test/support/oci.ts";
+import type { FlagValue } from "../cli/command.ts";
+import type { Fetch } from "../core/ports.ts";
+import { createRegistryServer } from "../oci/registry-server.ts";
+import { systemRandom } from "../platform/random.ts";
+import { createMemoryFiles } from "../rehearsal/memory-files.ts";
+import { buildSampleRelease } from "../rehearsal/sample-release.ts";
+import { generateKey } from "../trust/keys.ts";
+import { commands } from "./pipeline-command.ts";
+
+const EXAMPLE = join(import.meta.dirname, "../../examples/release");
+const RELEASES = "nine-minds/alga-appliance-release";
+
+/** The example tree, and a registry with what it refers to. */
+async function world() {
+  const files = createMemoryFiles();
+  for (const entry of readdirSync(EXAMPLE, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const folder = join("/tree", entry.parentPath.slice(EXAMPLE.length));
+    await files.makeDirectory(folder);
+    const text = readFileSync(join(entry.parentPath, entry.name), "utf8");
+    const pinned = entry.name === "release.yaml" ? `${text}controlPlane: { tag: 62cdce38 }\n` : text;
+    await files.write(join(folder, entry.name), pinned);
+  }
+  const server = createRegistryServer();
+  const sample = buildSampleRelease(server.store, { registry: "ghcr.io", version: "0.9.0", imageTag: "62cdce38" });
+  server.store.tag("nine-minds/flux-manifests", "v2.9.5", sample.fluxDigest);
+  const keys = generateKey({ random: systemRandom }, { kind: "ed25519", passphrase: undefined });
+  await files.makeDirectory("/keys");
+  await files.write("/keys/release.pub", keys.publicPem);
+  let writes = 0;
+  const fetch: Fetch = (request) => {
+    if (!["GET", "HEAD"].includes(request.method)) writes += 1;
+    return server.fetch(request);
+  };
+  const run = async (flags: Readonly<Record<string, FlagValue>>, args: readonly string[] = ["/tree"]) => {
+    const deps = { files, clock: fakeClock(), random: countedRandom(), transports: { open: () => fetch } };
+    const given = { deps, flags, args, env: { SIGNING_KEY: keys.privatePem } };
+    const { context, said } = commandContext(given);
+    const [command] = commands;
+    await command?.run(context);
+    return said;
+  };
+  const tagOf = (tag: string) => server.store.manifest(RELEASES, tag)?.digest;
+  return { run, tagOf, writes: () => writes, id: keys.id };
+}
+
+const BOTH = { "publish-appliance-release": "true", "promote-release": "true" };
+
+test("locks, builds, publishes and promotes; the second time nothing is written", async () => {
+  const { run, tagOf, writes, id } = await world();
+  const keys = { key: ["env://SIGNING_KEY"] };
+  const first = await run({ ...BOTH, ...keys, "appliance-release-source-ref": "refs/heads/main" });
+  const done = first.value as {
+    published: { releases: { version: string; digest: string }[] };
+    promoted: { signedBy: string };
+  };
+  const [release] = done.published.releases;
+  assert.ok(release !== undefined);
+  assert.deepEqual([tagOf(release.version), tagOf("nightly")], [release.digest, release.digest]);
+  assert.equal(done.promoted.signedBy, id);
+  assert.match(first.text, /channel nightly is now/);
+  const before = writes();
+  const again = (await run({ ...BOTH, ...keys, "trusted-key": ["/keys/release.pub"] })).value as typeof done & {
+    published: { outcome: string };
+  };
+  assert.deepEqual([again.published.outcome, writes()], ["already", before]);
+});
+
+test("publishes without promoting, then promotes a version without publishing", async () => {
+  const { run, tagOf } = await world();
+  const { value } = await run({ "publish-appliance-release": "true" });
+  const version = (value as { published: { releases: { version: string }[] } }).published.releases[0]?.version ?? "";
+  assert.equal(tagOf("nightly"), undefined);
+  const promote = { "promote-release": "true", "appliance-release-channel": "stable" };
+  await assert.rejects(run(promote, []), { code: "cli/usage" });
+  await run({ ...promote, "appliance-release-version": version }, []);
+  assert.equal(tagOf("stable"), tagOf(version));
+});
+
+test("a dry run writes nothing, and neither parameter does nothing", async () => {
+  const { run, writes } = await world();
+  assert.match((await run({})).text, /^nothing to do/);
+  assert.equal(writes(), 0);
+});
+
+test("refuses another version than the tree has, a version as a channel, and a strange source ref", async () => {
+  const { run, writes } = await world();
+  for (const flags of [
+    { ...BOTH, "appliance-release-version": "9.9.9" },
+    { ...BOTH, "appliance-release-channel": "1.0.0" },
+    { ...BOTH, "appliance-release-source-ref": "main; rm -rf /" },
+  ]) {
+    await assert.rejects(run(flags), { code: "cli/usage" });
+  }
+  await assert.rejects(run(BOTH, []), { code: "cli/usage" });
+  assert.equal(writes(), 0);
+});
