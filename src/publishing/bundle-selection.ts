@@ -1,6 +1,12 @@
 /** Which blobs go into a bundle, and which are left out because of a platform or of what the box has. Pure. */
 import type { Digest } from "../core/digest.ts";
-import { type Descriptor, type IndexDocument, type Platform, parseDocument } from "../oci/model.ts";
+import {
+  type Descriptor,
+  type IndexDocument,
+  type ParsedDocument,
+  type Platform,
+  parseDocument,
+} from "../oci/model.ts";
 import type { BundleDocument } from "./bundle-document.ts";
 import type { HaveList } from "./have-list.ts";
 
@@ -23,10 +29,13 @@ export interface SelectedManifest {
   readonly bytes: Uint8Array;
 }
 
+/** 16 KiB: a signature or a document of signed metadata has less. */
+const SMALL_BYTES = 16 * 1024;
+
 /**
  * Chooses among everything below the manifests.
  *
- * A layer that the store has is left out. The layers of an image that the nodes hold whole are left out where nothing else
+ * Small layers go along: signatures and metadata are such, and a bundle is verified by itself. A layer that the store has is left out. The layers of an image that the nodes hold whole are left out where nothing else
  * needs them. Configs always go along: a release manifest is one.
  */
 export function selectContents(manifests: readonly SelectedManifest[], options: SelectionOptions): Selection {
@@ -39,31 +48,49 @@ export function selectContents(manifests: readonly SelectedManifest[], options: 
     document.kind === "index" ? [{ digest, index: document.index }] : [],
   );
   const held = heldManifests(indexes, options.have);
-  const configs = new Map<Digest, Descriptor>();
-  const layers = new Map<Digest, { readonly descriptor: Descriptor; needed: boolean }>();
-  for (const { digest, document } of documents) {
-    if (document.kind === "index") continue;
-    configs.set(document.manifest.config.digest, document.manifest.config);
-    for (const layer of document.manifest.layers) {
-      const known = layers.get(layer.digest) ?? { descriptor: layer, needed: false };
-      known.needed ||= !held.has(digest);
-      layers.set(layer.digest, known);
-    }
-  }
+  const { configs, layers } = blobsOf(documents, held);
   const stored = new Set(options.have?.content ?? []);
+  const reasonAgainst = ({ descriptor, needed }: Layer): LeftOut["why"] | undefined => {
+    if (descriptor.size < SMALL_BYTES) return undefined;
+    if (stored.has(descriptor.digest)) return "store";
+    return needed ? undefined : "node";
+  };
   const leftOut: LeftOut[] = indexes
     .flatMap(({ index }) => index.manifests)
     .filter((child) => !here.has(child.digest))
     .map(({ digest, size }) => ({ digest, size, why: "platform" }));
   const blobs: Descriptor[] = [...configs.values()];
-  for (const { descriptor, needed } of layers.values()) {
-    const { digest, size } = descriptor;
-    if (configs.has(digest)) continue;
-    if (stored.has(digest)) leftOut.push({ digest, size, why: "store" });
-    else if (needed) blobs.push(descriptor);
-    else leftOut.push({ digest, size, why: "node" });
+  for (const layer of layers.values()) {
+    const { digest, size } = layer.descriptor;
+    const why = reasonAgainst(layer);
+    if (why !== undefined && !configs.has(digest)) leftOut.push({ digest, size, why });
+    else if (!configs.has(digest)) blobs.push(layer.descriptor);
   }
   return { blobs, leftOut: sorted(leftOut) };
+}
+
+interface Layer {
+  readonly descriptor: Descriptor;
+  /** By a manifest that the nodes do not hold. */
+  needed: boolean;
+}
+
+function blobsOf(
+  documents: readonly { readonly digest: Digest; readonly document: ParsedDocument }[],
+  held: ReadonlySet<Digest>,
+): { readonly configs: ReadonlyMap<Digest, Descriptor>; readonly layers: ReadonlyMap<Digest, Layer> } {
+  const configs = new Map<Digest, Descriptor>();
+  const layers = new Map<Digest, Layer>();
+  for (const { digest, document } of documents) {
+    if (document.kind === "index") continue;
+    configs.set(document.manifest.config.digest, document.manifest.config);
+    for (const descriptor of document.manifest.layers) {
+      const known = layers.get(descriptor.digest) ?? { descriptor, needed: false };
+      known.needed ||= !held.has(digest);
+      layers.set(descriptor.digest, known);
+    }
+  }
+  return { configs, layers };
 }
 
 /** Manifests of images that the nodes hold: named themselves, or the entry of their platform in an index that is named. */

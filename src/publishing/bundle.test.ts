@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -20,7 +21,10 @@ import { pushArtifact, pushIndex } from "../oci/artifact.ts";
 import { MEDIA } from "../oci/media-types.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
 import { createMemoryStore } from "../oci/store.ts";
+import { systemRandom as random } from "../platform/random.ts";
 import { buildSampleRelease } from "../rehearsal/sample-release.ts";
+import { generateKey, openSigningKey, readPublicKey } from "../trust/keys.ts";
+import { putSignature } from "../trust/signatures.ts";
 
 const root = mkdtempSync(join(tmpdir(), "alga-bundle-"));
 const at = (name: string): string => join(root, name);
@@ -37,7 +41,9 @@ const layer = (text: string) => ({ mediaType: MEDIA.layerTar, bytes: new TextEnc
 function pushControlPlane(tag: string): Digest {
   const repository = "nine-minds/alga-appliance-control-plane";
   const entries = ["amd64", "arm64"].map((architecture) => ({
-    digest: pushArtifact(store, repository, { layers: [layer(`${architecture} ${tag} `.repeat(2_000))] }),
+    digest: pushArtifact(store, repository, {
+      layers: [layer(`libraries of ${architecture} `.repeat(1_000)), layer(`${architecture} ${tag} `.repeat(2_000))],
+    }),
     platform: { os: "linux", architecture },
   }));
   return pushIndex(store, repository, { tag, entries });
@@ -71,6 +77,7 @@ interface Said {
   readonly presentBytes: number;
   readonly removedBytes: number;
   readonly lacking: readonly unknown[];
+  readonly signed: readonly unknown[];
   readonly leftOut: number | Readonly<Record<"store" | "node", { readonly parts: number }>>;
   readonly releases: readonly { readonly version: string }[];
   readonly artifacts: readonly { readonly name: string; readonly digest: string; readonly sizeBytes: number }[];
@@ -293,6 +300,40 @@ test("a damaged bundle is refused by check and load, and nothing of it is seen i
     /^oci\/truncated .*ends at byte \d+, inside "blobs/,
   );
   await words("fresh", "release", "load", "media.tar");
+});
+
+test("with keys at hand a bundle tells who signed its releases, and an unsigned or foreign one is refused", async () => {
+  const signed = await words("laptop", "release", "check", "whole.tar");
+  assert.deepEqual(signed.signed, [{ version: "1.0.4", verifiedBy: "none" }]);
+  const [ours, foreign] = [
+    generateKey({ random }, { kind: "ed25519", passphrase: undefined }),
+    generateKey({ random }, { kind: "ecdsa-p256", passphrase: undefined }),
+  ];
+  writeFileSync(at("ours.pem"), ours.publicPem);
+  writeFileSync(at("foreign.pem"), foreign.publicPem);
+  assert.match(
+    await refused("laptop", "release", "check", "whole.tar", "--trusted-key", "ours.pem"),
+    /^trust\/unsigned/,
+  );
+  const size = store.manifest(release, second.digest)?.bytes.length ?? 0;
+  const about = { mediaType: MEDIA.manifest, digest: second.digest, size };
+  const reference = `${registry}/${release}`;
+  putSignature(store, openSigningKey(ours.privatePem, undefined), { reference, repository: release, subject: about });
+  await bundle("signed.tar", "--channel", "nightly");
+  const checked = await words("laptop", "release", "check", "signed.tar", "--trusted-key", "ours.pem");
+  const { id } = readPublicKey(ours.publicPem);
+  assert.deepEqual(checked.signed, [{ version: "1.0.4", verifiedBy: id }]);
+  const said = await refused("laptop", "release", "check", "signed.tar", "--trusted-key", "foreign.pem");
+  assert.match(said, /^trust\/untrusted-signature/);
+  mkdirSync(at("keyed/etc/alga-appliance/trusted-keys"), { recursive: true });
+  copyFileSync(at("ours.pem"), at("keyed/etc/alga-appliance/trusted-keys/publisher.pem"));
+  assert.deepEqual((await words("keyed", "release", "check", "signed.tar")).signed, checked.signed);
+  assert.match(await refused("keyed", "release", "check", "whole.tar"), /^trust\/unsigned/);
+  assert.match(await refused("keyed", "release", "load", "whole.tar"), /^trust\/unsigned/);
+  assert.match(await refused("keyed", "release", "check"), /^oci\/bad-layout/, "nothing was copied");
+  assert.deepEqual((await words("keyed", "release", "load", "signed.tar")).signed, checked.signed);
+  const unsigned = await words("keyed", "release", "load", "media.tar", "--allow-unsigned");
+  assert.deepEqual(unsigned.signed, [{ version: "1.0.3", verifiedBy: "none" }]);
 });
 
 test("of two loads at once one is told to wait, and both orders end whole", async () => {

@@ -10,6 +10,8 @@ import { readCatalog } from "../oci/layout-catalog.ts";
 import { openLayoutAt } from "../oci/layout-tar.ts";
 import { unionOf } from "../oci/layout-union.ts";
 import type { Descriptor } from "../oci/model.ts";
+import { TRUSTED_KEY_FLAG } from "../trust/key-flags.ts";
+import { type SignedBy, signedLines, verifyReleases } from "./bundle-trust.ts";
 import { type Completeness, completenessOf } from "./completeness.ts";
 import { percentLines } from "./percent.ts";
 
@@ -19,8 +21,9 @@ export const commands: readonly Command[] = [
     summary: "Check every byte of a bundle, and that its releases are complete",
     description:
       "Reads a tar file, a layout folder, or several as one, and compares every blob with its digest. A file that is cut off is " +
-      "refused with the byte at which it ends and what it ends in. Without an argument it checks the box's own store.",
-    flags: [],
+      "refused with the byte at which it ends and what it ends in. Without an argument it checks the box's own store. With keys, " +
+      "given or of this box, a release that none of them signed is refused.",
+    flags: [TRUSTED_KEY_FLAG],
     positionals: [
       {
         name: "bundle",
@@ -50,7 +53,9 @@ async function check(context: CommandContext): Promise<ExitCode> {
     const found = await completenessOf(layout, catalog);
     const all = [...catalog.repositories.values()].flatMap((one) => [...one.manifests.values(), ...one.blobs.values()]);
     const checked = await checkContents(context, layout, all);
-    out.result({ ...summaryOf(found), ...checked, place: layout.place }, () => text(layout.place, found, checked));
+    const signed = await verifyReleases(context, { layout, catalog, releases: found.releases });
+    const shown = { ...summaryOf(found), ...checked, signed, place: layout.place };
+    out.result(shown, () => text(layout.place, { found, checked, signed }));
     if (found.lacking.length === 0) return EXIT.done;
     out.notice("A bundle made with --since is checked together with what it builds on: name both");
     return EXIT.failed;
@@ -92,11 +97,16 @@ function summaryOf({ releases, bundles, lacking, leftOut }: Completeness): Reado
   };
 }
 
-function text(place: string, found: Completeness, checked: Checked): string {
-  const { releases, lacking, leftOut } = found;
+function text(
+  place: string,
+  seen: { readonly found: Completeness; readonly checked: Checked; readonly signed: readonly SignedBy[] },
+): string {
+  const { checked, signed } = seen;
+  const { releases, lacking, leftOut } = seen.found;
   return [
     `${place}: ${checked.blobs} parts, ${humanBytes(checked.bytes)}, every digest is right`,
     ...releases.map((one) => `release ${one.version}  ${one.digest}  (${one.tags.join(", ") || "no tag"})`),
+    ...signedLines(signed),
     ...(leftOut.length === 0 ? [] : [`left out on purpose: ${leftOut.length} parts`]),
     ...lacking.map((one) => `not there: ${one.what}  ${one.repository} ${one.reference}`),
   ].join("\n");

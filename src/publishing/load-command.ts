@@ -5,6 +5,8 @@ import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { humanBytes } from "../core/quantity.ts";
 import { openLayoutAt } from "../oci/layout-tar.ts";
+import { TRUSTED_KEY_FLAG } from "../trust/key-flags.ts";
+import { signedLines, verifyReleases } from "./bundle-trust.ts";
 import { type LoadReport, loadBundle } from "./load.ts";
 import { percentLines } from "./percent.ts";
 
@@ -23,6 +25,12 @@ export const commands: readonly Command[] = [
         value: "<count>",
         summary: "Keep this many releases, the newest, beside the installed one; remove the others",
         fallback: "all",
+      },
+      TRUSTED_KEY_FLAG,
+      {
+        name: "allow-unsigned",
+        type: "boolean",
+        summary: "Take an unsigned release although this box has trusted keys",
       },
       { name: "allow-downgrade", type: "boolean", summary: "Let a channel of the store move to an older release" },
     ],
@@ -48,6 +56,7 @@ async function load(context: CommandContext): Promise<ExitCode> {
       paths: statePaths(settings.get("root") ?? "/"),
       signal,
       allowDowngrade: flags["allow-downgrade"] === true,
+      verify: (releases) => verifyReleases(context, releases),
       ...(keep === undefined ? {} : { keep }),
       onProgress: ({ copiedBytes, totalBytes }) => tell(copiedBytes, totalBytes),
     });
@@ -67,6 +76,7 @@ function keepOf(given: string | undefined): number | undefined {
 function text(report: LoadReport): string {
   return [
     ...report.releases.map((one) => `Loaded release ${one.version} (${one.tags.join(", ") || "no tag"})`),
+    ...signedLines(report.signed),
     `${humanBytes(report.copiedBytes)} copied, ${humanBytes(report.presentBytes)} were there before`,
     ...(report.leftOut === 0 ? [] : [`${report.leftOut} parts were left out of the bundle on purpose`]),
     ...(report.removedBytes === 0 ? [] : [`${humanBytes(report.removedBytes)} of older releases removed`]),

@@ -19,6 +19,7 @@ import { createFileStore } from "../operation/file-store.ts";
 import { acquireLease } from "../operation/lease.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
 import { compareVersions } from "../release/version.ts";
+import type { BundleToTrust, SignedBy } from "./bundle-trust.ts";
 import { type Completeness, completenessOf } from "./completeness.ts";
 import { keepReleases, removeLeftovers } from "./store-garbage.ts";
 
@@ -30,11 +31,14 @@ export interface LoadOptions {
   readonly keep?: number;
   /** Lets a channel of the store move to an older release. */
   readonly allowDowngrade?: boolean;
+  /** Says who stands for the releases, or refuses them, before anything is copied. */
+  readonly verify: (bundle: BundleToTrust) => Promise<readonly SignedBy[]>;
   readonly onProgress?: (progress: { readonly copiedBytes: number; readonly totalBytes: number }) => void;
 }
 
 export interface LoadReport {
   readonly releases: Completeness["releases"];
+  readonly signed: readonly SignedBy[];
   readonly copiedBytes: number;
   /** Of the bundle, in the store before. */
   readonly presentBytes: number;
@@ -50,7 +54,8 @@ const PARALLEL = 4;
  * Loads a bundle. Safe to call again; after a crash it goes on with what is there.
  *
  * @throws {ApplianceError} operation/busy while another load runs; release/incomplete when bundle and store together lack
- *   something; release/downgrade; file/disk-full, before anything is copied when the room is too small; oci/digest-mismatch.
+ *   something; release/downgrade; the trust/ codes of `verify`; file/disk-full, before anything is copied when the room is
+ *   too small; oci/digest-mismatch.
  */
 export function loadBundle(
   deps: LoadDeps,
@@ -60,7 +65,8 @@ export function loadBundle(
   return withStoreLease(deps, options, async (signal) => {
     const store = await createLayout(deps, options.paths.store, { keepEntries: true });
     await removeLeftovers(deps, options.paths.store);
-    const { catalog, found } = await look(bundle, store);
+    const { both, catalog, found } = await look(bundle, store);
+    const signed = await options.verify({ layout: both, catalog, releases: found.releases });
     if (options.allowDowngrade !== true) await refuseDowngrade(store, { bundle, found });
     const { lacking, presentBytes } = await compare(catalog, { bundle, store });
     await needRoom(deps, options.paths.store, lacking);
@@ -71,6 +77,7 @@ export function loadBundle(
       options.keep === undefined ? 0 : await keepReleases(deps, { paths: options.paths, keep: options.keep, found });
     return {
       releases: found.releases,
+      signed,
       copiedBytes: bytesOf(lacking),
       presentBytes,
       leftOut: found.leftOut.length,
@@ -107,7 +114,7 @@ async function withStoreLease<T>(
 async function look(
   bundle: Layout,
   store: Layout,
-): Promise<{ readonly catalog: LayoutCatalog; readonly found: Completeness }> {
+): Promise<{ readonly both: Layout; readonly catalog: LayoutCatalog; readonly found: Completeness }> {
   const both: Layout = { ...unionOf([bundle, store]), place: bundle.place, entries: bundle.entries };
   const catalog = await readCatalog(both);
   const found = await completenessOf(both, catalog);
@@ -116,7 +123,7 @@ async function look(
   );
   const lost = found.leftOut.filter((one) => expected.has(one.descriptor.digest));
   const [first] = [...found.lacking.map((one) => one.what), ...lost.map((one) => one.descriptor.digest)];
-  if (first === undefined) return { catalog, found };
+  if (first === undefined) return { both, catalog, found };
   const count = found.lacking.length + lost.length;
   throw new ApplianceError(
     "release/incomplete",
