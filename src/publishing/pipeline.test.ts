@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { parse } from "yaml";
 import { commandContext } from "../../test/support/command-context.ts";
 import { countedRandom, fakeClock } from "../../test/support/oci.ts";
 import type { FlagValue } from "../cli/command.ts";
@@ -100,4 +101,23 @@ test("refuses another version than the tree has, a version as a channel, and a s
   }
   await assert.rejects(run(BOTH, []), { code: "cli/usage" });
   assert.equal(writes(), 0);
+});
+
+test("the workflow in the documents is YAML, and hands on parameters that the verb has", () => {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/pipeline.md"), "utf8");
+  const yaml = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? "";
+  const { spec } = parse(yaml) as {
+    spec: { arguments: { parameters: { name: string }[] }; templates: { container: { args: string[] } }[] };
+  };
+  const [command] = commands;
+  const known = new Set(["output", ...(command?.flags ?? []).map(({ name }) => name)]);
+  const words = spec.templates[0]?.container.args ?? [];
+  const flags = words.flatMap((word) => /^--([a-z-]+)=/.exec(word)?.[1] ?? []);
+  assert.deepEqual(
+    flags.filter((name) => !known.has(name)),
+    [],
+  );
+  const parameters = spec.arguments.parameters.map(({ name }) => name);
+  assert.equal(parameters.length, 5);
+  for (const name of parameters) assert.ok(words.includes(`--${name}={{workflow.parameters.${name}}}`), name);
 });
