@@ -9,7 +9,7 @@ import type { Inventory } from "../../src/status/inventory.ts";
 import type { LogTail } from "../../src/status/inventory-routes.ts";
 import type { ApplianceStatus, TierName } from "../../src/status/model.ts";
 import { startLanes } from "./lanes.ts";
-import { brief, type Play, startPlay } from "./play.ts";
+import { type Answer, brief, type Play, startPlay } from "./play.ts";
 
 interface Switch {
   readonly scenario: string;
@@ -95,6 +95,15 @@ const SWITCHES: readonly Switch[] = [
   },
 ];
 
+/** What one switch gave: while it lasted, and at the end. */
+interface Told {
+  readonly told: ApplianceStatus;
+  readonly end: ApplianceStatus;
+  readonly inventory: Inventory;
+  /** Answer for the log of the bootstrap job's first pod. */
+  readonly log: Answer;
+}
+
 /** Slow enough that the failure comes before the thing it breaks, and that the failed job is still there to be read. */
 const SPEED = 8;
 const UNTOUCHED = { scenario: null };
@@ -114,26 +123,29 @@ describe("a failure that is switched on while the installation runs", () => {
     assert.deepEqual(tried, SCENARIOS.map(({ name }) => name).sort());
   });
 
-  const perform = async (one: Switch): Promise<readonly [ApplianceStatus, ApplianceStatus]> => {
+  const perform = async (one: Switch): Promise<Told> => {
     const play = await open();
     assert.equal((await play.start()).status, 202);
     await play.until(`step ${one.at}`, ({ operation }) => operation?.step === one.at);
     assert.equal((await play.switchOn(one.scenario)).body.scenario, one.scenario);
     const told = await play.until(`${one.scenario} is told`, (status) => isTold(one, status));
+    const inventory = (await play.ask("GET", "/api/inventory")).body as unknown as Inventory;
+    const job = inventory.pods.find(({ name }) => name.includes("bootstrap"));
+    const log = await play.ask("GET", `/api/pods/${job?.namespace}/${job?.name}/log`);
     assert.equal((await play.mend()).body.scenario, null);
     if ((await play.operation()).state !== "done") assert.equal((await play.resume()).status, 202);
     const end = await play.until("all is well", ({ summary }) => summary.state === "ready");
     await play.kill("SIGKILL");
-    return [told, end];
+    return { told, end, inventory, log };
   };
-  let told: (name: string) => ReturnType<typeof perform>;
+  let told: (name: string) => Promise<Told>;
   before(() => {
     told = startLanes(SWITCHES, ({ scenario }) => scenario, perform);
   });
 
   for (const one of SWITCHES) {
     it(`${one.scenario} is told truly, and gone when it is mended`, async () => {
-      const [status, end] = await told(one.scenario);
+      const { told: status, end } = await told(one.scenario);
       checkTold(one, status);
       assert.deepEqual([end.summary.message, end.operation?.state], ["Everything works", "done"], brief(end));
       assert.deepEqual(failedCodes(end), []);
@@ -153,30 +165,17 @@ describe("a failure that is switched on while the installation runs", () => {
     await play.until("all is well again", ({ summary }) => summary.state === "ready");
   });
 
-  it("leaves warnings and logs that the pages beside the overview can show", async () => {
-    const play = await open();
-    await play.start();
-    await play.until("the storage step", ({ operation }) => operation?.step === "storage");
-    await play.switchOn("bootstrap-fails");
-    await play.until("the job has failed", (status) => failedCodes(status).includes("bootstrap/failed"));
-    const { pods } = (await play.ask("GET", "/api/inventory")).body as unknown as Inventory;
-    const failed = pods.find(({ name }) => name.includes("bootstrap"));
-    assert.equal(failed?.component, "alga-core", JSON.stringify(pods.map(({ name }) => name)));
-    const log = await play.ask("GET", `/api/pods/${failed?.namespace}/${failed?.name}/log`);
+  it("leaves a log that the page of the component can show", async () => {
+    const { inventory, log } = await told("bootstrap-fails");
+    const job = inventory.pods.find(({ name }) => name.includes("bootstrap"));
+    assert.equal(job?.component, "alga-core", JSON.stringify(inventory.pods));
     assert.match((log.body as unknown as LogTail).lines.join("\n"), /relation "tenants" does not exist/);
-    const stranger = await fetch(`${play.announced.url}/api/inventory`);
-    assert.equal(stranger.status, 401);
   });
 
-  it("tells an image that is missing as a warning of its pod too", async () => {
-    const play = await open(20);
-    await play.start();
-    await play.until("the storage step", ({ operation }) => operation?.step === "storage");
-    await play.switchOn("image-missing");
-    await play.until("the image is told", (status) => failedCodes(status).includes("image/not-found"));
-    const { events } = (await play.ask("GET", "/api/inventory")).body as unknown as Inventory;
-    const told = events.find(({ reason, ref }) => reason === "Failed" && ref.startsWith("Pod msp/alga-core"));
-    assert.match(told?.message ?? "", /ErrImagePull/, JSON.stringify(events));
+  it("leaves a warning of its pod for the page of events", async () => {
+    const { events } = (await told("image-missing")).inventory;
+    const warning = events.find(({ reason, ref }) => reason === "Failed" && ref.startsWith("Pod msp/alga-core"));
+    assert.match(warning?.message ?? "", /ErrImagePull/, JSON.stringify(events));
   });
 
   it("needs a session, a scenario that there is, and a field", async () => {
@@ -193,6 +192,7 @@ describe("a failure that is switched on while the installation runs", () => {
       body: JSON.stringify({ scenario: "full-disk" }),
     });
     assert.equal(stranger.status, 401);
+    assert.equal((await fetch(`${play.announced.url}/api/inventory`)).status, 401);
     assert.deepEqual((await play.ask("GET", "/api/rehearsal")).body.scenario, null);
   });
 });
