@@ -112,10 +112,19 @@ async function architectureOf({ files }: Pick<Deps, "files">, path: string): Pro
   }
 }
 
+/** In one piece of its own size: growing a buffer would take three times the memory for a hundred megabytes. */
 async function readExecutable({ files }: Pick<Deps, "files">, path: string): Promise<Uint8Array> {
-  const bytes = await files.read(path, { maxBytes: MAX_EXECUTABLE_BYTES });
-  if (bytes !== undefined) return bytes;
-  throw noExecutable(path);
+  const file = await files.openRead(path);
+  if (file === undefined) throw noExecutable(path);
+  try {
+    if (file.sizeBytes <= MAX_EXECUTABLE_BYTES) return await file.readAt(0, file.sizeBytes);
+  } finally {
+    await file.close();
+  }
+  throw new ApplianceError(
+    "file/too-large",
+    `Cannot read executable "${path}": it has ${file.sizeBytes} bytes, at most ${MAX_EXECUTABLE_BYTES} are read`,
+  );
 }
 
 function noExecutable(path: string): ApplianceError {
