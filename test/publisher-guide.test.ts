@@ -48,6 +48,7 @@ before(async () => {
     HOME: work,
     ALGA_APPLIANCE_REGISTRY_HOST: `127.0.0.1:${running[0]?.port}`,
     ALGA_APPLIANCE_ROOT: join(work, "root"),
+    ALGA_APPLIANCE_KEY_PASSPHRASE: "correct horse battery staple",
     MIRROR: `127.0.0.1:${running[1]?.port}/alga`,
   };
 });
@@ -90,6 +91,17 @@ const PROMISES: Readonly<Record<string, () => void>> = {
     assert.notEqual(nightly, stable);
     assert.equal(nightly, manifestOf(registry, "nine-minds/alga-appliance-release:1.0.4"));
   },
+  "Channels that can be believed": () => {
+    assert.equal(JSON.parse(readFileSync(join(work, "root.json"), "utf8")).signed._type, "root");
+    assert.ok((registry.store.tags("nine-minds/alga-appliance-trust") ?? []).includes("timestamp"));
+  },
+  "In a pipeline": () => {
+    const [nightly, version] = ["nightly", "1.0.5"].map((tag) =>
+      manifestOf(registry, `nine-minds/alga-appliance-release:${tag}`),
+    );
+    assert.ok(nightly !== undefined);
+    assert.equal(nightly, version);
+  },
   Mirror: () => {
     const [there, here] = [mirror, registry].map((server, index) =>
       manifestOf(server, `${index === 0 ? "alga" : "nine-minds"}/alga-appliance-release:stable`),
@@ -118,7 +130,10 @@ describe("the publisher's guide", () => {
     for (const entry of readdirSync(join(work, "elsewhere"), { recursive: true, withFileTypes: true })) {
       utimesSync(join(entry.parentPath, entry.name), 1_000_000_000, 1_000_000_000);
     }
-    const build = "alga-appliance release build elsewhere/deep --out again --runtime-libs /";
+    const build = "alga-appliance release build elsewhere/deep --out again --runtime-libs / --key keys/release.key";
+    await shell(
+      "alga-appliance release build my-release --out release-layout --force --runtime-libs / --key keys/release.key",
+    );
     await shell(`umask 077; ${build}`, { LC_ALL: "de_DE.UTF-8", TZ: "Asia/Kolkata" });
     const files = (folder: string): readonly string[] =>
       readdirSync(join(work, folder), { recursive: true, withFileTypes: true })

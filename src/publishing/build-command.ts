@@ -99,14 +99,22 @@ async function outFolder({ flags, env, deps }: CommandContext, dryRun: boolean):
   if (dryRun) return undefined;
   if (typed === undefined) throw new ApplianceError("cli/usage", "Cannot write the release: --out <folder> is wanted");
   const folder = typedPath(typed, env);
-  const [name] = await deps.files.list(folder);
-  if (name === undefined || flags.force === true) return folder;
+  const names = await deps.files.list(folder);
+  const strange = names.find((name) => !LAYOUT_NAMES.includes(name));
+  if (names[0] === undefined || (flags.force === true && strange === undefined)) return folder;
+  const isForced = flags.force === true;
   throw new ApplianceError(
     "build/output-in-use",
-    `Cannot write the release to "${typed}": it holds "${name.slice(0, 100)}", an empty folder is wanted`,
-    { hint: "Name another folder, or replace the layout in it with --force" },
+    `Cannot write the release to "${typed}": it holds "${(strange ?? names[0]).slice(0, 100)}", ${isForced ? "a layout or " : ""}an empty folder is wanted`,
+    {
+      hint:
+        strange === undefined ? "Name another folder, or replace the layout in it with --force" : "Name another folder",
+    },
   );
 }
+
+/** What an OCI layout holds; nothing else is ever replaced. */
+const LAYOUT_NAMES = ["blobs", "index.json", "oci-layout"];
 
 async function writeLayout({ deps }: CommandContext, store: RegistryStore, out: string): Promise<void> {
   const layout = await createLayout(deps, out);
