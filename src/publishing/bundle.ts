@@ -21,6 +21,7 @@ import type { Descriptor, Platform } from "../oci/model.ts";
 import { createMemoryStore } from "../oci/store.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
 import type { ReleaseRef } from "../release/resolved.ts";
+import { trustRepository } from "../trust/registry-source.ts";
 import {
   BUNDLE_ARTIFACT_TYPE,
   BUNDLE_CONFIG_MEDIA_TYPE,
@@ -58,7 +59,7 @@ export interface BundlePlan {
 }
 
 /** Repositories that tell whether to believe a release: all their tags go along. */
-export const TRUST_REPOSITORY = "alga-appliance-trust";
+export const TRUST_REPOSITORY = trustRepository("");
 const HISTORY_REPOSITORY = `${RELEASE_REPOSITORY}-history`;
 /** Tags of the trust repository: versions of four roles, kept for years. */
 const MAX_TRUST_TAGS = 2_000;
@@ -145,7 +146,7 @@ export async function readTrust(
     entries.push({ repository, tag, descriptor });
   };
   await orNothing(async () => {
-    const tags = await client.tags(base === "" ? TRUST_REPOSITORY : `${base}/${TRUST_REPOSITORY}`, { signal });
+    const tags = await client.tags(trustRepository(base), { signal });
     if (tags.length > MAX_TRUST_TAGS) {
       const is = `it has ${tags.length} tags, at most ${MAX_TRUST_TAGS} are taken`;
       throw new ApplianceError("oci/too-large", `Cannot bundle repository "${TRUST_REPOSITORY}": ${is}`);
