@@ -5,6 +5,7 @@ import { fakeClock, testDeps, utf8 } from "../../test/support/oci.ts";
 import { died, HOST, type Meddle, noise, pushWorld, sampleContent } from "../../test/support/push.ts";
 import { digestOf } from "../core/digest.ts";
 import type { Fetch } from "../core/ports.ts";
+import { Secret } from "../core/secret.ts";
 import { pushArtifact } from "./artifact.ts";
 import { storeContent } from "./content.ts";
 import { openPush } from "./push.ts";
@@ -227,6 +228,34 @@ describe("a registry", () => {
       }
     }
   });
+});
+
+describe("a blob that is too large to be kept for a second try", () => {
+  const user = { username: "ann", password: "s3cret" };
+  const credentials = { kind: "password", username: "ann", password: new Secret("s3cret") } as const;
+  const bytes = new Uint8Array(68_000_000).fill(7);
+
+  for (const refusals of [0, 1]) {
+    it(`goes out in one request with a login${refusals === 0 ? "" : ", and anew when the login has run out on the way"}`, async () => {
+      const world = pushWorld({ auth: { kind: "basic", users: [user] } });
+      let left = refusals;
+      const wholes: (string | null)[] = [];
+      const push = await world.open(large(bytes), { credentials, verify: "sizes" }, (request) => {
+        if (request.method === "PATCH") return Promise.resolve(new Response(null, { status: 405 }));
+        const isWhole = request.method === "PUT" && request.headers.get("content-length") === "68000000";
+        if (!isWhole) return undefined;
+        wholes.push(request.headers.get("authorization"));
+        left -= 1;
+        const challenge = { "www-authenticate": 'Basic realm="registry"' };
+        return left >= 0 ? Promise.resolve(new Response(null, { status: 401, headers: challenge })) : undefined;
+      });
+      const report = await push.content();
+      assert.equal(report.sentBytes, report.totalBytes);
+      assert.equal(wholes.length, refusals + 1);
+      assert.ok(wholes.every((login) => login?.startsWith("Basic ")));
+      assert.equal(world.store.blob("a/b", digestOf(bytes))?.length, bytes.length);
+    });
+  }
 });
 
 describe("two publishers at once", () => {
