@@ -77,6 +77,7 @@ const LEGS: readonly Leg[] = [
   { name: "benchmarks", packages: [], command: [bun, "run", "bench/run.ts", "--quick"], timeoutMs: 5 * MINUTE_MS },
 ];
 
+// `bun scripts/ci.ts "" lab` runs the legs with that word alone.
 const only = process.argv[3];
 const first = firstLeg(process.argv[2]);
 let total: Counts = first.counts;
@@ -160,7 +161,7 @@ function interopTests(): string[] {
 
 /** `npm test`, which ran before; a run without a closing line is one failure. */
 function firstLeg(file: string | undefined): { counts: Counts; failures: readonly string[] } {
-  if (file === undefined) return { counts: NONE, failures: [] };
+  if (file === undefined || file === "") return { counts: NONE, failures: [] };
   const output = readFileSync(file, "utf8");
   const failures = readFailures(output).map((line) => `npm test: ${line}`);
   return { counts: readCounts(output) ?? { ...NONE, failed: 1 }, failures };
