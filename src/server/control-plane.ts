@@ -18,7 +18,7 @@ import { createResolvedStore, type ResolvedStore } from "../release/resolved-sto
 import { createSetup, type Setup, setupProgram } from "../setup/engine.ts";
 import { createLicenseService } from "../setup/license.ts";
 import type { SetupDeps, SetupSettings } from "../setup/ports.ts";
-import { createBoxReader, observeHost, writeBootstrap } from "../status/box.ts";
+import { createBoxReader, createHostLook, writeBootstrap } from "../status/box.ts";
 import { createHostHistory } from "../status/host-history.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { statusReadiness } from "../status/routes.ts";
@@ -209,7 +209,7 @@ function statusSources(
       subscribe: (call) => late.operations.subscribe(call),
     },
     registry: () => openRegistry(deps, options.registry),
-    host: () => observeHost(deps, options.paths),
+    host: createHostLook(deps, options.paths),
     login: { inside: deps.transports.open(), outside: deps.transports.open(proxy === undefined ? {} : { proxy }) },
     rememberBootstrap: (record) => {
       writeBootstrap(deps, options.paths, record).catch((error: unknown) =>

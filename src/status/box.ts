@@ -18,6 +18,7 @@ import type { OperationView } from "../operation/model.ts";
 import type { StateStore } from "../operation/store.ts";
 import { type ComponentSpec, componentsOf, DEFAULT_COMPONENTS, parseReleaseManifest } from "../release/model.ts";
 import type { ResolvedStore } from "../release/resolved-store.ts";
+import { createDiskTrend } from "./disk-trend.ts";
 import { applianceId } from "./identity.ts";
 import { type Installed, readInstalled } from "./installed.ts";
 import type { BootstrapRecord, HostObservation, InstalledRelease } from "./observation.ts";
@@ -230,11 +231,17 @@ function bootstrapOf(
   return completedAtMs === undefined || job === undefined ? null : { job, completedAtMs };
 }
 
-/** Room where the state lies, and memory. Rejects as the ports do. */
-export async function observeHost(
+/** Looks at the room where the state lies, at its growth since the first look, and at memory. A look rejects as the ports do. */
+export function createHostLook(
   deps: Pick<Deps, "clock" | "files" | "machine">,
   paths: StatePaths,
-): Promise<HostObservation> {
-  const [space, memory] = await Promise.all([deps.files.space(paths.state), deps.machine.memory()]);
-  return { atMs: deps.clock.now(), disks: [{ path: paths.state, ...space }], memory };
+): () => Promise<HostObservation> {
+  const trend = createDiskTrend();
+  return async () => {
+    const [space, memory] = await Promise.all([deps.files.space(paths.state), deps.machine.memory()]);
+    const atMs = deps.clock.now();
+    const disk = { path: paths.state, ...space };
+    const leftMs = trend.see(disk, deps.clock.monotonic());
+    return { atMs, disks: [{ ...disk, ...(leftMs === undefined ? {} : { fullAtMs: atMs + leftMs }) }], memory };
+  };
 }

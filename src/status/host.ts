@@ -45,7 +45,7 @@ export function roughHost(host: HostStatus): object {
       path,
       totalBytes,
       freePercent: percent(freeBytes, totalBytes),
-      fullOn: fullAt?.slice(0, 10),
+      fullIn: fullAt?.slice(0, 7),
     })),
     memory: host.memory && {
       totalBytes: host.memory.totalBytes,

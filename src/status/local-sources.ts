@@ -9,7 +9,7 @@ import { createFileStore } from "../operation/file-store.ts";
 import { foldJournal, type Run } from "../operation/fold.ts";
 import type { StateStore } from "../operation/store.ts";
 import { createResolvedStore } from "../release/resolved-store.ts";
-import { createBoxReader, observeHost } from "./box.ts";
+import { createBoxReader, createHostLook } from "./box.ts";
 import type { BoxFacts, StatusSources } from "./sources.ts";
 
 /** Opens everything that can be had; what cannot is named by the status itself. */
@@ -39,7 +39,7 @@ export async function openLocalSources(context: CommandContext): Promise<StatusS
       return readBox().catch((): BoxFacts => nothingKnown(context));
     },
     operations: { current: () => newest?.view, subscribe: () => () => {} },
-    ...(isOnBox ? { host: () => observeHost(deps, paths) } : {}),
+    ...(isOnBox ? { host: createHostLook(deps, paths) } : {}),
     login: { outside: direct, ...(isOnBox ? { inside: direct } : {}) },
   };
 }

@@ -109,8 +109,7 @@ function findDisks({ seen, nowMs }: View, which: "full" | "nearly"): Finding[] {
     .map((disk) => {
       const room = `${humanBytes(disk.freeBytes)} of ${humanBytes(disk.totalBytes)} are free on ${oneLine(disk.path, 80)}`;
       const full = instantOrNull(disk.fullAtMs);
-      const until =
-        full === null ? "" : `; at the present rate it is full on ${full.slice(0, 16).replace("T", " ")} UTC`;
+      const until = full === null ? "" : `; at the present rate it is full about ${full.slice(0, 10)}`;
       return {
         scope: {},
         headline: which === "full" ? "the disk is full" : "the disk is nearly full",
