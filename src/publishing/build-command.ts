@@ -100,7 +100,7 @@ async function outFolder({ flags, env, deps }: CommandContext, dryRun: boolean):
   if (typed === undefined) throw new ApplianceError("cli/usage", "Cannot write the release: --out <folder> is wanted");
   const folder = typedPath(typed, env);
   const names = await deps.files.list(folder);
-  const strange = names.find((name) => !LAYOUT_NAMES.includes(name));
+  const strange = names.find((name) => !LAYOUT_NAMES.includes(name) && !/^\..+\.tmp$/.test(name));
   if (names[0] === undefined || (flags.force === true && strange === undefined)) return folder;
   const isForced = flags.force === true;
   throw new ApplianceError(
@@ -113,7 +113,7 @@ async function outFolder({ flags, env, deps }: CommandContext, dryRun: boolean):
   );
 }
 
-/** What an OCI layout holds; nothing else is ever replaced. */
+/** What an OCI layout holds, beside what a writer left that died; nothing else is ever replaced. */
 const LAYOUT_NAMES = ["blobs", "index.json", "oci-layout"];
 
 async function writeLayout({ deps }: CommandContext, store: RegistryStore, out: string): Promise<void> {

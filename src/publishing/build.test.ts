@@ -1,61 +1,15 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { FLUX_TEMPLATES } from "../../embed/templates.ts";
-import { SILENT_LOG } from "../core/log.ts";
-import type { Fetch } from "../core/ports.ts";
-import { createRegistryClient } from "../oci/client.ts";
+import { sourceTree, TREE, world } from "../../test/support/source-tree.ts";
 import { createLayout, writeStore } from "../oci/layout-writer.ts";
-import { createRegistryServer } from "../oci/registry-server.ts";
 import type { RegistryStore } from "../oci/store.ts";
 import { readTarGz } from "../oci/tar.ts";
 import { createMemoryFiles, type MemoryFiles } from "../rehearsal/memory-files.ts";
 import { buildSampleRelease } from "../rehearsal/sample-release.ts";
 import { type BuildInput, type BuiltRelease, buildRelease } from "./build.ts";
 import { type LockOptions, lockSource } from "./lock.ts";
-
-const EXAMPLE = join(import.meta.dirname, "../../examples/release");
-const TREE = "/tree";
-/** Everything that the example asks for, without an executable to build an image from. */
-const PINNED = "controlPlane: { tag: 62cdce38 }\n";
-
-async function sourceTree(change: (text: string) => string = (text) => text): Promise<MemoryFiles> {
-  const files = createMemoryFiles();
-  for (const entry of readdirSync(EXAMPLE, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const folder = join(TREE, entry.parentPath.slice(EXAMPLE.length));
-    await files.makeDirectory(folder);
-    const text = readFileSync(join(entry.parentPath, entry.name), "utf8");
-    await files.write(join(folder, entry.name), entry.name === "release.yaml" ? change(`${text}${PINNED}`) : text);
-  }
-  return files;
-}
-
-/** A registry with what the example refers to. */
-function world() {
-  const { fetch, store } = createRegistryServer();
-  const sample = { registry: "ghcr.io", version: "0.9.0", imageTag: "62cdce38" };
-  const { fluxDigest } = buildSampleRelease(store, sample);
-  store.tag("nine-minds/flux-manifests", "v2.9.5", fluxDigest);
-  let requests = 0;
-  const counted: Fetch = (request) => {
-    requests += 1;
-    return fetch(request);
-  };
-  const clock = { now: () => 0, monotonic: () => 0, sleep: async () => {}, after: () => () => {} };
-  const random = { bytes: (count: number) => new Uint8Array(count), uuid: () => "id", fraction: () => 0 };
-  const client = createRegistryClient({ clock, random, log: SILENT_LOG, fetch: counted }, { registry: "ghcr.io" });
-  const options = (given: Partial<LockOptions> = {}): LockOptions => ({
-    update: [],
-    open: async (reference) => ({ client, repository: reference.repository }),
-    now: "2026-11-21T00:00:00Z",
-    dryRun: false,
-    signal: new AbortController().signal,
-    ...given,
-  });
-  return { store, options, requests: () => requests };
-}
 
 const build = (files: MemoryFiles, given: Partial<BuildInput> = {}): Promise<BuiltRelease> =>
   buildRelease({ files }, { folder: TREE, platforms: async () => [], embeddedTree: FLUX_TEMPLATES, ...given });
