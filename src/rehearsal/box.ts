@@ -12,6 +12,9 @@ import { createKube, type Kube } from "../kube/client.ts";
 import { createRegistryClient } from "../oci/client.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
 import { DEFAULT_COMPONENTS } from "../release/components.ts";
+import { RELEASE_REPOSITORY } from "../release/model.ts";
+import { generateKey, openSigningKey, type PublicKey, readPublicKey } from "../trust/keys.ts";
+import { putSignature } from "../trust/signatures.ts";
 import type { Stage } from "./faults.ts";
 import { type ApiServer, type ApiServerState, createApiServer } from "./kubernetes/api-server.ts";
 import { answerAsApplication, isApplicationServing } from "./login-page.ts";
@@ -42,6 +45,8 @@ export interface Box {
   readonly application: Fetch;
   /** Address of the login page on this machine, for the person's browser. */
   readonly loginUrl: string;
+  /** Public key, made for this run, by which the sample releases are signed. */
+  readonly publisher: PublicKey;
   close(): Promise<void>;
 }
 
@@ -51,7 +56,7 @@ export async function openBox(deps: Deps, listen: Listen, options: BoxOptions): 
   const api = await listen({ host: "127.0.0.1", port: 0, handle: cluster.fetch });
   const registry = await openRegistry(deps, listen, options);
   await keepRegistryPort(deps, options.stateDir, registry.port);
-  publishSamples(registry);
+  const publisher = publishSamples(deps, registry);
   const kubeFor = (manager: string): Kube => embeddedKube(deps, cluster.server, manager);
   const theater = openTheater(deps, {
     stage: options.stage,
@@ -72,6 +77,7 @@ export async function openBox(deps: Deps, listen: Listen, options: BoxOptions): 
     registry: registry.host,
     kubernetes: `http://127.0.0.1:${api.port}`,
     loginUrl: `http://127.0.0.1:${application.port}`,
+    publisher,
     application: async (request) => {
       if (!(await isApplicationServing(observer))) throw refusedConnection(request);
       return answerAsApplication(observer, request);
@@ -85,16 +91,26 @@ export async function openBox(deps: Deps, listen: Listen, options: BoxOptions): 
   };
 }
 
-/** What the embedded registry offers. The nightly is newer, so that a channel change shows a difference. */
-function publishSamples({ store, host }: OpenRegistry): void {
+/**
+ * What the embedded registry offers, signed as a publisher does it, by a key that ends with this run. The nightly is newer, so
+ * that a channel change shows a difference.
+ */
+function publishSamples({ random }: Pick<Deps, "random">, { store, host }: OpenRegistry): PublicKey {
   const place = { registry: host, base: SAMPLE_BASE };
-  buildSampleRelease(store, {
-    ...place,
-    version: "1.1.0-nightly.4",
-    channels: ["nightly"],
-    createdAt: "2026-02-11T02:10:00Z",
-  });
-  buildSampleRelease(store, { ...place, version: "1.0.3", channels: ["stable"], createdAt: "2026-01-20T09:00:00Z" });
+  const samples = [
+    { version: "1.1.0-nightly.4", channels: ["nightly"], createdAt: "2026-02-11T02:10:00Z" },
+    { version: "1.0.3", channels: ["stable"], createdAt: "2026-01-20T09:00:00Z" },
+  ];
+  const { privatePem } = generateKey({ random }, { kind: "ed25519", passphrase: undefined });
+  const key = openSigningKey(privatePem, undefined);
+  const repository = `${SAMPLE_BASE}/${RELEASE_REPOSITORY}`;
+  for (const sample of samples) {
+    const { digest } = buildSampleRelease(store, { ...place, ...sample });
+    const { mediaType, bytes } = store.manifest(repository, digest) ?? { mediaType: "", bytes: new Uint8Array() };
+    const subject = { mediaType, digest, size: bytes.length };
+    putSignature(store, key, { reference: `${host}/${repository}`, repository, subject });
+  }
+  return readPublicKey(key.publicPem);
 }
 
 function embeddedKube(deps: Deps, server: ApiServer, manager: string): Kube {

@@ -132,7 +132,11 @@ async function openRehearsal(context: CommandContext, stage: Stage, setupUrl: ()
       fetch: deps.transports.open({ idleTimeoutMs: 0 }),
       headers: async () => ({}),
     }),
-    registry: { place: { registry: box.registry, base: SAMPLE_BASE }, plainHttp: true },
+    registry: {
+      place: { registry: box.registry, base: SAMPLE_BASE },
+      plainHttp: true,
+      trust: { keys: [box.publisher], folder: paths.trust, allowUnsigned: false, deps },
+    },
     licenseUrl: undefined,
     assets: uiFiles(),
     rehearsal: true,

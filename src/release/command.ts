@@ -12,6 +12,7 @@ import {
   referenceArgument,
   refsOfTags,
   releaseRefOf,
+  TRUST_FLAGS,
 } from "./registry-flags.ts";
 import { resolveOrLast } from "./resolve.ts";
 import { describeReleaseRef, type ResolvedRelease } from "./resolved.ts";
@@ -30,7 +31,7 @@ export const commands: readonly Command[] = [
     description:
       "Prints the release's digest and the digests and sizes of everything it refers to. When the registry cannot be reached, " +
       "the last good resolve is printed with its age.",
-    flags: [...RELEASE_FLAGS, ...REGISTRY_FLAGS],
+    flags: [...RELEASE_FLAGS, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
     positionals: [REFERENCE],
     examples: [
       { command: "alga-appliance release resolve --channel stable", about: "What stable is now" },
@@ -49,7 +50,7 @@ export const commands: readonly Command[] = [
   {
     path: ["release", "inspect"],
     summary: "Show a release manifest and its components",
-    flags: [...RELEASE_FLAGS, ...REGISTRY_FLAGS],
+    flags: [...RELEASE_FLAGS, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
     positionals: [REFERENCE],
     examples: [
       { command: "alga-appliance release inspect --channel nightly", about: "What nightly would install" },
@@ -101,6 +102,7 @@ async function resolveFrom(context: CommandContext): Promise<ResolvedRelease> {
     repository,
     running: context.build.version,
     store,
+    trust: access.trust,
     signal: context.signal,
   });
   if (resolved.stale !== undefined) {

@@ -7,6 +7,7 @@ import type { Deps, TransportOptions } from "../core/ports.ts";
 import { createRegistryClient, type RegistryClient, type RegistryDeps, type RegistryOptions } from "../oci/client.ts";
 import type { Credentials } from "../oci/credentials.ts";
 import type { RegistryPlace } from "./location.ts";
+import type { ReleaseTrust } from "./trust.ts";
 
 export interface RegistryAccess {
   readonly place: RegistryPlace;
@@ -18,6 +19,8 @@ export interface RegistryAccess {
   /** Told when the registry denies access: a login that was found but cannot be used. */
   readonly loginHint?: string;
   readonly proxy?: NonNullable<TransportOptions["proxy"]>;
+  /** What this box believes of the releases there. Absent: nothing is verified. */
+  readonly trust?: ReleaseTrust;
   /** Name servers instead of the system's, for boxes with custom DNS. */
   readonly nameServers?: readonly string[];
 }

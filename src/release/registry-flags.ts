@@ -18,6 +18,7 @@ import { RELEASE_REPOSITORY } from "./model.ts";
 import { openRegistry, type RegistryAccess } from "./registry-access.ts";
 import type { ReleaseRef } from "./resolved.ts";
 import { createResolvedStore, type ResolvedStore } from "./resolved-store.ts";
+import { openTrust } from "./trust.ts";
 import { readVersion } from "./version.ts";
 
 export const REGISTRY_FLAGS: readonly Flag[] = [
@@ -38,6 +39,21 @@ export const REGISTRY_FLAGS: readonly Flag[] = [
     type: "string",
     value: "<config.json>",
     summary: "File with credentials; by default where Docker and containers keep theirs",
+  },
+];
+
+/** What this box may take although it has trusted keys. */
+export const TRUST_FLAGS: readonly Flag[] = [
+  {
+    name: "allow-unsigned",
+    type: "boolean",
+    summary: "Take a release without a signature although this box has trusted keys",
+  },
+  {
+    name: "accept-expired",
+    type: "string",
+    value: "<instant>",
+    summary: "Accept expired metadata of channels until then, such as 2026-12-31T00:00:00Z",
   },
 ];
 
@@ -88,6 +104,7 @@ export async function registryAccess(context: RegistryContext, reference?: Refer
   const ca = await caOf(context, settings.get("registry.ca"));
   const { credentials, hint } = await credentialsOf(context, place);
   const proxy = proxyOf(context);
+  const trust = await openTrust(context.deps, settings);
   const plainHttp = settings.get("registry.plainHttp") === "true" || isLoopbackHost(place.registry);
   return {
     place,
@@ -96,6 +113,7 @@ export async function registryAccess(context: RegistryContext, reference?: Refer
     ...(credentials === undefined ? {} : { credentials }),
     ...(hint === undefined ? {} : { loginHint: hint }),
     ...(proxy === undefined ? {} : { proxy }),
+    ...(trust === undefined ? {} : { trust }),
   };
 }
 

@@ -37,8 +37,8 @@ export interface ResolvedStore {
   keep(digest: Digest, bytes: ReleaseBytes): Promise<void>;
   /** What a release referred to when it was resolved whole. */
   artifacts(digest: Digest): Promise<Pick<ResolvedRelease, "artifacts" | "missing"> | undefined>;
-  /** Id of the key that verified a release before, or "none"; undefined when it was never resolved. */
-  verifiedBy(digest: Digest): Promise<string | undefined>;
+  /** Who stood for a release when it was resolved before; undefined when it never was. */
+  believed(digest: Digest): Promise<Pick<ResolvedRelease, "verifiedBy" | "accepted"> | undefined>;
   /** Notes a resolve as the last good one of its ref. */
   save(resolved: ResolvedRelease): Promise<void>;
   /** The last good resolve of a ref, or of its digest. */
@@ -59,6 +59,7 @@ const entrySchema = z.object({
   registry: z.string(),
   repository: z.string(),
   verifiedBy: z.string(),
+  accepted: z.string().optional(),
   resolvedAt: z.string(),
   artifacts: z.array(artifactSchema),
   missing: z.array(missingSchema),
@@ -87,9 +88,11 @@ export function createResolvedStore(deps: Pick<Deps, "files" | "log">, folder: s
         await deps.files.write(join(folder, fileOf(digest)), JSON.stringify(text), { mode: 0o600 });
       }),
     artifacts: async (digest) => (await entries()).find((entry) => entry.digest === digest),
-    verifiedBy: async (digest) => {
-      const found = (await entries()).filter((entry) => entry.digest === digest).map(({ verifiedBy }) => verifiedBy);
-      return found.find((id) => id !== "none") ?? found[0];
+    believed: async (digest) => {
+      const found = (await entries()).filter((entry) => entry.digest === digest);
+      const { verifiedBy, accepted } = found.find((entry) => entry.verifiedBy !== "none") ?? found[0] ?? {};
+      if (verifiedBy === undefined) return undefined;
+      return { verifiedBy, ...(accepted === undefined ? {} : { accepted }) };
     },
     save: (resolved) =>
       asFarAsPossible(deps, async () => {
@@ -128,17 +131,19 @@ function byDigest(entries: readonly Entry[], ref: ReleaseRef): Entry | undefined
 }
 
 function entryOf(resolved: ResolvedRelease): Entry {
-  const { digest, registry, repository, verifiedBy, resolvedAt } = resolved;
+  const { digest, registry, repository, verifiedBy, accepted, resolvedAt } = resolved;
   const lists = { artifacts: [...resolved.artifacts], missing: [...resolved.missing] };
-  return { key: keyOf(resolved), digest, registry, repository, verifiedBy, resolvedAt, ...lists };
+  const told = accepted === undefined ? {} : { accepted };
+  return { key: keyOf(resolved), digest, registry, repository, verifiedBy, ...told, resolvedAt, ...lists };
 }
 
 function resolvedOf(
   entry: Entry,
   from: { readonly query: LastQuery; readonly document: ReleaseBytes },
 ): ResolvedRelease {
-  const { key: _key, ...rest } = entry;
-  return { ...rest, ref: from.query.ref, manifest: parseReleaseManifest(from.document.config), roundTrips: 0 };
+  const { key: _key, accepted, ...rest } = entry;
+  const told = accepted === undefined ? {} : { accepted };
+  return { ...rest, ...told, ref: from.query.ref, manifest: parseReleaseManifest(from.document.config), roundTrips: 0 };
 }
 
 function fileOf(digest: Digest): string {

@@ -38,19 +38,21 @@ function baseOf({ base, repository }: ResolveOptions): string {
 }
 
 /** The key that stood for a digest when it was resolved before, if it is trusted still. */
-async function knownFrom(ref: ReleaseRef, trust: ReleaseTrust, options: ResolveOptions): Promise<string | undefined> {
+async function knownFrom(ref: ReleaseRef, trust: ReleaseTrust, options: ResolveOptions): Promise<Believed | undefined> {
   if (!("digest" in ref)) return undefined;
-  const before = await options.store?.verifiedBy(ref.digest);
-  if (before === undefined || before === "none") return undefined;
-  if (trust.keys.some(({ id }) => id === before)) return before;
+  const before = await options.store?.believed(ref.digest);
+  if (before === undefined || before.verifiedBy === "none") return undefined;
+  if (trust.keys.some(({ id }) => id === before.verifiedBy)) return before;
   const keys = trust.root === undefined ? [] : targetKeys(trust.root);
-  return trust.keys.length === 0 && keys.includes(before) ? before : undefined;
+  return trust.keys.length === 0 && keys.includes(before.verifiedBy) ? before : undefined;
 }
 
 /** Keys that the box's own root lets stand for releases. Later roots may take some away: the next resolve by name follows them. */
 function targetKeys(root: Uint8Array): readonly string[] {
   return readMetadata("root", root).signed.roles.targets?.keyIDs ?? [];
 }
+
+type Believed = Pick<FoundRelease, "verifiedBy" | "accepted">;
 
 interface Candidate {
   readonly ref: ReleaseRef;
@@ -71,12 +73,12 @@ export async function believe(
   registry: RegistryClient,
   candidate: Candidate,
   options: ResolveOptions,
-): Promise<Pick<FoundRelease, "verifiedBy" | "accepted">> {
+): Promise<Believed> {
   const { trust, signal } = options;
   if (trust === undefined) return { verifiedBy: "none" };
   const { ref, repository, digest, manifest, target } = candidate;
   const known = await knownFrom(ref, trust, options);
-  if (known !== undefined) return { verifiedBy: known };
+  if (known !== undefined) return known;
   if (target !== undefined) {
     assertSame(target, manifest);
     assertPinned(manifest);

@@ -8,7 +8,7 @@ import { createKube, type Kube } from "../kube/client.ts";
 import { findKubeAccess, openConnection } from "../kube/config.ts";
 import { createLiveRegistry } from "../oci/layout-live.ts";
 import { DEFAULT_PLACE } from "../release/location.ts";
-import { REGISTRY_FLAGS, registryAccess } from "../release/registry-flags.ts";
+import { REGISTRY_FLAGS, registryAccess, TRUST_FLAGS } from "../release/registry-flags.ts";
 import { type ControlPlane, createControlPlane } from "./control-plane.ts";
 
 /** Milliseconds that requests get to end after SIGTERM; Kubernetes kills after 20 s. */
@@ -36,6 +36,7 @@ const FLAGS: readonly Flag[] = [
     value: "<host:port>",
     summary: "Serve the store of release load as a registry here; name the same address with --registry",
   },
+  ...TRUST_FLAGS,
   ...REGISTRY_FLAGS,
 ];
 

@@ -62,7 +62,13 @@ async function ask(deps: SetupDeps, settings: SetupSettings, signal: AbortSignal
   for (const channel of names) {
     try {
       const { base } = deps.registry.place;
-      const options = { base, running: settings.controlPlane, store: deps.releases, signal };
+      const options = {
+        base,
+        running: settings.controlPlane,
+        store: deps.releases,
+        trust: deps.registry.trust,
+        signal,
+      };
       const { manifest, digest, verifiedBy, stale } = await resolveOrLast(deps, client, { channel }, options);
       problem ??= stale?.problem ?? null;
       channels.push({

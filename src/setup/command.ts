@@ -3,7 +3,7 @@ import { parse, stringify } from "yaml";
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import type { OperationView } from "../operation/model.ts";
-import { REGISTRY_FLAGS } from "../release/registry-flags.ts";
+import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
 import { EXAMPLE_ANSWERS, entryText, historyText, operationText, planText } from "./command-text.ts";
 import { readAnswers } from "./documents.ts";
 import { validateAnswers } from "./model.ts";
@@ -25,7 +25,7 @@ export const commands: readonly Command[] = [
     path: ["setup", "plan"],
     summary: "Show what a setup with these answers would do",
     description: "Nothing is changed. The password may be left out.",
-    flags: [ANSWERS, KUBECONFIG, ...REGISTRY_FLAGS],
+    flags: [ANSWERS, KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
     examples: [{ command: "alga-appliance setup plan --answers answers.yaml", about: "Steps, downloads and changes" }],
     run: plan,
   },
@@ -35,7 +35,7 @@ export const commands: readonly Command[] = [
     description:
       "Saves the answers and works until the login page answers or something needs you. Interrupted, it goes on with setup resume, " +
       "or with the control plane. When a setup waits or is blocked, the answers correct it.",
-    flags: [ANSWERS, KUBECONFIG, ...REGISTRY_FLAGS],
+    flags: [ANSWERS, KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
     examples: [{ command: "alga-appliance setup run --answers answers.yaml", about: "The whole setup without a page" }],
     run: runSetup,
   },
@@ -43,7 +43,7 @@ export const commands: readonly Command[] = [
     path: ["setup", "resume"],
     summary: "Go on with a setup that was interrupted or is blocked",
     description: "When another process works on it, follows that one.",
-    flags: [KUBECONFIG, ...REGISTRY_FLAGS],
+    flags: [KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
     examples: [{ command: "alga-appliance setup resume", about: "Try again now" }],
     run: (context) => work(context, resume),
   },

@@ -41,6 +41,7 @@ export async function resolveForSetup(deps: SetupDeps, options: ResolveForSetup)
     base: deps.registry.place.base,
     running: settings.controlPlane,
     store: deps.releases,
+    trust: deps.registry.trust,
     asked: !("channel" in refOfAnswers(inputs)),
     signal,
     ...(installed === undefined ? {} : { installed: installed.version }),

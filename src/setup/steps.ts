@@ -176,7 +176,14 @@ async function flux(call: StepCall): Promise<StepResult> {
 async function release(call: StepCall): Promise<StepResult> {
   const resolved = await releaseOf(call);
   const bytes = resolved.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
-  const parts = [resolved.manifest.version, `${resolved.artifacts.length} artifacts`, humanBytes(bytes)];
+  const { verifiedBy, accepted } = resolved;
+  const parts = [
+    resolved.manifest.version,
+    `${resolved.artifacts.length} artifacts`,
+    humanBytes(bytes),
+    verifiedBy === "none" ? "unverified" : `verified by key ${verifiedBy.slice(0, 12)}`,
+    ...(accepted === undefined ? [] : [`accepted: ${accepted}`]),
+  ];
   return { state: "done", detail: parts.join(", ") };
 }
 

@@ -21,6 +21,11 @@ export async function planWarnings(deps: SetupDeps, inputs: SetupInputs, options
       "The release is unverified: no key that this box trusts has signed it. Its bytes are checked by digest; who made them is not proven.",
     );
   }
+  if (resolved.accepted !== undefined) {
+    warnings.push(
+      `The ${resolved.accepted}; this box was told to accept that, so the channel may have moved on meanwhile.`,
+    );
+  }
   if (deps.registry.plainHttp === true && !isLoopbackHost(deps.registry.place.registry)) {
     warnings.push(
       "The registry is spoken to without TLS: anybody on the way can read and change what the channel points at.",
