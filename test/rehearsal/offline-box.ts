@@ -2,9 +2,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SILENT_LOG } from "../../src/core/log.ts";
-import type { Deps, Fetch } from "../../src/core/ports.ts";
+import type { Clock, Deps, Fetch } from "../../src/core/ports.ts";
 import { createKube, type Kube } from "../../src/kube/client.ts";
 import { createRegistryClient } from "../../src/oci/client.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import { createDeps } from "../../src/platform/deps.ts";
 import { createStage } from "../../src/rehearsal/faults.ts";
 import { createApiServer } from "../../src/rehearsal/kubernetes/api-server.ts";
@@ -26,6 +27,8 @@ export interface OfflineBox {
 }
 
 const SPEED = 50;
+/** Between two looks at the cluster a setup sleeps; here not for long. */
+const hurried: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / SPEED, signal) };
 
 /** Opens a box; its files are put into the folder. */
 export async function openOfflineBox(folder: string, registry: string): Promise<OfflineBox> {
@@ -63,7 +66,7 @@ export async function openOfflineBox(folder: string, registry: string): Promise<
   return {
     kubeconfig,
     answers,
-    deps: rehearsedDeps(real, { stage, application }),
+    deps: { ...rehearsedDeps(real, { stage, application }), clock: hurried },
     close: async () => {
       await theater.close();
       server.stop();
