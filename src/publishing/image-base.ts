@@ -9,12 +9,12 @@
 import { z } from "zod";
 import { type Digest, digestOf } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
-import { parseJson } from "../core/json.ts";
+import { isPlainObject, parseJson } from "../core/json.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import type { Layout } from "../oci/layout.ts";
 import { chooseEntry } from "../oci/manifest.ts";
 import { MEDIA } from "../oci/media-types.ts";
-import { type Descriptor, type ManifestDocument, parseDocument } from "../oci/model.ts";
+import { type Descriptor, type ManifestDocument, type ParsedDocument, parseDocument } from "../oci/model.ts";
 import { decompress } from "./image-decompress.ts";
 import type { Architecture } from "./image-elf.ts";
 import type { BaseImage, RuntimeSource } from "./image-runtime.ts";
@@ -66,31 +66,41 @@ export function registryBase(
 }
 
 /**
- * A base image in an OCI layout.
+ * A base image in an OCI layout. It is found by its digest alone: crane and skopeo name nothing in the layouts that they write.
  *
- * @throws {ApplianceError} image/bad-source when the layout has no such root.
+ * @throws {ApplianceError} image/bad-source when the layout has nothing of this digest; oci/... when it has another form.
  */
-export function layoutBase(
-  layout: Layout,
+export async function layoutBase(
+  layout: Pick<Layout, "bytes" | "size" | "place">,
   image: { readonly digest: Digest; readonly reference: string },
-): BaseContent {
+): Promise<BaseContent> {
   const { digest, reference } = image;
-  const root = layout.entries().find((entry) => entry.descriptor.digest === digest)?.descriptor;
-  if (root === undefined) throw badBase(reference, `the layout "${layout.place}" has no image of this digest`);
-  const open = async (descriptor: Descriptor) =>
-    parseDocument(await layout.bytes(descriptor), { contentType: descriptor.mediaType, what: reference });
+  const size = await layout.size(digest);
+  if (size === undefined) throw badBase(reference, `the layout "${layout.place}" has nothing of this digest`);
+  const open = async (wanted: Pick<Descriptor, "digest" | "size">): Promise<ParsedDocument> => {
+    const bytes = await layout.bytes(wanted);
+    return parseDocument(bytes, { contentType: documentType(bytes, reference), what: reference });
+  };
+  const root = await open({ digest, size });
   return {
     reference,
     digest,
     manifest: async (platform) => {
-      const document = await open(root);
-      if (document.kind === "manifest") return document.manifest;
-      const inner = await open(chooseEntry(document.index, { platform }, reference));
+      if (root.kind === "manifest") return root.manifest;
+      const inner = await open(chooseEntry(root.index, { platform }, reference));
       if (inner.kind === "manifest") return inner.manifest;
       throw badBase(reference, "it is an index of indexes");
     },
     blob: (descriptor, options) => layout.bytes(descriptor, options),
   };
+}
+
+/** What a document is by its own word, or by its fields where it does not say: umoci writes manifests without a type. */
+function documentType(bytes: Uint8Array, reference: string): string {
+  const value = parseJson(bytes, { what: `manifest of base image "${reference}"` });
+  if (!isPlainObject(value)) throw badBase(reference, "its manifest is no JSON object");
+  if (typeof value.mediaType === "string") return value.mediaType;
+  return value.manifests === undefined ? MEDIA.manifest : MEDIA.index;
 }
 
 /**

@@ -113,7 +113,7 @@ describe("release image", () => {
       files,
       { out: "out", executable: ["alga-amd64"], base: `oci:base@${DIGEST}` },
       "image/bad-source",
-      /no image of this digest/,
+      /nothing of this digest/,
     );
   });
 

@@ -5,6 +5,7 @@ import { parseDigest } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { isLoopbackHost } from "../core/hosts.ts";
 import type { Deps } from "../core/ports.ts";
+import { folderReader, type Layout, refuseLinkedFolders } from "../oci/layout.ts";
 import { openLayoutAt } from "../oci/layout-tar.ts";
 import { parseReference } from "../oci/reference.ts";
 import { openRegistry } from "../release/registry-access.ts";
@@ -155,8 +156,8 @@ function librariesOf(context: ImageContext, platforms: readonly Architecture[]):
 async function baseContent(context: ImageContext, value: string): Promise<BaseContent> {
   const [, folder, layoutDigest] = /^oci:(?!\/\/)(.+)@(sha256:[0-9a-f]{64})$/.exec(value) ?? [];
   if (folder !== undefined && layoutDigest !== undefined) {
-    const layout = await openLayoutAt(context.deps, typedPath(folder, context.env));
-    return layoutBase(layout, { digest: parseDigest(layoutDigest), reference: value });
+    const layout = await openContent(context.deps, typedPath(folder, context.env));
+    return await layoutBase(layout, { digest: parseDigest(layoutDigest), reference: value });
   }
   const reference = parseReference(value);
   if (reference.digest === undefined) {
@@ -168,6 +169,13 @@ async function baseContent(context: ImageContext, value: string): Promise<BaseCo
   // --plain-http speaks of our own registry; a base image is somebody else's.
   const client = openRegistry(context.deps, { ...access, plainHttp: isLoopbackHost(reference.registry) });
   return registryBase(client, { repository: reference.repository, digest: reference.digest, reference: value });
+}
+
+/** A folder of content, whatever its index names; or a tar file of ours. */
+async function openContent({ files }: Pick<Deps, "files">, place: string): Promise<Layout> {
+  if ((await files.stat(place))?.kind !== "directory") return await openLayoutAt({ files }, place);
+  await refuseLinkedFolders(files, place);
+  return folderReader(files, place, () => []);
 }
 
 function usage(message: string, options: { readonly hint?: string } = {}): ApplianceError {

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, it } from "node:test";
@@ -145,6 +145,41 @@ describeWithTools(["skopeo"], "the control-plane image", () => {
         assert.ok(Date.now() - begun < 15_000, "it was killed instead of ending by itself");
       } finally {
         await podman("rm", "--force", container);
+      }
+    });
+  });
+
+  describeWithTools(["umoci", "crane", "docker-registry"], "on a base image of others", () => {
+    it("takes over the layers that umoci made, out of a layout that crane wrote", { timeout: 180_000 }, async () => {
+      const [made, pulled, files] = [join(place, "made"), join(place, "pulled"), join(place, "files")];
+      const built = join(place, "bundle/rootfs");
+      for (const name of readdirSync(built).filter((one) => one.startsWith("lib"))) {
+        cpSync(join(built, name), join(files, name), { recursive: true });
+      }
+      await runTool("umoci", ["init", "--layout", made]);
+      await runTool("umoci", ["new", "--image", `${made}:1`]);
+      await runTool("umoci", ["insert", "--image", `${made}:1`, files, "/"]);
+      const registry = await startDockerRegistry({ auth: { kind: "none" } });
+      try {
+        const reference = `127.0.0.1:${registry.port}/base:1`;
+        await runTool("skopeo", [
+          "copy",
+          "--quiet",
+          "--dest-tls-verify=false",
+          `oci:${made}:1`,
+          `docker://${reference}`,
+        ]);
+        await runTool("crane", ["pull", "--insecure", "--format=oci", reference, pulled]);
+        const digest = (await runTool("crane", ["digest", "--insecure", reference])).trim();
+        const fromLayout = build(join(place, "on-layout"), "--base", `oci:${pulled}@${digest}`);
+        const fromRegistry = build(join(place, "on-registry"), "--base", `127.0.0.1:${registry.port}/base@${digest}`);
+        const layersOf = (built: Record<string, unknown>) =>
+          (built.platforms as { layers: { digest: string }[] }[])[0]?.layers;
+        const [below] = JSON.parse(await runTool("crane", ["manifest", "--insecure", reference])).layers;
+        assert.equal(layersOf(fromLayout)?.[0]?.digest, below.digest);
+        assert.equal(layersOf(fromRegistry)?.[0]?.digest, below.digest);
+      } finally {
+        await registry.stop();
       }
     });
   });
