@@ -385,7 +385,7 @@ export const STRINGS = {
   "kit.sentence": "People cannot log in: one image of release 1.0.3 is missing",
   "kit.line":
     "The platform and the database are fine. The application waits for an image that the registry does not have.",
-  "kit.next": "Choose a release whose images are complete.",
+  "kit.command": "Look at the pods: kubectl -n msp get pods",
   "kit.wrong": "psa.example.con is not known to your DNS. Did you mean psa.example.com?",
   "kit.states": "States",
   "kit.inputs": "Inputs",

@@ -19,7 +19,7 @@ browserTest("a component leads to its pods, and a pod to its log, by keyboard", 
   await tabTo(page, "td a[href='/components/alga-core']");
   await page.keyboard.press("Enter");
   await heading(page, "alga-core");
-  assert.equal(await page.locator("td", { hasText: "1,204" }).count(), 1);
+  await page.locator("td", { hasText: "1,204" }).waitFor();
   await page.locator(".pill.failed", { hasText: "CrashLoopBackOff" }).waitFor();
   assert.equal(await page.locator("[role=log]").count(), 0, "a log is read before anybody asks for it");
   await tabTo(page, "td button");
@@ -159,4 +159,25 @@ browserTest("the open sessions are listed, the others are ended, and colors are 
   await page.reload();
   await heading(page, "Settings");
   assert.ok(await page.locator("#field-theme-dark").isChecked());
+});
+
+browserTest("no page of the console jumps while it fills", { stepMs: 20 }, async (visit) => {
+  const { page, server } = visit;
+  await page.addInitScript(() => {
+    let shifted = 0;
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries() as (PerformanceEntry & { value: number; hadRecentInput: boolean })[])
+        if (!entry.hadRecentInput) shifted += entry.value;
+      Object.assign(globalThis, { shifted });
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+  await openConsole(visit, "/components");
+  for (const path of ["/components", "/components/alga-core", "/host", "/settings"]) {
+    await page.goto(`${server.url}${path}`);
+    await page.locator("main h1").waitFor();
+    await page.waitForFunction(() => document.querySelector(".skeleton") === null);
+    await page.waitForTimeout(300);
+    const shifted = await page.evaluate(() => (globalThis as { shifted?: number }).shifted ?? 0);
+    assert.ok(shifted < 0.1, `${path} shifts by ${shifted}`);
+  }
 });

@@ -5,6 +5,7 @@ import { EmptyState } from "../parts/empty-state.ts";
 import { Link } from "../parts/link.ts";
 import { PageTitle } from "../parts/page-title.ts";
 import { Pill } from "../parts/pill.ts";
+import { Skeleton } from "../parts/skeleton.ts";
 import { Table } from "../parts/table.ts";
 import { TONES } from "../parts/tone.ts";
 import { status } from "../state/live.ts";
@@ -14,7 +15,9 @@ import { text } from "../strings.ts";
 
 /** All components of the installed release. */
 export function ComponentsPage(): VNode {
-  const rows = useStore(status)?.components ?? [];
+  const known = useStore(status);
+  if (known === null) return html`<${PageTitle} title=${text("components.title")} /><${Skeleton} lines=${8} />`;
+  const rows = known.components;
   return html`<${PageTitle} title=${text("components.title")} />
     <${Card} title=${text("components.of-release")}>
       ${rows.length === 0 ? html`<${EmptyState} message=${text("components.none")} />` : html`<${ComponentTable} rows=${rows} />`}

@@ -1,8 +1,10 @@
 /** Every part of the UI on one page, in the states that matter. Shown in the rehearsal only, whose bar stands above it. */
 import { useState } from "preact/hooks";
-import { formatBytes } from "../format.ts";
+import { formatBytes, formatDuration } from "../format.ts";
 import { html, type VNode } from "../html.ts";
+import type { Bar } from "../model/bars.ts";
 import { Answer } from "../parts/answer.ts";
+import { Bars } from "../parts/bars.ts";
 import { Button } from "../parts/button.ts";
 import { Bytes } from "../parts/bytes.ts";
 import { Card } from "../parts/card.ts";
@@ -20,10 +22,12 @@ import { Plot } from "../parts/plot.ts";
 import { ReviewTable } from "../parts/review-table.ts";
 import { Rung } from "../parts/rung.ts";
 import { SecretField } from "../parts/secret-field.ts";
+import { Skeleton } from "../parts/skeleton.ts";
 import { Steps } from "../parts/steps.ts";
 import { Table } from "../parts/table.ts";
 import { Time } from "../parts/time.ts";
 import type { Tone } from "../parts/tone.ts";
+import { Verified } from "../parts/verified.ts";
 import { showToast } from "../state/toasts.ts";
 import { text } from "../strings.ts";
 
@@ -32,6 +36,15 @@ const TONES: readonly Tone[] = ["ready", "progressing", "failed", "attention", "
 const ROWS = Array.from({ length: 500 }, (_, index) => ({
   name: `pod-${index + 1}`,
   bytes: (index * 7_919) % 100_000_000,
+}));
+const BARS: readonly Bar[] = TONES.map((tone, index) => ({
+  id: tone,
+  title: text(`tone.${tone}`),
+  tone,
+  from: index * 150,
+  width: tone === "unknown" ? 0 : 150 + index * 60,
+  took: tone === "unknown" ? "" : formatDuration(index * 41_000),
+  word: text(`tone.${tone}`),
 }));
 const POINTS = Array.from({ length: 300 }, (_, index) => 40e9 + index * 2e7 + Math.sin(index / 9) * 4e8);
 
@@ -50,7 +63,7 @@ function States(): VNode {
         (
           tone,
         ) => html`<${Rung} tone=${tone} title=${text(`tone.${tone}`)} line=${text("kit.line")} since=${html`<${Time} at=${new Date(0).toISOString()} />`} key=${tone}>
-        ${tone === "failed" ? html`<${Cause} what=${text("kit.sentence")} seen=${text("kit.line")} evidence=${[{ ref: "Pod msp/alga-core-0", text: "manifest unknown" }]} next=${text("kit.next")} />` : undefined}
+        ${tone === "failed" ? html`<${Cause} what=${text("kit.sentence")} seen=${text("kit.line")} evidence=${[{ ref: "Pod msp/alga-core-0", text: "manifest unknown" }]} next=${text("kit.command")} />` : undefined}
       <//>`,
       )}
     <//>
@@ -101,6 +114,7 @@ function Data(): VNode {
   return html`<${Card} title=${text("kit.data")}>
     <${ReviewTable} rows=${[{ step: text("group.checks"), contents: text("plan.contents-checks"), about: "10 s" }]} />
     <${Facts} items=${[{ name: text("box.name"), value: "box-7f3a" }, { name: text("box.addresses"), value: "192.168.10.20" }]} />
+    <${Bars} label=${text("operations.times")} bars=${BARS} />
     <${Plot} label=${text("kit.plot")} values=${POINTS} show=${formatBytes} />
     <${Table} label=${text("kit.table")} columns=${columns} rows=${ROWS} keyOf=${(row: Row) => row.name} />
     <${LogView} label=${text("kit.log")} lines=${ROWS.slice(0, 40).map((row) => `${row.name} started`)} fileName="log.txt" />
@@ -111,5 +125,7 @@ function Notes(): VNode {
   return html`<${Card} title=${text("kit.notes")}>
     <${OfflineBar} since=${new Date(0).toISOString()} onRetry=${() => {}} />
     <${EmptyState} message=${text("operations.none")} />
+    <${Verified} by="none" /><${Verified} by="release-2026-a" />
+    <div class="note"><${Skeleton} lines=${3} /></div>
   <//>`;
 }

@@ -43,9 +43,11 @@ export function OperationsPage(): VNode {
     });
   }, [current?.id, current?.state]);
   const list =
-    runs === undefined || runs.length === 0
-      ? html`<${EmptyState} message=${text("operations.none")} />`
-      : html`<${RunTable} runs=${runs} />`;
+    runs === undefined
+      ? html`<${Skeleton} lines=${2} />`
+      : runs.length === 0
+        ? html`<${EmptyState} message=${text("operations.none")} />`
+        : html`<${RunTable} runs=${runs} />`;
   return html`<${PageTitle} title=${text("operations.title")} /><${Card} title=${text("operations.all")}>${list}<//>`;
 }
 
