@@ -89,15 +89,8 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   late.status = status;
   const end = new AbortController();
   const hostHistory = createHostHistory(deps, status.current, end.signal);
+  /** Read once at the start; later only the end of a setup changes it, in the same moment for everybody. */
   let mode: "setup" | "status" = "setup";
-  const setupIsDone = (): boolean => {
-    const current = operations.current();
-    return current?.kind === "setup" && current.state === "done";
-  };
-  const refreshMode = async (): Promise<void> => {
-    const found = await setup.mode().catch(() => mode);
-    mode = setupIsDone() ? "status" : found;
-  };
   const app = createServerApp(deps, {
     paths: options.paths,
     routes: (own) => [
@@ -117,8 +110,8 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
       if (event.type === "journal")
         app.events.publish("journal", { operationId: event.operationId, entry: event.entry });
       else app.events.publish("operation", event.operation);
-      if (setupIsDone()) mode = "status";
-      else void refreshMode();
+      const current = operations.current();
+      if (current?.kind === "setup" && current.state === "done") mode = "status";
     }),
   ];
   return {
@@ -127,7 +120,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
     operations,
     status,
     start: async () => {
-      await refreshMode();
+      mode = await setup.mode().catch(() => mode);
       await operations.recover();
     },
     stop: async () => {

@@ -58,6 +58,7 @@ export async function readInstalled({ store, log }: InstalledDeps): Promise<Inst
 async function installedOfHistory(store: Pick<StateStore, "readHistory">): Promise<Installed | undefined> {
   const records = await store.readHistory();
   const last = records.findLast(({ kind, state }) => state === "done" && INSTALLING.has(kind));
-  const parsed = installedSchema.safeParse({ installedAt: last?.at, ...last?.about, schema: INSTALLED_SCHEMA });
+  if (last === undefined) return undefined;
+  const parsed = installedSchema.safeParse({ installedAt: last.at, ...last.about, schema: INSTALLED_SCHEMA });
   return parsed.success ? parsed.data : undefined;
 }
