@@ -53,7 +53,11 @@ const WRONG: readonly (readonly [name: string, change: (text: string) => string,
     (text) => text.replace("values/pgbouncer.yaml", "/etc/passwd"),
     /^values\.pgbouncer is "\/etc\/passwd"/,
   ],
-  ["a field that nobody knows", (text) => `${text}minimumControlplane: 1.0.0\n`, /minimumControlplane/],
+  [
+    "a field that nobody knows",
+    (text) => `${text}minimumControlplane: 1.0.0\n`,
+    /^minimumControlplane is "1.0.0", no field of that name is wanted/,
+  ],
   [
     "a chart that nobody takes",
     (text) => text.replace("charts:", "charts:\n  other: { path: x }"),
@@ -67,6 +71,21 @@ const WRONG: readonly (readonly [name: string, change: (text: string) => string,
     /^images\.algaCore\.repository is "other", alga-psa-ee is wanted/,
   ],
   ["a reference with a tag", (text) => text.replace('flux-manifests"', 'flux-manifests:v1"'), /^flux\.reference is/],
+  [
+    "a field of a chart that nobody knows",
+    (text) => text.replace("{ path: charts/sebastian }", "{ path: a, folder: b }"),
+    /^charts\.sebastian\.folder is "b", no field of that name is wanted/,
+  ],
+  [
+    "a chart that is a number",
+    (text) => text.replace("{ path: charts/sebastian }", "5"),
+    /^charts\.sebastian is 5, an object with a path, or with reference and version is wanted/,
+  ],
+  [
+    "a control plane of its own",
+    (text) => `${text}controlPlane: later\n`,
+    /^controlPlane is "later", build, or an object with a tag is wanted/,
+  ],
   ["nothing at all", () => "", /^schema is absent/],
 ];
 

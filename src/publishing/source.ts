@@ -76,9 +76,16 @@ const sourceSchema = z.strictObject({
   /** Image key of a component -> its image below the base. The repository may be left out: the component names it. */
   images: z.record(z.string().min(1).max(64), z.strictObject({ repository: repository.optional(), tag })),
   /** "build": from executables, by this build. Or the tag of one that is in the registry. */
-  controlPlane: z.union([z.literal("build"), z.strictObject({ tag })]).default("build"),
+  controlPlane: z
+    .union([z.literal("build"), z.strictObject({ tag })], { error: "build, or an object with a tag is wanted" })
+    .default("build"),
   /** Chart name -> a folder (or a packed .tgz) in the tree, or a chart that is in a registry. */
-  charts: z.record(z.string().min(1).max(64), z.union([z.strictObject({ path }), referenced])),
+  charts: z.record(
+    z.string().min(1).max(64),
+    z.union([z.strictObject({ path }), referenced], {
+      error: "an object with a path, or with reference and version is wanted",
+    }),
+  ),
   /** Component -> file with its values. Absent: profiles/<profile>/values/<component>.<profile>.yaml of the flux tree. */
   values: z.record(z.string().min(1).max(64), path).default({}),
   /** Folder with base/ and profiles/. Absent: the one that this executable carries. */
@@ -122,7 +129,7 @@ export async function readSource({ files }: Pick<Deps, "files">, folder: string)
 export function parseSource(text: string): ReleaseSource {
   const [document] = readYaml(text, { what: SOURCE_FILE, code: "build/bad-source" });
   const parsed = sourceSchema.safeParse(document ?? {});
-  if (!parsed.success) throw badFields(fieldProblems(parsed.error, document));
+  if (!parsed.success) throw badFields(fieldProblems(oneEach(parsed.error), document));
   const problems = inconsistencies(parsed.data);
   if (problems.length > 0) throw badFields(problems);
   return parsed.data;
@@ -141,6 +148,16 @@ export function imageRepositories(source: ReleaseSource): ReadonlyMap<string, st
       imageKey === undefined || imageRepository === undefined ? [] : [[imageKey, imageRepository] as const],
     ),
   );
+}
+
+/** A field that is not known is a problem of its own, under its own name. */
+function oneEach(error: z.ZodError): z.ZodError {
+  const issues = error.issues.flatMap((issue): z.core.$ZodIssue[] => {
+    if (issue.code !== "unrecognized_keys") return [issue];
+    const message = "no field of that name is wanted";
+    return issue.keys.map((key) => ({ code: "custom", path: [...issue.path, key], message, input: undefined }));
+  });
+  return new z.ZodError(issues);
 }
 
 type Problem = ReturnType<typeof fieldProblems>[number];
