@@ -73,7 +73,7 @@ async function visitConsole(page: Page, server: Visit["server"]): Promise<void> 
   for (const path of CONSOLE_PAGES) {
     await page.goto(`${server.url}${path}`);
     await page.locator("main h1").waitFor();
-    await page.waitForFunction(() => document.querySelector(".skeleton") === null);
+    await page.waitForFunction(() => document.querySelector(".skeleton:not(.note > .skeleton)") === null);
     await inspect(page);
   }
   await page.goto(`${server.url}/components/alga-core`);
