@@ -1,21 +1,20 @@
 /** `release build`: a release from its source tree into an OCI layout on disk, without any network. */
-import { join } from "node:path/posix";
 import { FLUX_TEMPLATES } from "../../embed/templates.ts";
 import type { Command, CommandContext } from "../cli/command.ts";
 import { flagText, typedPath } from "../cli/flag-values.ts";
 import { type Digest, shortDigest } from "../core/digest.ts";
 import { ApplianceError, EXIT } from "../core/errors.ts";
 import { canonicalJson } from "../core/json.ts";
-import type { Deps } from "../core/ports.ts";
 import { humanBytes } from "../core/quantity.ts";
 import { createLayout, writeStore } from "../oci/layout-writer.ts";
 import type { RegistryStore } from "../oci/store.ts";
-import { REGISTRY_FLAGS } from "../release/registry-flags.ts";
+import { isStatementTag, REGISTRY_FLAGS } from "../release/registry-flags.ts";
 import { signEnvelope } from "../trust/dsse.ts";
 import { KEY_FLAGS, signingKeysOf } from "../trust/key-flags.ts";
 import type { SigningKey } from "../trust/keys.ts";
 import { type BuildInput, type BuiltRelease, buildRelease } from "./build.ts";
 import { IMAGE_FLAGS, imagePlatforms } from "./image-flags.ts";
+import { removeOtherBlobs } from "./other-blobs.ts";
 import { instantOfSeconds, sourceDate } from "./source-date.ts";
 
 export const commands: readonly Command[] = [
@@ -120,18 +119,9 @@ async function writeLayout({ deps }: CommandContext, store: RegistryStore, out: 
   const layout = await createLayout(deps, out);
   await writeStore(store, layout);
   await layout.finish();
-  await removeOthers(deps, store, out);
-}
-
-/** A layout that was replaced keeps nothing of the one before: two builds of one tree are the same files. */
-async function removeOthers({ files }: Pick<Deps, "files">, store: RegistryStore, out: string): Promise<void> {
-  const folder = join(out, "blobs/sha256");
-  const wanted = new Set(
-    store
-      .repositories()
-      .flatMap((name) => [...store.blobs(name), ...store.manifests(name)].map((one) => one.digest.slice(7))),
-  );
-  for (const name of await files.list(folder)) if (!wanted.has(name)) await files.remove(join(folder, name));
+  // A layout that was replaced keeps nothing of the one before: two builds of one tree are the same files.
+  const held = store.repositories().flatMap((name) => [...store.blobs(name), ...store.manifests(name)]);
+  await removeOtherBlobs(deps, out, new Set(held.map((one) => one.digest)));
 }
 
 interface Summary {
@@ -167,13 +157,14 @@ function summaryOf({ store, manifest, digest, createdSeconds }: BuiltRelease, ou
 }
 
 function artifactsOf(store: RegistryStore, repository: string): readonly Artifact[] {
-  return (store.tags(repository) ?? []).flatMap((tag) => {
+  const tags = (store.tags(repository) ?? []).filter((tag) => !isStatementTag(tag));
+  return tags.flatMap((tag) => {
     const stored = store.manifest(repository, tag);
     return stored === undefined ? [] : [{ repository, tag, digest: stored.digest }];
   });
 }
 
-function buildText({ source }: BuiltRelease, summary: Summary): string {
+function buildText({ source, image }: BuiltRelease, summary: Summary): string {
   const { artifacts, version, digest, createdAt, totalBytes, layout } = summary;
   const width = Math.max(...artifacts.map((one) => `${one.repository}:${one.tag}`.length));
   return [
@@ -181,6 +172,7 @@ function buildText({ source }: BuiltRelease, summary: Summary): string {
     "",
     `release ${version} for ${source.registry}, of ${createdAt}, ${humanBytes(totalBytes)}`,
     digest,
+    `with SBOM and provenance${image === undefined ? "" : ", for the control plane too"}`,
     layout === undefined ? "nothing was written" : `written to ${layout}`,
   ].join("\n");
 }
