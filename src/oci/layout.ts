@@ -8,7 +8,7 @@
  */
 import { join } from "node:path/posix";
 import type { Digest } from "../core/digest.ts";
-import { ApplianceError } from "../core/errors.ts";
+import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Deps, Files } from "../core/ports.ts";
 import { streamOf } from "../core/streams.ts";
 import { checkedChunks, type Extent, partChunks, type Wanted } from "./layout-content.ts";
@@ -93,6 +93,22 @@ export async function openLayout(deps: Pick<Deps, "files">, folder: string): Pro
   const index = parseLayoutIndex(await readSmall(deps.files, join(folder, "index.json"), MAX_INDEX_BYTES), folder);
   await refuseLinkedFolders(deps.files, folder);
   return folderReader(deps.files, folder, () => index);
+}
+
+/**
+ * Tells whether content is there with every byte right, by reading all of it.
+ *
+ * @throws {ApplianceError} the reason of the signal, file/unreadable.
+ */
+export async function isWhole(layout: Layout, wanted: Wanted, signal: AbortSignal): Promise<boolean> {
+  if ((await layout.size(wanted.digest)) !== wanted.size) return false;
+  try {
+    for await (const _chunk of layout.stream(wanted, { signal }));
+    return true;
+  } catch (thrown) {
+    if (isApplianceError(thrown, "oci/digest-mismatch", "oci/size-mismatch", "oci/truncated")) return false;
+    throw thrown;
+  }
 }
 
 /** Where content lies in a folder. */

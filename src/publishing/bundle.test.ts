@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { runWords, startWords } from "../../test/support/command-line.ts";
 import { serveFetch } from "../../test/support/serve-registry.ts";
-import type { Digest } from "../core/digest.ts";
+import { type Digest, digestOf } from "../core/digest.ts";
 import { pushArtifact, pushIndex } from "../oci/artifact.ts";
 import { MEDIA } from "../oci/media-types.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
@@ -242,6 +242,27 @@ test("every layer of a loaded delta is in the store", async () => {
     const parsed = manifest === undefined ? {} : JSON.parse(new TextDecoder().decode(manifest.bytes));
     for (const one of parsed.layers ?? []) assert.ok(held.has(one.digest.slice(7)), `${repository} ${one.digest}`);
   }
+});
+
+test("what the disk has lost is not claimed, and comes back with the next bundle", async () => {
+  for (const name of ["media.tar", "whole.tar"]) await words("rot", "release", "load", name);
+  const blobs = at("rot/var/lib/alga-appliance/store/blobs/sha256");
+  const name = digestOf("libraries of amd64 ".repeat(1_000)).slice("sha256:".length);
+  const { size } = statSync(join(blobs, name));
+  writeFileSync(join(blobs, name), new Uint8Array(size));
+  const { stdout } = await runWords(["release", "have"], { root: at("rot") });
+  const { content } = JSON.parse(stdout) as { content: readonly string[] };
+  assert.ok(content.length > 20 && !content.includes(`sha256:${name}`));
+  assert.match(await refused("rot", "release", "check"), /^oci\/digest-mismatch/);
+  const said = await refused("rot", "release", "load", "update.tar");
+  assert.match(said, /^release\/incomplete .* is damaged, and the bundle does not have it/);
+  writeFileSync(at("rot.json"), stdout);
+  const both = await Promise.all(
+    ["stable", "nightly"].map((one) => bundle(`${one}.tar`, "--channel", one, "--since", "rot.json")),
+  );
+  assert.equal(both.length, 2);
+  for (const one of ["stable.tar", "nightly.tar"]) await words("rot", "release", "load", one, "--allow-downgrade");
+  assert.deepEqual((await words("rot", "release", "check")).lacking, []);
 });
 
 test("a channel of the store does not move back unasked", async () => {

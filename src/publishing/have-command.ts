@@ -32,8 +32,8 @@ export const commands: readonly Command[] = [
 ];
 
 async function have(context: CommandContext): Promise<ExitCode> {
-  const { deps, settings, flags, out } = context;
-  const content = await storeContents(deps, statePaths(settings.get("root") ?? "/").store);
+  const { deps, settings, flags, out, signal } = context;
+  const content = await storeContents(deps, statePaths(settings.get("root") ?? "/").store, signal);
   const node = flags.node === true ? await imagesOf(context) : { images: [] };
   const list: HaveList = { schema: HAVE_SCHEMA, content: [...content], ...node };
   const count = `${list.content.length} parts in the store, ${list.images.length} images on the nodes`;

@@ -13,7 +13,7 @@ import { canonicalJson, parseJson } from "../core/json.ts";
 import type { Deps } from "../core/ports.ts";
 import type { Kube } from "../kube/client.ts";
 import { listAt, textAt } from "../kube/model.ts";
-import { openLayout } from "../oci/layout.ts";
+import { isWhole, openLayout } from "../oci/layout.ts";
 import { readCatalog } from "../oci/layout-catalog.ts";
 
 export const HAVE_SCHEMA = "alga.appliance.have/v1";
@@ -63,13 +63,25 @@ export async function readHaveList(deps: Pick<Deps, "files">, path: string): Pro
   }
 }
 
-/** Lists the content of a store that is there with its size; empty when there is no store. */
-export async function storeContents(deps: Pick<Deps, "files">, folder: string): Promise<readonly Digest[]> {
+/**
+ * Lists the content of a store; empty when there is no store. Every byte is read: what a disk has lost is not claimed.
+ *
+ * @throws {ApplianceError} oci/bad-layout, the reason of the signal; oci/digest-mismatch for a manifest.
+ */
+export async function storeContents(
+  deps: Pick<Deps, "files">,
+  folder: string,
+  signal: AbortSignal,
+): Promise<readonly Digest[]> {
   if ((await deps.files.stat(folder)) === undefined) return [];
-  const catalog = await readCatalog(await openLayout(deps, folder));
-  const lacking = new Set(catalog.missing.map((one) => one.descriptor.digest));
-  const all = [...catalog.repositories.values()].flatMap((one) => [...one.manifests.keys(), ...one.blobs.keys()]);
-  return [...new Set(all)].filter((one) => !lacking.has(one));
+  const store = await openLayout(deps, folder);
+  const { repositories } = await readCatalog(store);
+  const all = [...repositories.values()].flatMap((one) => [...one.manifests.values(), ...one.blobs.values()]);
+  const whole: Digest[] = [];
+  for (const one of new Map(all.map((descriptor) => [descriptor.digest, descriptor])).values()) {
+    if (await isWhole(store, one, signal)) whole.push(one.digest);
+  }
+  return whole;
 }
 
 /**

@@ -10,7 +10,7 @@ import { ApplianceError } from "../core/errors.ts";
 import { inParallel } from "../core/parallel.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
-import type { Layout, LayoutEntry, LayoutWriter } from "../oci/layout.ts";
+import { blobPath, isWhole, type Layout, type LayoutEntry, type LayoutWriter } from "../oci/layout.ts";
 import { type LayoutCatalog, readCatalog } from "../oci/layout-catalog.ts";
 import { unionOf } from "../oci/layout-union.ts";
 import { createLayout } from "../oci/layout-writer.ts";
@@ -68,8 +68,9 @@ export function loadBundle(
     const { both, catalog, found } = await look(bundle, store);
     const signed = await options.verify({ layout: both, catalog, releases: found.releases });
     if (options.allowDowngrade !== true) await refuseDowngrade(store, { bundle, found });
-    const { lacking, presentBytes } = await compare(catalog, { bundle, store });
+    const { lacking, damaged, presentBytes } = await compare(catalog, { bundle, store, signal });
     await needRoom(deps, options.paths.store, lacking);
+    for (const one of damaged) await deps.files.remove(blobPath(options.paths.store, one.digest));
     await copy({ bundle, store, lacking }, { ...options, signal });
     for (const entry of bundle.entries()) await putEntry(store, entry, await bundle.bytes(entry.descriptor));
     await store.finish();
@@ -152,21 +153,46 @@ async function refuseDowngrade(
   }
 }
 
+interface Comparison {
+  /** In the bundle and not whole in the store. */
+  readonly lacking: readonly Descriptor[];
+  /** Of those, what has its name in the store with other bytes: a disk has lost some. */
+  readonly damaged: readonly Descriptor[];
+  readonly presentBytes: number;
+}
+
+/** What is there is read before it is believed: a load mends what a disk has lost. */
 async function compare(
   catalog: LayoutCatalog,
-  layouts: { readonly bundle: Layout; readonly store: Layout },
-): Promise<{ readonly lacking: readonly Descriptor[]; readonly presentBytes: number }> {
+  given: { readonly bundle: Layout; readonly store: Layout; readonly signal: AbortSignal },
+): Promise<Comparison> {
+  const { bundle, store, signal } = given;
   const all = new Map<Digest, Descriptor>();
   for (const { manifests, blobs } of catalog.repositories.values()) {
     for (const one of [...manifests.values(), ...blobs.values()]) all.set(one.digest, one);
   }
   const lacking: Descriptor[] = [];
+  const damaged: Descriptor[] = [];
   let presentBytes = 0;
   for (const one of all.values()) {
-    if ((await layouts.store.size(one.digest)) === one.size) presentBytes += one.size;
-    else if ((await layouts.bundle.size(one.digest)) === one.size) lacking.push(one);
+    if (await isWhole(store, one, signal)) {
+      presentBytes += one.size;
+      continue;
+    }
+    const [isDamaged, isBrought] = [await store.has(one.digest), (await bundle.size(one.digest)) === one.size];
+    if (isDamaged && !isBrought) throw beyondRepair(bundle, one);
+    if (isDamaged) damaged.push(one);
+    if (isBrought) lacking.push(one);
   }
-  return { lacking, presentBytes };
+  return { lacking, damaged, presentBytes };
+}
+
+function beyondRepair({ place }: Layout, { digest }: Descriptor): ApplianceError {
+  return new ApplianceError(
+    "release/incomplete",
+    `Cannot load bundle "${place}": the store's ${digest} is damaged, and the bundle does not have it`,
+    { hint: "Make it with a new list: alga-appliance release have leaves out what is damaged" },
+  );
 }
 
 function bytesOf(contents: readonly Descriptor[]): number {
