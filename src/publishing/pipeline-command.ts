@@ -21,6 +21,7 @@ import { assertChannelName, type PublishingKeys, promoteTo, publishingKeys, publ
 import { VERIFY_FLAG } from "./registry-writes.ts";
 import { readSource } from "./source.ts";
 import { instantOfSeconds, sourceDate } from "./source-date.ts";
+import { ROOT_FLAG_OF_CHANNELS } from "./trust-context.ts";
 
 /** Parameters of a pipeline are texts, so these are not switches. */
 const yesOrNo = (name: string, summary: string): Flag => ({
@@ -74,6 +75,7 @@ export const commands: readonly Command[] = [
       { name: "dry-run", type: "boolean", summary: "Say what would be done, and write nothing" },
       VERIFY_FLAG,
       ...KEY_FLAGS,
+      ROOT_FLAG_OF_CHANNELS,
       TRUSTED_KEY_FLAG,
       ...IMAGE_FLAGS,
       ...REGISTRY_FLAGS,

@@ -7,6 +7,7 @@ import type { ReleaseRef } from "../release/resolved.ts";
 import { KEY_FLAGS, TRUSTED_KEY_FLAG } from "../trust/key-flags.ts";
 import type { Promoted } from "./promote.ts";
 import { assertChannelName, promoteTo, publishingKeys } from "./publish-run.ts";
+import { ROOT_FLAG_OF_CHANNELS } from "./trust-context.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
       { name: "by", type: "string", value: "<name>", summary: "Who does it, for the history (default the user name)" },
       { name: "dry-run", type: "boolean", summary: "Check everything and write nothing" },
       ...KEY_FLAGS,
+      ROOT_FLAG_OF_CHANNELS,
       TRUSTED_KEY_FLAG,
       ...REGISTRY_FLAGS,
     ],

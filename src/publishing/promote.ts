@@ -26,11 +26,14 @@ import {
   readHistory,
 } from "./history.ts";
 import { signEntry, verifyHistory } from "./history-signing.ts";
+import type { ChannelMove } from "./trust-hook.ts";
 
 export type PromoteDeps = Pick<Deps, "clock" | "log"> & {
   readonly client: RegistryClient;
   /** Pushes all of a store to the registry of `client`. */
   readonly push: (store: RegistryStore) => Promise<void>;
+  /** Says by signed metadata what the channel means, before its tag moves. Absent: there is no such metadata. */
+  readonly signChannel?: ((move: ChannelMove) => Promise<unknown>) | undefined;
   /** Signs the entry of the history. Absent: it is not signed. */
   readonly key?: SigningKey | undefined;
   /** The history that is there must be signed by one of them. Absent or empty: it is taken as it is. */
@@ -86,13 +89,18 @@ export async function promote(deps: PromoteDeps, wanted: Promotion, options: Pro
   const entries = await trustedHistory(deps, wanted, options);
   const told = { signedBy: deps.key?.id ?? null, gaps: gapsWith(entries, from) };
   const outcome = (of: Promoted["outcome"]): Promoted => ({ channel: wanted.channel, from, to, outcome: of, ...told });
-  if (from?.digest === to.digest) return outcome("already");
+  const manifest = manifestOf(closure);
+  const signed = { channel: wanted.channel, ...to, sizeBytes: manifest.bytes.length };
+  if (from?.digest === to.digest) {
+    if (!wanted.dryRun) await deps.signChannel?.(signed);
+    return outcome("already");
+  }
   if (from !== null) assertNotDowngrade(from.version, to.version, { asked: wanted.allowDowngrade });
   if (wanted.dryRun) return outcome("would-move");
   const entry = { at: toInstant(deps.clock.now()), by: wanted.by.slice(0, 200), from, to };
   await record(deps, entry, place(wanted, options));
   const { repository } = options;
-  const manifest = manifestOf(closure);
+  await deps.signChannel?.(signed);
   await deps.moveTag({ repository, tag: wanted.channel, manifest, was: from?.digest ?? null });
   await assertRecorded(deps, entry, place(wanted, options));
   deps.log.info("channel promoted", { channel: wanted.channel, from: from?.digest, to: to.digest });

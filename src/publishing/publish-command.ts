@@ -10,6 +10,7 @@ import { onlyRelease, type Published } from "./publish.ts";
 import { assertChannelName, promoteTo, publishingKeys, publishTo } from "./publish-run.ts";
 import { reportText, tagLines } from "./push-text.ts";
 import { VERIFY_FLAG } from "./registry-writes.ts";
+import { ROOT_FLAG_OF_CHANNELS } from "./trust-context.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
       { name: "dry-run", type: "boolean", summary: "Say what would be sent and tagged, and write nothing" },
       VERIFY_FLAG,
       ...KEY_FLAGS,
+      ROOT_FLAG_OF_CHANNELS,
       TRUSTED_KEY_FLAG,
       ...REGISTRY_FLAGS,
     ],

@@ -6,19 +6,25 @@ import type { ContentSource } from "../oci/content.ts";
 import { isTag } from "../oci/reference.ts";
 import { registryWire } from "../release/registry-access.ts";
 import { type OpenedRegistry, refOfTag } from "../release/registry-flags.ts";
+import { findRelease } from "../release/resolve.ts";
 import type { ReleaseRef } from "../release/resolved.ts";
 import { signingKeysOf, trustedKeysOf } from "../trust/key-flags.ts";
 import type { PublicKey, SigningKey } from "../trust/keys.ts";
+import { readMetadata } from "../trust/metadata.ts";
 import { signManifest } from "../trust/signatures.ts";
 import { type Promoted, promote } from "./promote.ts";
 import { type Published, publish } from "./publish.ts";
 import { progressLines } from "./push-text.ts";
 import { authorOf, PUSH_IDLE_MS, registryWrites, verifyOf } from "./registry-writes.ts";
+import { ROOT_FLAG, readRootFile } from "./trust-context.ts";
+import { addTarget, type ChannelMove, moveChannel } from "./trust-hook.ts";
 
 /** The keys of one run: those that sign, and those that are believed. */
 export interface PublishingKeys {
   readonly signing: readonly SigningKey[];
   readonly trusted: readonly PublicKey[];
+  /** Root document of the publisher: channels have signed metadata, which is to say what they mean. */
+  readonly root?: Uint8Array;
 }
 
 /**
@@ -28,7 +34,16 @@ export interface PublishingKeys {
  */
 export async function publishingKeys(context: CommandContext): Promise<PublishingKeys> {
   const signing = context.flags.key === undefined ? [] : await signingKeysOf(context);
-  return { signing, trusted: await trustedKeysOf(context) };
+  const root = context.flags[ROOT_FLAG.name] === undefined ? undefined : await readRootFile(context);
+  return { signing, trusted: await trustedKeysOf(context), ...(root === undefined ? {} : { root }) };
+}
+
+/** Of the keys that were given, those that stand for releases: the online key of signed metadata does not. */
+function releaseKeys({ signing, root }: PublishingKeys): readonly SigningKey[] {
+  if (root === undefined) return signing;
+  const ids = readMetadata("root", root).signed.roles.targets?.keyIDs ?? [];
+  const found = signing.filter(({ id }) => ids.includes(id));
+  return found.length > 0 ? found : signing;
 }
 
 /** Publishes content by the flags `--dry-run`, `--move-tags` and `--verify`; signs with every key. Throws as `publish`. */
@@ -41,8 +56,14 @@ export function publishTo(
   const { client, access, repository } = opened;
   const wire = registryWire(deps, access, { idleTimeoutMs: PUSH_IDLE_MS });
   const { push } = registryWrites(context, access);
+  const trust = metadataOf(context, opened, given.keys);
   const sign = async (digest: Digest): Promise<void> => {
-    for (const key of given.keys.signing) await signManifest({ client, push }, key, { repository, digest, signal });
+    for (const key of releaseKeys(given.keys))
+      await signManifest({ client, push }, key, { repository, digest, signal });
+    if (trust === undefined) return;
+    const { manifest } = await findRelease(client, { digest }, { repository, running: build.version, signal });
+    const { bytes } = await client.document(repository, digest, { signal });
+    await addTarget(trust.deps, { version: manifest.version, digest, sizeBytes: bytes.length }, trust.options);
   };
   return publish({ log: deps.log, client, wire: wire.deps, sign }, given.source, {
     ...wire.options,
@@ -56,6 +77,14 @@ export function publishTo(
   });
 }
 
+/** What changes signed metadata, where the run names the publisher's root. */
+function metadataOf(context: CommandContext, { client, access }: OpenedRegistry, { root, signing }: PublishingKeys) {
+  if (root === undefined) return undefined;
+  const { push } = registryWrites(context, access);
+  const options = { base: access.place.base, keys: signing, anchor: root, signal: context.signal };
+  return { deps: { clock: context.deps.clock, client, push }, options };
+}
+
 /** Moves a channel to a release that is complete. Throws as `promote`. */
 export function promoteTo(
   context: CommandContext,
@@ -64,7 +93,12 @@ export function promoteTo(
 ): Promise<Promoted> {
   const { deps, flags, signal, build } = context;
   const { client, access, repository } = opened;
-  const keys = { key: to.keys.signing[0], trustedKeys: to.keys.trusted };
+  const trust = metadataOf(context, opened, to.keys);
+  const keys = {
+    key: releaseKeys(to.keys)[0],
+    trustedKeys: to.keys.trusted,
+    signChannel: trust === undefined ? undefined : (move: ChannelMove) => moveChannel(trust.deps, move, trust.options),
+  };
   return promote(
     { ...deps, client, ...registryWrites(context, access), ...keys },
     {

@@ -18,6 +18,14 @@ export const ROOT_FLAG: Flag = {
   fallback: "root.json",
 };
 
+/** The same for verbs that work without signed metadata too. */
+export const ROOT_FLAG_OF_CHANNELS: Flag = {
+  name: ROOT_FLAG.name,
+  type: "string",
+  value: "<file>",
+  summary: "Root document of the publisher: say by signed metadata what is published and promoted",
+};
+
 /**
  * Opens the registry and the keys of a verb that changes signed metadata.
  *

@@ -23,16 +23,15 @@ export function addTarget(deps: PublisherDeps, release: SignedTarget, options: P
   );
 }
 
+/** A channel and the release that it is to mean. */
+export type ChannelMove = SignedTarget & { readonly channel: string };
+
 /**
  * Signs that a channel means this release, and that its version is this release. Safe to call again.
  *
  * @throws {ApplianceError} as `changeTargets`.
  */
-export function moveChannel(
-  deps: PublisherDeps,
-  move: SignedTarget & { readonly channel: string },
-  options: PublisherOptions,
-): Promise<TrustState> {
+export function moveChannel(deps: PublisherDeps, move: ChannelMove, options: PublisherOptions): Promise<TrustState> {
   const { channel, ...release } = move;
   return changeTargets(
     deps,

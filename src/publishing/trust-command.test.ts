@@ -1,0 +1,189 @@
+/** The verbs of trust as a publisher and a box type them, one after the other, over a registry in memory. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { commandContext, newSaid } from "../../test/support/command-context.ts";
+import { DAY, rolled, START } from "../../test/support/trust.ts";
+import type { FlagValue } from "../cli/command.ts";
+import { createRegistryServer } from "../oci/registry-server.ts";
+import { createMemoryFiles } from "../rehearsal/memory-files.ts";
+import { buildSampleRelease } from "../rehearsal/sample-release.ts";
+import { commands } from "./commands.ts";
+
+const HOST = "registry.test:5000";
+const REFERENCE = `${HOST}/nine-minds/alga-appliance-release`;
+
+interface Typed {
+  readonly flags?: Readonly<Record<string, FlagValue>>;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+}
+
+function world() {
+  const { fetch, store } = createRegistryServer();
+  const files = createMemoryFiles();
+  const said = newSaid();
+  const random = rolled("verbs");
+  const clock = {
+    nowMs: START,
+    now: () => clock.nowMs,
+    monotonic: () => 0,
+    sleep: async () => {},
+    after: () => () => {},
+  };
+  const deps = { clock, random, files, transports: { open: () => fetch } };
+  const run = (words: string, typed: Typed = {}): Promise<number> => {
+    const command = commands.find(({ path }) => path.slice(1).join(" ") === words);
+    assert.ok(command !== undefined, words);
+    const flags = { "plain-http": true, ...(typed.args === undefined ? { registry: HOST } : {}), ...typed.flags };
+    const env = { PWD: "/work", ALGA_APPLIANCE_KEY_PASSPHRASE: "", ...typed.env };
+    return command.run(commandContext({ ...typed, flags, env, deps, said }).context);
+  };
+  const sample = (version: string, channels: readonly string[]) =>
+    buildSampleRelease(store, { registry: HOST, version, imageTag: version, channels, pinned: true });
+  return { store, files, said, clock, run, sample };
+}
+
+async function withKeys() {
+  const all = world();
+  for (const name of ["root-a", "root-b", "release", "online"])
+    await all.run("keygen", { flags: { out: "keys", name, open: true } });
+  const roles = {
+    "root-key": ["keys/root-a.pub", "keys/root-b.pub"],
+    threshold: "2",
+    "targets-key": ["keys/release.pub"],
+    "online-key": ["keys/online.pub"],
+  };
+  const everyKey = ["root-a", "root-b", "release", "online"].map((name) => `keys/${name}.key`);
+  const publishing = { root: "root.json", key: ["keys/release.key", "keys/online.key"] };
+  return { ...all, roles, everyKey, publishing };
+}
+
+const textOf = async (files: ReturnType<typeof createMemoryFiles>, path: string): Promise<string> =>
+  new TextDecoder().decode(await files.read(path, { maxBytes: 100_000 }));
+
+describe("release keygen", () => {
+  it("writes a sealed private key for its owner alone and a public one, says neither, and overwrites nothing", async () => {
+    const { run, files, said } = world();
+    const env = { ALGA_APPLIANCE_KEY_PASSPHRASE: "correct horse" };
+    assert.equal(await run("keygen", { flags: { out: "keys" }, env }), 0);
+    const [stat, text] = [await files.stat("/work/keys/release.key"), await textOf(files, "/work/keys/release.key")];
+    assert.equal(stat?.mode, 0o600);
+    assert.match(text, /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
+    assert.match(await textOf(files, "/work/keys/release.pub"), /^-----BEGIN PUBLIC KEY-----/);
+    assert.ok(
+      !JSON.stringify(said).includes(text.split("\n")[1] ?? "?") && !JSON.stringify(said).includes("correct horse"),
+    );
+    await assert.rejects(run("keygen", { flags: { out: "keys" }, env }), { code: "trust/key-exists" });
+    assert.equal(await textOf(files, "/work/keys/release.key"), text);
+  });
+
+  it("leaves a key open only when that is said", async () => {
+    const { run, files } = world();
+    await assert.rejects(run("keygen", { flags: { out: "keys" } }), { code: "trust/passphrase" });
+    assert.equal(await run("keygen", { flags: { out: "keys", open: true, type: "ecdsa-p256" } }), 0);
+    assert.match(await textOf(files, "/work/keys/release.key"), /^-----BEGIN PRIVATE KEY-----/);
+  });
+});
+
+describe("release sign and release verify", () => {
+  it("sign by a key from a file or a variable, and verify by a key that was given or lies on the box", async () => {
+    const { run, said, sample, files } = await withKeys();
+    const { digest } = sample("1.0.3", ["stable"]);
+    const args = [`${REFERENCE}:1.0.3`];
+    const trusted = { "trusted-key": ["keys/release.pub"] };
+    await assert.rejects(run("verify", { args }), { code: "cli/usage" });
+    await assert.rejects(run("verify", { args, flags: trusted }), { code: "trust/unsigned" });
+    const env = { SIGNING_KEY: await textOf(files, "/work/keys/release.key") };
+    assert.equal(await run("sign", { args, env, flags: { key: ["env://SIGNING_KEY"] } }), 0);
+    assert.equal(await run("verify", { args, flags: trusted }), 0);
+    assert.match(said.text, new RegExp(`^verified by [0-9a-f]{64}\n${digest}$`));
+    await assert.rejects(run("verify", { args, flags: { "trusted-key": ["keys/online.pub"] } }), {
+      code: "trust/untrusted-signature",
+    });
+    await files.makeDirectory("/box/etc/alga-appliance/trusted-keys");
+    await files.write(
+      "/box/etc/alga-appliance/trusted-keys/publisher.pem",
+      await textOf(files, "/work/keys/release.pub"),
+    );
+    assert.equal(await run("verify", { args }), 0);
+    const sealed = { flags: { "passphrase-stdin": true }, stdin: "correct horse\n" };
+    await run("keygen", { ...sealed, flags: { ...sealed.flags, out: "keys", name: "sealed" } });
+    const by = { args, flags: { key: ["keys/sealed.key"] } };
+    await assert.rejects(run("sign", by), { code: "trust/passphrase" });
+    await assert.rejects(run("sign", { ...by, env: { ALGA_APPLIANCE_KEY_PASSPHRASE: "other" } }), {
+      code: "trust/passphrase",
+    });
+    assert.equal(await run("sign", { ...by, ...sealed, flags: { ...by.flags, ...sealed.flags } }), 0);
+  });
+
+  it("a box with a key resolves what is signed and refuses what is not, unless the settings take it", async () => {
+    const { run, said, sample, files } = await withKeys();
+    sample("1.0.3", ["stable"]);
+    await files.makeDirectory("/box/etc/alga-appliance/trusted-keys");
+    await files.write(
+      "/box/etc/alga-appliance/trusted-keys/publisher.pem",
+      await textOf(files, "/work/keys/release.pub"),
+    );
+    await assert.rejects(run("resolve"), { code: "trust/unsigned" });
+    assert.equal(await run("resolve", { flags: { "allow-unsigned": true } }), 0);
+    assert.equal((said.value as { verifiedBy: string }).verifiedBy, "none");
+    await run("sign", { args: [`${REFERENCE}:1.0.3`], flags: { key: ["keys/release.key"] } });
+    assert.equal(await run("resolve"), 0);
+    assert.match((said.value as { verifiedBy: string }).verifiedBy, /^[0-9a-f]{64}$/);
+    await files.write("/box/etc/alga-appliance/trusted-keys/other.pem", "no key");
+    await assert.rejects(run("resolve"), { code: "trust/bad-key", message: /other\.pem/ });
+  });
+});
+
+describe("release trust", () => {
+  it("begins, promotes, refreshes and rotates; a box with root follows all of it", async () => {
+    const { run, said, sample, files, clock, store, roles, everyKey, publishing } = await withKeys();
+    const [old, next] = [sample("1.0.3", ["stable"]), sample("1.0.4", ["nightly"])];
+    assert.equal(await run("trust init", { flags: { ...roles, key: everyKey } }), 0);
+    assert.match(said.text, /^root 1 begun, good until 2028-11-20T00:00:00Z\n2 of 2 keys/);
+    await assert.rejects(run("trust init", { flags: { ...roles, threshold: "1", key: everyKey } }), {
+      code: "oci/tag-taken",
+    });
+    await files.makeDirectory("/box/etc/alga-appliance");
+    await files.write("/box/etc/alga-appliance/root.json", await textOf(files, "/work/root.json"));
+
+    await assert.rejects(run("resolve"), { code: "trust/unknown-release" });
+    // A tag that is where it should be already gets its signed metadata all the same.
+    assert.equal(await run("promote", { flags: { ...publishing, version: "1.0.3", to: "stable" } }), 0);
+    assert.equal(await run("resolve"), 0);
+    assert.equal((said.value as { digest: string }).digest, old.digest);
+    assert.equal(await run("promote", { flags: { ...publishing, from: "nightly", to: "stable" } }), 0);
+    assert.equal(await run("resolve"), 0);
+    assert.equal((said.value as { digest: string }).digest, next.digest);
+    // Without the keys of the metadata nothing moves, not the tag either.
+    store.tag("nine-minds/alga-appliance-release", "stable", old.digest);
+    const thief = { ...publishing, key: ["keys/online.key"] };
+    await assert.rejects(run("promote", { flags: { ...thief, version: "1.0.4", to: "beta" } }), {
+      code: "trust/threshold",
+    });
+    assert.equal(store.manifest("nine-minds/alga-appliance-release", "beta"), undefined);
+    assert.equal(await run("resolve"), 0);
+    assert.equal((said.value as { digest: string }).digest, next.digest);
+
+    clock.nowMs = START + 31 * DAY;
+    await assert.rejects(run("resolve"), { code: "trust/expired", message: /timestamp metadata: it expired 24 h ago/ });
+    assert.equal(await run("resolve", { flags: { "accept-expired": "2026-12-31T00:00:00Z" } }), 0);
+    await assert.rejects(run("resolve", { flags: { "accept-expired": "soon" } }), { code: "config/invalid" });
+    assert.equal(await run("trust refresh", { flags: { root: "root.json", key: ["keys/online.key"] } }), 0);
+    assert.match(said.text, /timestamp 4, good until 2027-01-21T00:00:00Z[\s\S]*channel stable is 1\.0\.4/);
+    assert.equal(await run("resolve"), 0);
+
+    await run("keygen", { flags: { out: "keys", name: "root-c", open: true } });
+    const changed = {
+      ...roles,
+      "root-key": ["keys/root-a.pub", "keys/root-c.pub"],
+      root: "root.json",
+      out: "root-2.json",
+    };
+    await assert.rejects(run("trust rotate", { flags: { ...changed, key: everyKey } }), { code: "trust/threshold" });
+    assert.equal(await run("trust rotate", { flags: { ...changed, key: [...everyKey, "keys/root-c.key"] } }), 0);
+    assert.match(said.text, /^root 2 rotated/);
+    assert.equal(await run("resolve"), 0);
+  });
+});
