@@ -59,6 +59,24 @@ test("a tag that moves stays locked until it is asked for, by name", async () =>
   await assert.rejects(lockSource({ files }, TREE, options({ update: ["nobody"] })), { code: "build/bad-source" });
 });
 
+test("what was fetched for an older lock does not stay", async () => {
+  const files = await sourceTree();
+  const { options, store } = world();
+  const blobs = () => [...files.snapshot().keys()].filter((path) => path.includes("/vendor/blobs/")).length;
+  await lockSource({ files }, TREE, options());
+  const before = blobs();
+  const other = { registry: "ghcr.io", base: "other", version: "0.9.1", imageTag: "62cdce38" };
+  buildSampleRelease(store, other);
+  const document = store.manifest("other/charts/temporal", "0.1.0");
+  assert.ok(document !== undefined);
+  for (const { bytes } of store.blobs("other/charts/temporal")) store.putBlob("nine-minds/charts/temporal", bytes);
+  store.putManifest("nine-minds/charts/temporal", "0.1.0", document.bytes, document.mediaType);
+  const updated = await lockSource({ files }, TREE, options({ update: ["temporal"] }));
+  assert.deepEqual(updated.pins.filter((pin) => pin.outcome === "changed").length, 1);
+  assert.equal(blobs(), before);
+  await build(files);
+});
+
 test("a dry run of the lock writes nothing", async () => {
   const files = await sourceTree();
   const before = files.snapshot();

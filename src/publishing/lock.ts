@@ -3,7 +3,7 @@
  *
  * Charts and Flux's manifests that come from a registry are kept in `vendor/`, an OCI layout, so that a build never asks the
  * network. What is locked already is not asked for again, and stays as it is when its tag moves; `update` asks anew. The lock
- * is written last: killed before, the tree has its old one.
+ * is written when all is there, and only then is taken away what the old one needed: killed before, the tree has its old one.
  */
 import { join } from "node:path/posix";
 import type { Digest } from "../core/digest.ts";
@@ -16,6 +16,7 @@ import { MEDIA } from "../oci/media-types.ts";
 import { parseDocument } from "../oci/model.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import { formatLock, LOCK_FILE, lockDifferences, type Pin, readLock, wantedPins } from "./lock-file.ts";
+import { removeOtherBlobs } from "./other-blobs.ts";
 import { type ReleaseSource, readSource } from "./source.ts";
 
 /** Folder of the source tree with what was fetched: an OCI layout. */
@@ -65,12 +66,15 @@ export async function lockSource(deps: Pick<Deps, "files">, folder: string, opti
   const wanted = wantedPins(source);
   assertKnown(options.update, [...wanted.keys()]);
   const pins: LockedPin[] = [];
+  const vendored = new Set<Digest>();
   const vendor = await openVendor(deps, join(folder, VENDOR_FOLDER), options.dryRun);
   for (const [name, reference] of wanted) {
     const old = before?.pins[name];
     const isKept = old?.reference === reference && !isAsked(options.update, name);
     const pin = isKept ? old : await resolvePin({ name, reference, source }, options);
-    if (isVendored(name)) await fetchVendored(vendor, { name, pin, source }, options);
+    if (isVendored(name)) {
+      for (const digest of await fetchVendored(vendor, { name, pin, source }, options)) vendored.add(digest);
+    }
     pins.push(outcomeOf(name, pin, old));
   }
   await vendor?.finish();
@@ -83,6 +87,7 @@ export async function lockSource(deps: Pick<Deps, "files">, folder: string, opti
     pins: Object.fromEntries(pins.map(({ name, reference, digest }) => [name, { reference, digest }])),
   };
   if (!same && !options.dryRun) await deps.files.write(join(folder, LOCK_FILE), formatLock(lock), { mode: 0o644 });
+  if (vendor !== undefined) await removeOtherBlobs(deps, join(folder, VENDOR_FOLDER), vendored);
   return { version: source.version, lockedAt, pins, hasChanged: !same };
 }
 
@@ -117,13 +122,13 @@ async function openVendor(
   return dryRun ? undefined : await createLayout(deps, folder);
 }
 
-/** Brings an artifact with its blobs, checked by digest. What is there already is not asked for. */
+/** Brings an artifact with its blobs, checked by digest, and tells their digests. What is there already is not asked for. */
 async function fetchVendored(
   vendor: LayoutWriter | undefined,
   wanted: { readonly name: string; readonly pin: Pin; readonly source: ReleaseSource },
   options: LockOptions,
-): Promise<void> {
-  if (vendor === undefined) return;
+): Promise<readonly Digest[]> {
+  if (vendor === undefined) return [];
   const { name, pin, source } = wanted;
   const parsed = parseReference(pin.reference);
   const { client, repository } = await options.open(parsed, source);
@@ -139,13 +144,15 @@ async function fetchVendored(
       `Cannot use ${name} "${pin.reference}": it is an index, one artifact is wanted`,
     );
   }
-  for (const part of [document.manifest.config, ...document.manifest.layers]) {
+  const parts = [document.manifest.config, ...document.manifest.layers];
+  for (const part of parts) {
     if (await vendor.has(part.digest)) continue;
     options.onProgress?.(`Fetching ${name}`);
     await vendor.putStream(part, client.blobStream(repository, part, { signal: options.signal }));
   }
   const { mediaType } = document.manifest;
   await vendor.putManifest({ repository: vendorRepository(name), tag: parsed.tag ?? "", mediaType, bytes });
+  return [pin.digest, ...parts.map((part) => part.digest)];
 }
 
 /** Where an artifact lies in `vendor/`, and in what is built. */
