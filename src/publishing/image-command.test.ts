@@ -19,12 +19,12 @@ const DIGEST = `sha256:${"0".repeat(64)}`;
 async function folder(): Promise<MemoryFiles> {
   const files = createMemoryFiles();
   for (const machine of ["amd64", "arm64"] as const) {
-    await files.makeDirectory(`/work/${machine}`);
-    await files.write(`/work/alga-${machine}`, madeExecutable(machine));
+    await files.makeDirectory(`/publisher/${machine}`);
+    await files.write(`/publisher/alga-${machine}`, madeExecutable(machine));
     for (const [name, bytes] of Object.entries(madeLibraries(machine)))
-      await files.write(`/work/${machine}/${name}`, bytes);
+      await files.write(`/publisher/${machine}/${name}`, bytes);
   }
-  await files.write("/work/notes.txt", "no program, and long enough to hold a header of one: ".repeat(3));
+  await files.write("/publisher/notes.txt", "no program, and long enough to hold a header of one: ".repeat(3));
   return files;
 }
 
@@ -33,7 +33,7 @@ async function run(
   flags: Readonly<Record<string, FlagValue>>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Said> {
-  const { context, said } = commandContext({ deps: { files }, flags, env: { PWD: "/work", ...env } });
+  const { context, said } = commandContext({ deps: { files }, flags, env: { PWD: "/publisher", ...env } });
   const [command] = commands;
   assert.equal(await command?.run(context), 0);
   return said;
@@ -42,7 +42,7 @@ async function run(
 const BOTH = {
   out: "out",
   executable: ["alga-amd64", "alga-arm64"],
-  "runtime-libs": ["amd64=amd64", "arm64=/work/arm64"],
+  "runtime-libs": ["amd64=amd64", "arm64=/publisher/arm64"],
 } as const;
 
 describe("release image", () => {
@@ -59,7 +59,7 @@ describe("release image", () => {
       result.platforms.map((one) => `${one.platform} ${one.version}`),
       ["linux/amd64 1.2.3", "linux/arm64 1.2.3"],
     );
-    const layout = await openLayout({ files }, "/work/out");
+    const layout = await openLayout({ files }, "/publisher/out");
     assert.deepEqual(
       layout.entries().map((entry) => `${entry.repository} ${entry.tag ?? "by digest"} ${entry.descriptor.digest}`),
       [
@@ -67,8 +67,8 @@ describe("release image", () => {
         `alga-appliance-control-plane by digest ${result.sbom}`,
       ].sort(),
     );
-    assert.match(said.text, /linux\/arm64 .* 1\.2\.3 \(0123456789ab\), glibc 2\.36 of folder "\/work\/arm64"/);
-    assert.match(said.text, /Written to \/work\/out$/);
+    assert.match(said.text, /linux\/arm64 .* 1\.2\.3 \(0123456789ab\), glibc 2\.36 of folder "\/publisher\/arm64"/);
+    assert.match(said.text, /Written to \/publisher\/out$/);
   });
 
   it("takes a path without a platform for the only one, and another tag", async () => {
@@ -82,8 +82,8 @@ describe("release image", () => {
     await there.makeDirectory("/elsewhere");
     const absolute = {
       ...BOTH,
-      executable: ["/work/alga-arm64", "/work/alga-amd64"],
-      "runtime-libs": ["amd64=/work/amd64", "arm64=/work/arm64"],
+      executable: ["/publisher/alga-arm64", "/publisher/alga-amd64"],
+      "runtime-libs": ["amd64=/publisher/amd64", "arm64=/publisher/arm64"],
     };
     const [one, two] = [await run(here, BOTH), await run(there, absolute, { PWD: "/elsewhere" })];
     const of = (said: Said) => ({ ...(said.value as { digest: string; sbom: string }) });
@@ -102,7 +102,7 @@ describe("release image", () => {
       config: { mediaType: MEDIA.config, bytes: new TextEncoder().encode(JSON.stringify(config)) },
       layers: [{ mediaType: MEDIA.layerGzip, bytes: layer.bytes }],
     });
-    const layout = await createLayout({ files }, "/work/base");
+    const layout = await createLayout({ files }, "/publisher/base");
     await writeStore(store, layout);
     await layout.finish();
     const said = await run(files, { out: "out", executable: ["alga-amd64"], base: `oci:base@${base}` });
@@ -134,7 +134,7 @@ describe("release image", () => {
     ["one source for two platforms", { ...BOTH, "runtime-libs": ["amd64"] }, "cli/usage", /for 2 platforms/],
     [
       "two executables of one machine",
-      { ...BOTH, executable: ["alga-amd64", "/work/alga-amd64"] },
+      { ...BOTH, executable: ["alga-amd64", "/publisher/alga-amd64"] },
       "cli/usage",
       /two executables for amd64/,
     ],
@@ -179,7 +179,7 @@ describe("release image", () => {
     it(`refuses ${name}, and writes nothing`, async () => {
       const files = await folder();
       await refused(files, flags, code, words);
-      assert.deepEqual(await files.list("/work/out"), []);
+      assert.deepEqual(await files.list("/publisher/out"), []);
     });
   }
 
