@@ -31,12 +31,15 @@ interface Login {
 /** A token is renewed this long before its end, so that it does not run out on the way. At most a tenth of its life. */
 const RENEW_BEFORE_MS = 10_000;
 
-/** A body that announces more is not kept for a second try: whoever sends it has just logged in by a smaller request. */
-const MAX_KEPT_BYTES = 64 * 1024 * 1024;
+/**
+ * A body that announces more is not kept for a second try: whoever sends it has just logged in by a smaller request, and looks
+ * at what has arrived before it sends again. Keeping the chunks of an upload twice cost 100 MB of garbage at a time.
+ */
+const MAX_KEPT_BYTES = 1024 * 1024;
 
 /**
  * Makes the wrapper. A body is kept in memory until the answer is there, because a 401 makes it go out twice; one that
- * announces more than 64 MiB goes out once.
+ * announces more than 1 MiB goes out once.
  *
  * @throws {ApplianceError} (the wrapped fetch) oci/unauthorized, oci/bad-challenge, oci/token-failed; oci/unavailable when a
  *   large body met a login that had run out: the next request has a new one.

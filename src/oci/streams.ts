@@ -1,9 +1,10 @@
 /** Byte streams for uploads: cut into pieces of one size, and counted as they pass. */
 
 /**
- * Cuts a stream into pieces of exactly `bytes`, the last one shorter. One piece is in memory at a time; each is the
- * receiver's own. The last piece is given when the stream has ended well, so a stream that checks its bytes at its end never
- * gives all of them when they are wrong. Ends the stream when the receiver stops early. An empty stream gives nothing.
+ * Cuts a stream into pieces of exactly `bytes`, the last one shorter. There is one buffer for all of them: a piece is whole
+ * until the next one is asked for. The last piece is given when the stream has ended well, so a stream that checks its bytes
+ * at its end never gives all of them when they are wrong. Ends the stream when the receiver stops early. An empty stream
+ * gives nothing.
  */
 export async function* piecesOf(
   stream: ReadableStream<Uint8Array>,
@@ -11,7 +12,7 @@ export async function* piecesOf(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
   const reader = stream.getReader();
   let isOver = false;
-  let piece = new Uint8Array(size.bytes);
+  const piece = new Uint8Array(size.bytes);
   let filled = 0;
   try {
     while (!isOver) {
@@ -20,7 +21,6 @@ export async function* piecesOf(
       for (let rest = value ?? new Uint8Array(); rest.length > 0; ) {
         if (filled === size.bytes) {
           yield piece;
-          piece = new Uint8Array(size.bytes);
           filled = 0;
         }
         const part = rest.subarray(0, size.bytes - filled);
@@ -29,7 +29,7 @@ export async function* piecesOf(
         rest = rest.subarray(part.length);
       }
     }
-    if (filled > 0) yield piece.slice(0, filled);
+    if (filled > 0) yield piece.subarray(0, filled);
   } finally {
     if (!isOver) reader.cancel().catch(() => {});
   }
