@@ -26,6 +26,8 @@ export interface WalkStart {
   readonly signal: AbortSignal;
 }
 
+/** Collects manifests and blobs by digest, each once for each repository; bounded in number and bytes. */
+/** What was read on the way down, each manifest and blob once for each repository. Grows while `add` is called. */
 export interface Walk {
   /** Reads a manifest and everything below it; nothing twice. Throws as the client does. */
   add(start: WalkStart): Promise<void>;
