@@ -7,6 +7,10 @@ export type OperationEvent =
   | { readonly type: "operation"; readonly operation: OperationView }
   | { readonly type: "journal"; readonly operationId: string; readonly entry: JournalEntry };
 
+/**
+ * The operations of this box: at most one goes on at a time, in whichever process holds the lease; all others follow
+ * its journal.
+ */
 export interface Operations {
   /**
    * Starts an operation and returns when its journal is on disk.
@@ -45,6 +49,10 @@ export interface Operations {
   stop(): Promise<void>;
 }
 
+/**
+ * What each kind of operation does, whether the network answers, and how often (milliseconds) the journal of another
+ * process is read.
+ */
 export interface OperationsOptions {
   readonly programs: Partial<Readonly<Record<OperationKind, Program>>>;
   readonly networkReady?: (signal: AbortSignal) => Promise<boolean>;

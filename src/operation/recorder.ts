@@ -21,6 +21,7 @@ const DISK_RETRY_MS = 5_000;
 /** Each kept line costs an fsync. */
 const PROGRESS_EVERY_MS = 1_000;
 
+/** The one writer of a run's journal. What it has resolved is on disk, and survives a kill. */
 export interface Recorder {
   run(): Run;
   /** Writes an entry; resolves when it is on disk. Rejects when the lease is lost or the signal fires. */
@@ -32,6 +33,7 @@ export interface Recorder {
   progress(event: Extract<JournalEvent, { kind: "step-progress" }>): void;
 }
 
+/** The run to write on, the lease that allows it, and who is told. The signal ends writing. */
 export interface RecorderOptions {
   readonly run: Run;
   readonly lease: HeldLease;

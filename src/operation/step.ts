@@ -22,6 +22,7 @@ export interface StepResult {
 /** Tells one line of progress; with a problem while the step waits for something that is wrong now. */
 export type Progress = (detail: string, problem?: StepProblem) => void;
 
+/** One step of an operation. `run` may be killed at any moment and is run again then, so it must be safe to call again. */
 export interface Step<C> {
   readonly id: string;
   readonly title: string;

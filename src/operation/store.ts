@@ -27,6 +27,10 @@ export interface HistoryRecord {
   readonly about: Readonly<Record<string, unknown>>;
 }
 
+/**
+ * The state of the box on disk: documents, secrets and journals. Every write is whole or not there; secrets are never
+ * logged.
+ */
 export interface StateStore {
   /**
    * Reads a document.

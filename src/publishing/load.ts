@@ -25,6 +25,7 @@ import { keepReleases, removeLeftovers } from "./store-garbage.ts";
 
 export type LoadDeps = Pick<Deps, "files" | "clock" | "machine" | "random" | "log">;
 
+/** How a bundle comes into the store. `verify` is asked before the first byte is copied, `onProgress` at every blob. */
 export interface LoadOptions {
   readonly signal: AbortSignal;
   /** Releases that stay in the store, newest first; the installed one and the loaded one stay beside them. Absent: all. */

@@ -27,6 +27,7 @@ export interface Asset {
   readonly etag: string;
 }
 
+/** The files of the web application in memory, each with its headers; undefined for a path that names none. */
 export interface Assets {
   /** The page of every address of the application. */
   readonly page: Asset;

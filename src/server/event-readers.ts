@@ -13,6 +13,7 @@ export interface Reader {
   readonly isAllowed: () => Promise<boolean>;
 }
 
+/** The readers of the event stream. Sending never waits: a reader that does not read is cut off. */
 export interface Readers {
   count(): number;
   add(reader: Reader): void;

@@ -5,6 +5,7 @@ export interface RingEvent {
   readonly bytes: Uint8Array;
 }
 
+/** The latest events, for readers that come back after a lost connection. */
 export interface EventRing {
   add(event: RingEvent): void;
   /** Events after a sequence number; undefined when some of them are gone already. */

@@ -20,6 +20,7 @@ export interface EventDocument {
   readonly data: unknown;
 }
 
+/** The event stream: events are numbered, sent to every reader and kept for those that come back. `publish` never waits. */
 export interface EventHub {
   publish(type: EventType, data: unknown): void;
   /**

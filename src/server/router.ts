@@ -23,6 +23,7 @@ export interface Match {
   readonly routes: ReadonlyMap<string, Route>;
 }
 
+/** All routes of the API; `match` answers undefined for a path that none of them has, whatever the method. */
 export interface RouteTable {
   readonly routes: readonly Route[];
   match(pathname: string): Match | undefined;

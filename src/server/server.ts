@@ -18,6 +18,7 @@ import { assetFiles, pageRoutes } from "./page-routes.ts";
 import { exchangeLink, type SessionEdge, sessionRoutes } from "./session-routes.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 
+/** What the server serves and whom it tells; sockets and sessions are its own. */
 export interface ServerOptions {
   readonly paths: StatePaths;
   /** Routes of the rooms: setup, operation, status; made here, because some ask for the session. */

@@ -13,6 +13,7 @@ import { assertUnclaimed, type Claim } from "./claim.ts";
 import type { Lockout } from "./lockout.ts";
 import type { Sessions } from "./sessions.ts";
 
+/** What the routes of claim, login and logout work with. Passwords and tokens pass through and are never logged. */
 export interface SessionEdge {
   readonly sessions: Sessions;
   readonly claim: Claim;

@@ -19,6 +19,7 @@ export interface StoredOptions<T> {
   readonly corrupt: T;
 }
 
+/** A value in a file, shared with other processes: each read looks whether the file was changed, updates go one by one. */
 export interface Stored<T> {
   read(): Promise<T>;
   /** Changes the value; `change` sees the newest one and returns the same object to leave it. Never rejects. */

@@ -44,6 +44,7 @@ export interface SetupConfig extends ChannelOffers {
   readonly operation: OperationView | null;
 }
 
+/** The setup of the box: what it offers, what it would do, and doing it. Answers are untrusted and checked field by field. */
 export interface Setup {
   config(signal: AbortSignal): Promise<SetupConfig>;
   /** @throws {ApplianceError} setup/invalid-answers, or what resolving the release throws. */

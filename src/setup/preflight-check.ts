@@ -23,6 +23,7 @@ export type Finding =
       readonly fields?: readonly string[];
     };
 
+/** One thing that must hold before anything is changed. `look` changes nothing and ends when the signal fires. */
 export interface PreflightCheck {
   readonly code: string;
   /** What is wanted, as a sentence. */

@@ -18,6 +18,7 @@ const LIMIT_BYTES = 8_192;
 const MAX_KEPT = 16;
 const TIMEOUT_MS = 5_000;
 
+/** The last lines of logs that a check quotes as evidence. They are untrusted text, bounded and redacted. */
 export interface Excerpts {
   current(): readonly LogExcerpt[];
   /** Reads what the view wants and has not been read. @returns true when something new was read. */

@@ -13,6 +13,7 @@ import type { KubernetesObservation } from "./observation.ts";
 const EVERY_MS = 1_500;
 const SILENCE_MS = 1_500;
 
+/** Whether the API server answers, asked again and again; `current` answers from memory. */
 export interface Heartbeat {
   current(): KubernetesObservation;
   /** Resolves with the first answer or silence; at once when there is nothing to ask. */

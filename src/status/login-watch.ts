@@ -21,6 +21,7 @@ export interface LoginWatchDeps extends Pick<Deps, "clock" | "network"> {
   readonly marker?: string;
 }
 
+/** Whether the login page answers, by the cluster and by the address people type; `current` is null before the first look. */
 export interface LoginWatch {
   current(): LoginObservation | null;
   /** One look at both ways. @returns milliseconds until the next one is due. */

@@ -22,6 +22,7 @@ import { createView } from "./view.ts";
 
 export type { BoxFacts, StatusSources } from "./sources.ts";
 
+/** Keeps the status document new. Whoever saw an operation move finds a document that is as new. */
 export interface StatusEngine {
   /** The document as last folded. Instant, from memory. */
   current(): ApplianceStatus;

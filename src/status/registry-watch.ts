@@ -12,6 +12,7 @@ const NOISE_MS = 5_000;
 
 export type RegistryPort = Pick<RegistryClient, "registry" | "ping">;
 
+/** Whether the registry answers, and how far its clock is from ours; null before the first `look`. */
 export interface RegistryWatch {
   registry(): RegistryObservation | null;
   clock(): ClockObservation | null;

@@ -25,6 +25,7 @@ export interface BoxFacts {
   readonly expectedMs?: number;
 }
 
+/** Where the status comes from. What is absent is told as unknown, never guessed. */
 export interface StatusSources {
   /** Absent: no Kubernetes is known, and `kubeProblem` says why. */
   readonly kube?: Kube;

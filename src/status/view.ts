@@ -60,6 +60,7 @@ export interface WorkloadFacts {
   readonly pods: readonly PodFacts[];
 }
 
+/** What was observed at one moment, prepared for the checks: facts instead of objects, doubt instead of old lists. */
 export interface View {
   readonly nowMs: number;
   readonly seen: Observations;

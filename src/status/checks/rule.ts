@@ -61,6 +61,7 @@ export interface Explains {
   readonly where: Relation;
 }
 
+/** One check as data. Its finder is pure: it sees a view of what was observed and asks nobody. */
 export interface CheckRule {
   readonly code: string;
   readonly tier: TierName;
