@@ -1,4 +1,5 @@
 /** `release bundle`: a release with everything it refers to as one file, for boxes without a network. */
+import { basename } from "node:path/posix";
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { flagText, flagTexts, typedPath } from "../cli/flag-values.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
@@ -18,7 +19,7 @@ const DEFAULT_PLATFORM = "linux/amd64";
 const SELF = "/proc/self/exe";
 
 const FLAGS: readonly Flag[] = [
-  { name: "out", short: "f", type: "string", value: "<file.tar>", summary: "File to write" },
+  { name: "out", type: "string", value: "<file.tar>", summary: "File to write" },
   {
     name: "platform",
     type: "string",
@@ -32,7 +33,7 @@ const FLAGS: readonly Flag[] = [
     type: "string",
     value: "<file>",
     multiple: true,
-    summary: "Put this executable in as well, self for the running one; may be given several times",
+    summary: "Put this executable in as well; self is the running one",
   },
   { name: "dry-run", type: "boolean", summary: "Say what would be written, and how large it would be" },
   ...RELEASE_FLAGS,
@@ -99,7 +100,9 @@ async function planOf(context: CommandContext): Promise<BundlePlan> {
     repository,
     running: context.build.version,
     signal,
-    executables: flagTexts(flags, "executable").map((file) => (file === "self" ? SELF : typedPath(file, env))),
+    executables: flagTexts(flags, "executable").map((file) =>
+      file === "self" ? { path: SELF, name: "alga-appliance" } : { path: typedPath(file, env), name: basename(file) },
+    ),
     ...(platform === undefined ? {} : { platform }),
     ...(have === undefined ? {} : { have }),
     // Another registry gets none of the login that was given for this one.

@@ -1,5 +1,4 @@
 /** Executables as one artifact of a bundle, a layer for each; their bytes stay in their files. */
-import { basename } from "node:path/posix";
 import { createDigester, type Digest, digestOf } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { canonicalJson } from "../core/json.ts";
@@ -12,6 +11,12 @@ import { type Descriptor, parseDocument } from "../oci/model.ts";
 
 const EXECUTABLE_REPOSITORY = "alga-appliance-executable";
 const EXECUTABLE_TYPE = "application/vnd.alga.appliance.executable.v1";
+
+export interface ExecutableFile {
+  readonly path: string;
+  /** Its name for whoever takes it out again. */
+  readonly name: string;
+}
 
 export interface PackedExecutables {
   readonly entries: readonly LayoutEntry[];
@@ -30,12 +35,12 @@ export interface PackedExecutables {
 export async function packExecutables(
   deps: Pick<Deps, "files">,
   version: string,
-  paths: readonly string[],
+  given: readonly ExecutableFile[],
 ): Promise<PackedExecutables> {
-  if (paths.length === 0) return { entries: [], contents: [], memory: new Map(), files: new Map() };
+  if (given.length === 0) return { entries: [], contents: [], memory: new Map(), files: new Map() };
   const layers: (Descriptor & { readonly path: string })[] = [];
-  for (const path of paths) {
-    const annotations = { "org.opencontainers.image.title": basename(path) };
+  for (const { path, name } of given) {
+    const annotations = { "org.opencontainers.image.title": name };
     layers.push({ mediaType: EXECUTABLE_TYPE, ...(await digestOfFile(deps, path)), annotations, path });
   }
   const empty = { mediaType: MEDIA.empty, digest: digestOf(EMPTY_CONFIG.bytes), size: EMPTY_CONFIG.bytes.length };

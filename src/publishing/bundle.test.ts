@@ -161,13 +161,14 @@ test("a bundle of all platforms can be published into another registry", async (
 
 test("an executable goes along as an artifact", async () => {
   writeFileSync(at("alga-appliance"), "#!/bin/sh\necho hello\n".repeat(100));
-  await bundle("executable.tar", "--executable", at("alga-appliance"));
+  await bundle("executable.tar", "--executable", at("alga-appliance"), "--executable", "self");
   const served = await startWords(["release", "serve", at("executable.tar"), "--port", "0", "-o", "json"], { root });
   const at_ = `${served.first.url}/v2/nine-minds/alga-appliance-executable`;
   const manifest = (await (await fetch(`${at_}/manifests/1.0.3`, { headers: { accept: MEDIA.manifest } })).json()) as {
     layers: { digest: string; annotations: Record<string, string> }[];
   };
-  assert.equal(manifest.layers[0]?.annotations["org.opencontainers.image.title"], "alga-appliance");
+  const titles = manifest.layers.map((one) => one.annotations["org.opencontainers.image.title"]);
+  assert.deepEqual(titles, ["alga-appliance", "alga-appliance"], "the file that was named, and this program itself");
   const file = await (await fetch(`${at_}/blobs/${manifest.layers[0]?.digest}`)).text();
   assert.equal(file, readFileSync(at("alga-appliance"), "utf8"));
   await served.stop();

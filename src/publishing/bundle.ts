@@ -30,12 +30,13 @@ import {
   type BundleDocument,
   formatBundleDocument,
 } from "./bundle-document.ts";
-import { fileChunks, packExecutables } from "./bundle-executables.ts";
+import { type ExecutableFile, fileChunks, packExecutables } from "./bundle-executables.ts";
 import { type LeftOut, selectContents } from "./bundle-selection.ts";
 import { assertComplete, type ReleaseClosure, releaseClosure } from "./closure.ts";
 import { createWalk, type Walk } from "./closure-walk.ts";
 import type { HaveList } from "./have-list.ts";
 
+/** What goes into a bundle, and what is left out because the box has it. */
 export interface BundleOptions {
   /** Path below which the registry keeps our repositories; may be empty. */
   readonly base: string;
@@ -47,7 +48,7 @@ export interface BundleOptions {
   readonly platform?: Platform;
   readonly have?: HaveList;
   /** Files that are put in as artifacts: this executable for each platform. */
-  readonly executables?: readonly string[];
+  readonly executables?: readonly ExecutableFile[];
   readonly open?: (registry: string) => Promise<RegistryClient>;
   readonly signal: AbortSignal;
 }
