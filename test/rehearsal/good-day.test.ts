@@ -38,6 +38,7 @@ describe("a rehearsed installation on a good day", () => {
       SETUP_STEP_IDS,
     );
     assert.equal((plan.release as { version: string }).version, "1.0.3");
+    assert.match((plan.release as { verifiedBy: string }).verifiedBy, /^[0-9a-f]{64}$/);
     assert.ok((plan.changes as { action: string }[]).every(({ action }) => action === "create"));
     const { items } = await play.cluster("/api/v1/namespaces");
     assert.ok(!JSON.stringify(items).includes("flux-system"), "the plan has written to the cluster");
@@ -64,6 +65,7 @@ describe("a rehearsed installation on a good day", () => {
     assert.deepEqual([end.phase, end.summary.state, end.summary.message], ["running", "ready", "Everything works"]);
     assert.equal(end.urls.login, "https://psa.example.com");
     assert.equal(end.release?.version, "1.0.3");
+    assert.match(end.release?.verifiedBy ?? "", /^[0-9a-f]{64}$/);
     assert.ok(
       end.components.every(({ state }) => state === "ready"),
       JSON.stringify(end.components),

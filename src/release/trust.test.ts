@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  BASE,
+  DAY,
+  HOST,
+  keyNamed,
+  REPOSITORY,
+  rolled,
+  START,
+  type TrustWorld,
+  trustWorld,
+} from "../../test/support/trust.ts";
+import { ApplianceError } from "../core/errors.ts";
+import { SILENT_LOG } from "../core/log.ts";
+import type { Fetch } from "../core/ports.ts";
+import { createRegistryClient } from "../oci/client.ts";
+import { readPublicKey } from "../trust/keys.ts";
+import { signManifest } from "../trust/signatures.ts";
+import { resolveOrLast, resolveRelease } from "./resolve.ts";
+import type { ReleaseRef } from "./resolved.ts";
+import { createResolvedStore } from "./resolved-store.ts";
+import { openTrust, type ReleaseTrust } from "./trust.ts";
+
+const away: Fetch = async () => {
+  throw new ApplianceError("net/unreachable", "Cannot reach the registry: it is down");
+};
+
+/** A box that keeps what it resolved, over a wire that may be gone. */
+function box(world: TrustWorld) {
+  const deps = { clock: world.clock, log: SILENT_LOG, files: world.files };
+  const store = createResolvedStore(deps, "/var/resolved");
+  const believes = (change: Partial<ReleaseTrust> = {}): ReleaseTrust => ({
+    keys: [],
+    root: world.root,
+    folder: "/var/trust",
+    allowUnsigned: false,
+    deps,
+    ...change,
+  });
+  const options = (trust: ReleaseTrust) => ({ base: BASE, running: "9.0.0", store, trust });
+  const client = (wire: Fetch) =>
+    createRegistryClient({ ...deps, random: rolled("box"), fetch: wire }, { registry: HOST });
+  return {
+    deps,
+    believes,
+    resolve: (ref: ReleaseRef, trust: ReleaseTrust, wire: Fetch = world.fetch) =>
+      resolveRelease(deps, client(wire), ref, options(trust)),
+    last: (ref: ReleaseRef, trust: ReleaseTrust, wire: Fetch) => resolveOrLast(deps, client(wire), ref, options(trust)),
+  };
+}
+
+test("what was verified stays so on the disk, without a registry and past its date, while its key is trusted", async () => {
+  const world = await trustWorld();
+  const { resolve, believes, last } = box(world);
+  const first = await resolve({ channel: "stable" }, believes());
+  world.clock.nowMs = START + 60 * DAY;
+  const again = await resolve({ digest: first.digest }, believes(), away);
+  assert.deepEqual([again.digest, again.verifiedBy, again.roundTrips], [first.digest, world.keys.targets.id, 0]);
+  await assert.rejects(resolve({ channel: "stable" }, believes(), away), { code: "trust/expired" });
+  await assert.rejects(last({ channel: "stable" }, believes(), away), { code: "trust/expired" });
+  const stranger = readPublicKey(keyNamed("somebody else").publicPem);
+  await assert.rejects(resolve({ digest: first.digest }, believes({ keys: [stranger] }), away));
+});
+
+test("a decision to accept expired metadata is kept with the release, for the journal", async () => {
+  const world = await trustWorld();
+  const { resolve, believes } = box(world);
+  await resolve({ channel: "stable" }, believes());
+  world.clock.nowMs = START + 33 * DAY;
+  const trust = believes({ acceptExpiredUntil: START + 40 * DAY });
+  const accepted = await resolve({ channel: "stable" }, trust);
+  assert.equal(accepted.accepted, "timestamp metadata expired 3 days ago");
+  assert.equal((await resolve({ digest: accepted.digest }, trust, away)).accepted, accepted.accepted);
+});
+
+test("with keys and a root both must hold, and the signer is named", async () => {
+  const world = await trustWorld();
+  const { resolve, believes } = box(world);
+  const signer = keyNamed("signer");
+  const trust = believes({ keys: [readPublicKey(signer.publicPem)] });
+  await assert.rejects(resolve({ channel: "stable" }, trust), { code: "trust/unsigned" });
+  await signManifest(world.publisher(), signer, { repository: REPOSITORY, digest: world.old.digest });
+  assert.equal((await resolve({ channel: "stable" }, trust)).verifiedBy, signer.id);
+  await signManifest(world.publisher(), signer, { repository: REPOSITORY, digest: world.next.digest });
+  await assert.rejects(resolve({ version: "1.0.4" }, trust), { code: "trust/unknown-release" });
+});
+
+test("a box without keys and without root verifies nothing and says so", async () => {
+  const world = await trustWorld();
+  const { deps } = box(world);
+  const settings = { get: (key: string) => (key === "root" ? "/box" : undefined) };
+  assert.equal(await openTrust(deps, settings), undefined);
+  const client = createRegistryClient({ ...deps, random: rolled("box"), fetch: world.fetch }, { registry: HOST });
+  const resolved = await resolveRelease(deps, client, { channel: "stable" }, { base: BASE, running: "9.0.0" });
+  assert.equal(resolved.verifiedBy, "none");
+});
+
+test("metadata seen last that the disk has damaged counts as not seen, and the box goes on with the registry's", async () => {
+  const world = await trustWorld();
+  const { resolve, believes } = box(world);
+  await resolve({ channel: "stable" }, believes());
+  const [folder = ""] = await world.files.list("/var/trust");
+  for (const role of ["root", "timestamp", "snapshot", "targets"])
+    world.files.garble(`/var/trust/${folder}/${role}.json`, "{torn");
+  assert.equal((await resolve({ channel: "stable" }, believes())).digest, world.old.digest);
+});
