@@ -72,7 +72,7 @@ const LEGS: readonly Leg[] = [
     prepare: () => hasGo() && buildExecutable() && tool("scripts/lab.ts", "build"),
     command: [bun, "run", "scripts/lab.ts"],
     after: () => tool("scripts/lab.ts", "down"),
-    timeoutMs: 40 * MINUTE_MS,
+    timeoutMs: 45 * MINUTE_MS,
   },
   { name: "benchmarks", packages: [], command: [bun, "run", "bench/run.ts", "--quick"], timeoutMs: 5 * MINUTE_MS },
 ];

@@ -121,6 +121,13 @@ if (missing.length > 0) {
   process.exit(0);
 }
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => void takeDown().finally(() => process.exit(130)));
+  // Twice, since the work that was interrupted may have started something meanwhile.
+  process.once(
+    signal,
+    () =>
+      void takeDown()
+        .then(takeDown)
+        .finally(() => process.exit(130)),
+  );
 }
 process.exit(await command(args));

@@ -18,12 +18,12 @@ export const TLS = {
 } as const;
 
 /** Makes the certificates of this run unless they are there. */
-export function ensureAuthority(hostName: string): void {
+export function ensureAuthority(hostNames: readonly string[]): void {
   if (existsSync(TLS.tokenCertificate)) return;
   mkdirSync(dirname(TLS.trust), { recursive: true });
   const authority = makeCertificate({ commonName: "lab-ca" });
-  const names = [hostName, NETWORK.host];
-  const server = makeCertificate({ commonName: hostName, authority, names, usage: "server" });
+  const names = [...hostNames, NETWORK.host];
+  const server = makeCertificate({ commonName: hostNames[0] ?? "lab", authority, names, usage: "server" });
   const token = makeCertificate({ commonName: "lab-token" });
   for (const [file, text] of [
     [TLS.authority, authority.cert],

@@ -2,7 +2,7 @@
 
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
-import { daemonPid, startDaemon, stopDaemon, until } from "./daemon.ts";
+import { daemonLog, daemonPid, startDaemon, stopDaemon, until } from "./daemon.ts";
 import { BOX_NAME, LAB_SOURCES, NETWORK, RUN } from "./places.ts";
 import { type RunOptions, type RunResult, run, say, tryRun } from "./shell.ts";
 
@@ -38,9 +38,30 @@ export function furnish(programs: Readonly<Record<string, string>>, archives: re
   }
 }
 
-/** Boots the box's tree; answers when its systemd runs. */
+/** Lays more image archives beside those the box has; its next start imports what it has not imported yet. */
+export function addArchives(archives: readonly string[]): void {
+  for (const path of archives) {
+    const place = join(BOX.archives, `${basename(join(path, ".."))}.tar`);
+    if (!existsSync(place)) linkSync(path, place);
+  }
+}
+
+/** Boots the box's tree; answers when its systemd runs. A box that ends while it starts is started again, twice at most. */
 export async function boot(): Promise<void> {
   if (boxPid() !== undefined) return;
+  for (let left = 2; ; left -= 1) {
+    try {
+      return await bootOnce();
+    } catch (problem) {
+      if (left === 0) throw problem;
+      say(`the box does not start, trying again: ${daemonLog("box").trim().split("\n").at(-1)}`);
+      await powerCut();
+    }
+  }
+}
+
+async function bootOnce(): Promise<void> {
+  endStrays();
   removeControlGroups();
   startDaemon("box", [
     join(LAB_SOURCES, "box/boot.sh"),
@@ -50,17 +71,42 @@ export async function boot(): Promise<void> {
     `--bind-ro=${BOX.programs}:/usr/local/lib/k3s`,
     `--bind-ro=${BOX.archives}:/var/lib/rancher/k3s/agent/images`,
   ]);
-  await until(
-    "systemd of the box",
-    120,
-    () => boxPid() !== undefined && inBox(["systemctl", "is-system-running"]).stdout !== "",
-  );
+  await until("systemd of the box", 120, () => {
+    if (daemonPid("box") === undefined) throw new Error("Cannot boot the box: it has ended");
+    return boxPid() !== undefined && inBox(["systemctl", "is-system-running"]).stdout !== "";
+  });
+}
+
+/** Ends what a lab that was killed has left: its box, and the box's end of the bridge, which the kernel takes away late. */
+function endStrays(): void {
+  const ours = daemonPid("box");
+  for (const pid of readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)) {
+    const words = commandLine(pid);
+    if (pid === ours || !words[0]?.endsWith("systemd-nspawn") || !words.includes(BOX.tree)) continue;
+    for (const one of [findInit(pid), pid]) if (one !== undefined) tryRun(["kill", "-9", String(one)]);
+  }
+  tryRun(["ip", "link", "del", `vb-${BOX_NAME}`]);
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
 }
 
 /** Waits until the box's Kubernetes has a Ready node, and writes a kubeconfig for use outside the box. */
 export async function kubernetesReady(seconds = 300): Promise<void> {
   const inside = join(BOX.tree, "etc/rancher/k3s/outside.yaml");
-  await until("the kubeconfig of the box", seconds, () => existsSync(inside));
+  // The box writes it in place; half of one would be used for ever.
+  await until(
+    "the kubeconfig of the box",
+    seconds,
+    () => existsSync(inside) && /^current-context: \S+\n/m.test(readFileSync(inside, "utf8")),
+  );
   run(["cp", inside, BOX.kubeconfig]);
   await until("a Ready node", seconds, () => kubectl(["get", "nodes", "--no-headers"]).stdout.includes(" Ready "));
 }
@@ -96,6 +142,7 @@ export async function shutDown(): Promise<void> {
 export async function powerCut(): Promise<void> {
   powerCutNow();
   await stopDaemon("box", "SIGTERM", 10_000);
+  endStrays();
   removeControlGroups();
 }
 
@@ -123,12 +170,21 @@ export function boxPid(): number | undefined {
 
 function findInit(pid: number): number | undefined {
   for (const child of childrenOf(pid)) {
-    const status = readFileSync(`/proc/${child}/status`, "utf8");
+    const status = statusOf(child);
     if (/^NSpid:.*\t1$/m.test(status) && /^Name:\tsystemd$/m.test(status)) return child;
     const deeper = findInit(child);
     if (deeper !== undefined) return deeper;
   }
   return undefined;
+}
+
+/** Empty for a process that has ended since it was listed. */
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 function childrenOf(pid: number): number[] {

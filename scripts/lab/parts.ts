@@ -1,6 +1,6 @@
 // Every image of the lab: what is real, what is a stand-in, and which program each holds.
 
-import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BuiltImage, buildImage, sharedLibraries } from "./images.ts";
 import { CACHE, keyOf, LAB_SOURCES, REPOSITORY } from "./places.ts";
@@ -29,7 +29,7 @@ export const STAND_INS: readonly string[] = [
   "the machine: systemd-nspawn, so the kernel, its clock and its disk are shared with this machine",
 ];
 
-export const CONTROL_PLANE_IMAGE = "localhost/alga-appliance-control-plane:baked";
+const CONTROL_PLANE_IMAGE = "localhost/alga-appliance-control-plane:baked";
 
 /** Builds what is not in the cache. The control plane's image holds `dist/alga-appliance`, as it is now. */
 export function ensureImages(): LabImages {
@@ -77,15 +77,75 @@ export function ensureImages(): LabImages {
 }
 
 /**
- * The image of the executable as it will be: the file, the five libraries of glibc, nothing else.
- * @throws {Error} when `dist/alga-appliance` has not been built
+ * The image of the executable under test, built by itself as a publisher builds it, and named as the box expects it.
+ * @throws {Error} when `dist/alga-appliance` has not been built, or refuses
  */
-export function controlPlaneImage(): BuiltImage {
+function controlPlaneImage(): BuiltImage {
+  const executable = testedExecutable();
+  const folder = join(CACHE, "images", `control-plane-${keyOf([executable])}`);
+  const layout = join(folder, "layout");
+  const index = join(layout, "index.json");
+  if (!existsSync(folder)) {
+    const unfinished = `${folder}.${process.pid}`;
+    const built = join(unfinished, "built");
+    mkdirSync(unfinished, { recursive: true });
+    run([executable, "release", "image", "--runtime-libs", "/", "--tag", "lab", "--out", built]);
+    const copy = ["skopeo", "copy", "-q", "--preserve-digests", `oci:${built}:alga-appliance-control-plane:lab`];
+    run([...copy, `oci:${join(unfinished, "layout")}:${CONTROL_PLANE_IMAGE}`]);
+    nameForContainerd(join(unfinished, "layout/index.json"));
+    rmSync(built, { recursive: true });
+    run([
+      "tar",
+      "-C",
+      join(unfinished, "layout"),
+      "--sort=name",
+      "--mtime=@0",
+      "-cf",
+      join(unfinished, "image.tar"),
+      ".",
+    ]);
+    renameSync(unfinished, folder);
+  }
+  const { digest } = JSON.parse(readFileSync(index, "utf8")).manifests[0];
+  return { name: CONTROL_PLANE_IMAGE, layout, archive: join(folder, "image.tar"), digest };
+}
+
+/** containerd imports an archive under this annotation; skopeo writes the one of OCI only. */
+function nameForContainerd(file: string): void {
+  const index = JSON.parse(readFileSync(file, "utf8"));
+  for (const manifest of index.manifests)
+    manifest.annotations = { ...manifest.annotations, "io.containerd.image.name": CONTROL_PLANE_IMAGE };
+  writeFileSync(file, JSON.stringify(index));
+}
+
+/** The compiled executable under test. @throws {Error} when it has not been built */
+export function testedExecutable(): string {
   const executable = process.env.ALGA_LAB_EXECUTABLE ?? join(REPOSITORY, "dist/alga-appliance");
-  if (!existsSync(executable))
-    throw new Error(`Cannot make the control plane's image: ${executable} is absent, run npm run build`);
-  const files = { "/alga-appliance": executable, ...sharedLibraries(executable) };
-  return buildImage({ name: CONTROL_PLANE_IMAGE, files, entrypoint: ["/alga-appliance"], user: "10001:10001" });
+  if (existsSync(executable)) return executable;
+  throw new Error(`Cannot use the executable: ${executable} is absent, run npm run build`);
+}
+
+/** Where the images of a box that is cut off are named: nobody pulls from there. */
+export const BAKED = { controllers: "localhost/fluxcd", parts: "localhost/lab-parts:1" } as const;
+
+/**
+ * What an ISO would bring beside the control plane for a box that is cut off: Flux's controllers, and what the charts' own parts
+ * run. The folder makes them other images than those of the registry: kubelet asks a registry again about an image that it has
+ * pulled once, under whatever name it lies there too.
+ */
+export function bakedImages(): readonly BuiltImage[] {
+  const { helm, "kustomize-controller": kustomize } = ensureTools(["helm", "kustomize-controller"]);
+  const standins = ensureStandins();
+  const parts = { "/standins": standins, ...sharedLibraries(standins) };
+  const baked = { user: "65534:65534", folders: ["/tmp", "/baked"] };
+  const controller = (name: string, files: Readonly<Record<string, string>>, entrypoint: string): BuiltImage =>
+    buildImage({ name: `${BAKED.controllers}/${name}`, files, entrypoint: [entrypoint], ...baked });
+  return [
+    controller("source-controller:v1.9.5", parts, "/standins"),
+    controller("helm-controller:v1.6.4", { ...parts, "/helm": helm ?? "" }, "/standins"),
+    controller("kustomize-controller:v1.9.5", { "/kustomize-controller": kustomize ?? "" }, "/kustomize-controller"),
+    buildImage({ name: BAKED.parts, files: parts, entrypoint: ["/standins"], ...baked }),
+  ];
 }
 
 function ensureStandins(): string {

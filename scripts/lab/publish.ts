@@ -16,6 +16,9 @@ import { toolPath } from "./tools.ts";
 
 export const BASE = "nine-minds";
 export const IMAGE_TAG = "lab1";
+export const FLUX_VERSION = "v2.9.5";
+/** Images of the application's components, by repository. */
+export const APPLICATION_IMAGES = ["alga-psa-ee", "workflow-worker", "email-service", "temporal-worker"] as const;
 const PARTS = `${BASE}/lab-parts:1`;
 const FLUX_CONFIG = "application/vnd.cncf.flux.config.v1+json";
 const FLUX_CONTENT = "application/vnd.cncf.flux.content.v1.tar+gzip";
@@ -33,9 +36,7 @@ export interface Published {
 export function publishContent(images: LabImages): Published {
   pushLayout(images.standins.layout, [
     PARTS,
-    ...["alga-psa-ee", "workflow-worker", "email-service", "temporal-worker"].map(
-      (name) => `${BASE}/${name}:${IMAGE_TAG}`,
-    ),
+    ...APPLICATION_IMAGES.map((name) => `${BASE}/${name}:${IMAGE_TAG}`),
     "fluxcd/source-controller:v1.9.5",
   ]);
   pushLayout(images.helmController.layout, ["fluxcd/helm-controller:v1.6.4"]);
@@ -43,7 +44,7 @@ export function publishContent(images: LabImages): Published {
   pushLayout(images.controlPlane.layout, [`${BASE}/alga-appliance-control-plane:${IMAGE_TAG}`]);
   return {
     configDigest: pushFluxArtifact(packTree(join(REPOSITORY, "flux")), `${BASE}/alga-appliance-config:1.0.0`),
-    fluxDigest: pushFluxArtifact(packFlux(), `${BASE}/flux-manifests:v2.9.5`),
+    fluxDigest: publishFlux(`${REGISTRY.host}/fluxcd`, BASE),
     ...publishCharts(),
   };
 }
@@ -80,7 +81,7 @@ function goodManifest(content: Published, recipe: ReleaseRecipe): Record<string,
     images: goodImages(),
     controlPlane: IMAGE_TAG,
     config: { repository: `ghcr.io/${BASE}/alga-appliance-config`, version: "1.0.0", digest: configDigest },
-    flux: { repository: "ghcr.io/fluxcd/flux-manifests", version: "v2.9.5", digest: fluxDigest },
+    flux: { repository: "ghcr.io/fluxcd/flux-manifests", version: FLUX_VERSION, digest: fluxDigest },
     charts,
     chartDigests,
     profileValues: profileValues(),
@@ -105,9 +106,17 @@ function pushFluxArtifact(bytes: Buffer, target: string): string {
   return pushArtifact({ config, layers: [{ mediaType: FLUX_CONTENT, bytes }], annotations }, [target]);
 }
 
-function packFlux(): Buffer {
+/**
+ * Pushes Flux's own manifests below a base, and answers their digest.
+ * @param images registry and path of the controllers' images
+ */
+export function publishFlux(images: string, base: string): string {
+  return pushFluxArtifact(packFlux(images), `${base}/flux-manifests:${FLUX_VERSION}`);
+}
+
+function packFlux(images: string): Buffer {
   const folder = mkdtempSync(join(tmpdir(), "alga-lab-flux-"));
-  writeFileSync(join(folder, "gotk-components.yaml"), renderFlux({ images: `${REGISTRY.host}/fluxcd` }));
+  writeFileSync(join(folder, "gotk-components.yaml"), renderFlux({ images }));
   const packed = packTree(folder);
   rmSync(folder, { recursive: true });
   return packed;
@@ -127,16 +136,24 @@ function publishCharts(): Pick<Published, "charts" | "chartDigests"> {
   const charts: Record<string, string> = {};
   const chartDigests: Record<string, string> = {};
   const folder = mkdtempSync(join(tmpdir(), "alga-lab-charts-"));
-  cpSync(join(LAB_SOURCES, "charts"), folder, { recursive: true });
-  for (const name of readdirSync(folder).sort()) {
-    const values = join(folder, name, "values.yaml");
-    writeFileSync(values, `${readFileSync(values, "utf8")}\nparts: { image: "${REGISTRY.host}/${PARTS}" }\n`);
+  for (const name of layCharts(folder, `${REGISTRY.host}/${PARTS}`)) {
     const { version, digest } = pushChart(folder, name);
     charts[name] = version;
     chartDigests[name] = digest;
   }
   rmSync(folder, { recursive: true });
   return { charts, chartDigests };
+}
+
+/** Copies the sample charts to a folder, tells them the image of their own parts, and answers their names. */
+export function layCharts(folder: string, partsImage: string): readonly string[] {
+  const names = readdirSync(join(LAB_SOURCES, "charts")).sort();
+  for (const name of names) {
+    cpSync(join(LAB_SOURCES, "charts", name), join(folder, name), { recursive: true });
+    const values = join(folder, name, "values.yaml");
+    writeFileSync(values, `${readFileSync(values, "utf8")}\nparts: { image: "${partsImage}" }\n`);
+  }
+  return names;
 }
 
 function pushChart(folder: string, name: string): { version: string; digest: string } {

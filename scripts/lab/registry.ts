@@ -9,7 +9,7 @@ import { startDaemon, stopDaemon, until } from "./daemon.ts";
 import { NETWORK, RUN } from "./places.ts";
 import { tryRun } from "./shell.ts";
 import { PUBLISHER, TOKEN_ISSUER } from "./token-server.ts";
-import { toolPath } from "./tools.ts";
+import { ensureTools, toolPath } from "./tools.ts";
 
 export const REGISTRY = {
   name: "registry.alga.test",
@@ -21,15 +21,30 @@ export const REGISTRY = {
   credentials: join(RUN, "publisher.json"),
 } as const;
 
+/** A second registry, for mirrors: distribution 3, to which everybody may write. */
+export const MIRROR = {
+  name: "mirror.alga.test",
+  host: "mirror.alga.test:5445",
+  storage: join(RUN, "mirror"),
+} as const;
+
+/** Where a bundle is served to the box. */
+export const MEDIA = { name: "media.alga.test", host: "media.alga.test:5446", port: 5446 } as const;
+
+const NAMES: readonly string[] = [REGISTRY.name, MIRROR.name, MEDIA.name];
 const TOKEN_PORT = 5444;
 const PASSWORD_FILE = join(RUN, "publisher-password");
 
-/** Starts registry, token server and name server; answers when the registry does. Safe to call again. */
-export async function startServices(): Promise<void> {
+/**
+ * Starts registry, token server and name server; answers when the registry does.
+ * @param options.onlyNames nothing but the name server, for a box that is cut off from every registry
+ */
+export async function startServices(options: { readonly onlyNames?: boolean } = {}): Promise<void> {
   mkdirSync(REGISTRY.storage, { recursive: true });
-  ensureAuthority(REGISTRY.name);
+  ensureAuthority(NAMES);
   const password = publisherPassword();
   startDaemon("names", [toolPath("coredns"), "-conf", writeNames()]);
+  if (options.onlyNames === true) return;
   const tls = [TLS.certificate, TLS.key, TLS.tokenCertificate, TLS.tokenKey];
   const script = join(import.meta.dirname, "token-server.ts");
   startDaemon("tokens", [process.execPath, script, NETWORK.host, String(TOKEN_PORT), ...tls], {
@@ -40,29 +55,46 @@ export async function startServices(): Promise<void> {
 
 export async function startRegistry(): Promise<void> {
   startDaemon("registry", ["docker-registry", "serve", writeRegistryConfiguration()], { OTEL_TRACES_EXPORTER: "none" });
-  await until("the registry", 60, () => {
-    const answer = tryRun([
-      "curl",
-      "-s",
-      "-o",
-      "/dev/null",
-      "-w",
-      "%{http_code}",
-      "--cacert",
-      TLS.authority,
-      `https://${REGISTRY.address}/v2/`,
-    ]);
-    return answer.stdout === "401";
-  });
+  await answersWith(REGISTRY.address, "401");
+}
+
+async function answersWith(address: string, status: string): Promise<void> {
+  const flags = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", TLS.authority];
+  await until(
+    `the registry at ${address}`,
+    60,
+    () => tryRun(["curl", ...flags, `https://${address}/v2/`]).stdout === status,
+  );
+}
+
+/** Starts the second registry; answers when it does. */
+export async function startMirror(): Promise<void> {
+  mkdirSync(MIRROR.storage, { recursive: true });
+  const file = join(RUN, "mirror.json");
+  const address = `${NETWORK.host}:${MIRROR.host.split(":")[1]}`;
+  const configuration = {
+    version: "0.1",
+    log: { level: "warn", accesslog: { disabled: true } },
+    storage: { filesystem: { rootdirectory: MIRROR.storage } },
+    http: { addr: address, tls: { certificate: TLS.certificate, key: TLS.key } },
+  };
+  writeFileSync(file, JSON.stringify(configuration));
+  const { distribution = "" } = ensureTools(["distribution"]);
+  startDaemon("mirror", [distribution, "serve", file], { OTEL_TRACES_EXPORTER: "none" });
+  await answersWith(address, "200");
+}
+
+export async function stopMirror(): Promise<void> {
+  await stopDaemon("mirror", "SIGKILL");
 }
 
 export async function stopRegistry(): Promise<void> {
   await stopDaemon("registry", "SIGKILL");
 }
 
-/** Stops all three; safe to call again. */
+/** Stops all of them; safe to call again. */
 export async function stopServices(): Promise<void> {
-  for (const name of ["registry", "tokens", "names"]) await stopDaemon(name, "SIGKILL");
+  for (const name of ["media", "mirror", "registry", "tokens", "names"]) await stopDaemon(name, "SIGKILL");
 }
 
 /**
@@ -71,7 +103,7 @@ export async function stopServices(): Promise<void> {
  */
 export function withNames(argv: readonly string[]): string[] {
   const hosts = join(RUN, "hosts");
-  writeFileSync(hosts, `${readFileSync("/etc/hosts", "utf8")}\n${NETWORK.host} ${REGISTRY.name}\n`);
+  writeFileSync(hosts, `${readFileSync("/etc/hosts", "utf8")}\n${NETWORK.host} ${NAMES.join(" ")}\n`);
   return ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts, ...argv];
 }
 
@@ -106,7 +138,7 @@ function writeRegistryConfiguration(): string {
 
 function writeNames(): string {
   const file = join(RUN, "Corefile");
-  const hosts = `hosts {\n    ${NETWORK.host} ${REGISTRY.name}\n    ${NETWORK.box} appliance.alga.test\n  }`;
+  const hosts = `hosts {\n    ${NETWORK.host} ${NAMES.join(" ")}\n    ${NETWORK.box} appliance.alga.test\n  }`;
   const unknown = "template ANY ANY {\n    rcode NXDOMAIN\n  }";
   writeFileSync(
     file,

@@ -95,14 +95,19 @@ function configureNames(target: string): void {
 
 function trustRegistry(target: string, options: TreeOptions): void {
   copyInto(options.authority, join(target, "etc/alga-appliance/registry-ca.pem"));
+  // docker.io is mirrored too: the box has no other way out.
+  mirrorBy(target, options.registry, ["docker.io"]);
+}
+
+/** Tells the box's containerd to pull from a registry, and what else it finds there. */
+function mirrorBy(target: string, registry: string, others: readonly string[]): void {
   const hosts = [
-    `server = "https://${options.registry}"`,
-    `[host."https://${options.registry}"]`,
+    `server = "https://${registry}"`,
+    `[host."https://${registry}"]`,
     `  capabilities = ["pull", "resolve"]`,
     `  ca = "/etc/alga-appliance/registry-ca.pem"`,
   ];
-  // docker.io is mirrored too: the box has no other way out.
-  for (const name of [options.registry, "docker.io"]) {
+  for (const name of [registry, ...others]) {
     const folder = join(target, "etc/rancher/k3s/certs.d", name);
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, "hosts.toml"), `${hosts.join("\n")}\n`);
@@ -111,10 +116,21 @@ function trustRegistry(target: string, options: TreeOptions): void {
 
 // What an installer would lay down: where releases come from, and the one-use setup token.
 function configureAppliance(target: string, options: TreeOptions): void {
-  const settings = { registry: { host: options.registry, ca: "/etc/alga-appliance/registry-ca.pem" }, name: "lab" };
-  writeFileSync(join(target, "etc/alga-appliance/config.yaml"), stringify(settings));
+  writeSettings(target, { host: options.registry });
   mkdirSync(join(target, "var/lib/alga-appliance"), { recursive: true });
   writeFileSync(join(target, "var/lib/alga-appliance/setup-token"), `${options.setupToken}\n`, { mode: 0o600 });
+}
+
+function writeSettings(target: string, registry: { readonly host: string; readonly repository?: string }): void {
+  const settings = { registry: { ...registry, ca: "/etc/alga-appliance/registry-ca.pem" }, name: "lab" };
+  writeFileSync(join(target, "etc/alga-appliance/config.yaml"), stringify(settings));
+}
+
+/** Points a stopped box at another registry that the lab's authority vouches for, and at nothing else. */
+export function useRegistry(target: string, registry: { readonly host: string; readonly repository: string }): void {
+  writeSettings(target, registry);
+  rmSync(join(target, "etc/rancher/k3s/certs.d"), { recursive: true, force: true });
+  mirrorBy(target, registry.host, []);
 }
 
 function makeStateFolders(target: string): void {

@@ -52,5 +52,5 @@ export function owners(found: KubeObject): string[] {
 
 /** The control plane's processes inside the box. */
 export function controlPlanePids(): number[] {
-  return inBox(["pgrep", "-f", "^/alga-appliance"]).stdout.split("\n").filter(Boolean).map(Number);
+  return inBox(["pgrep", "-f", "alga-appliance serve"]).stdout.split("\n").filter(Boolean).map(Number);
 }

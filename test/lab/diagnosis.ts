@@ -6,8 +6,8 @@ import { daemonLog } from "../../scripts/lab/daemon.ts";
 import { latestAppliance } from "./appliance.ts";
 
 const CONTROL_PLANE = ["-n", "alga-appliance-control-plane", "logs", "deployment/appliance-control-plane", "--tail=25"];
-const LINES = 25;
-const LINE_LENGTH = 400;
+const LINES = 15;
+const LINE_LENGTH = 300;
 
 /** Never throws: what cannot be had says why. */
 export async function diagnosis(): Promise<string> {

@@ -6,9 +6,10 @@ import { badDays } from "./bad-days.lab.ts";
 import { diagnosis } from "./diagnosis.ts";
 import { goodDay } from "./good-day.lab.ts";
 import { hasBrowser } from "./page.ts";
-import { newOutcome, type Outcome, runCases, runStory } from "./runner.ts";
+import { publishing } from "./publishing.lab.ts";
+import { type Case, newOutcome, type Outcome, runCases, runStory } from "./runner.ts";
 
-/** @param filter only bad days whose name matches run; the good day runs when it is absent or matches "good" */
+/** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good" or "publishing" */
 export async function runSuite(lab: LabState, filter: RegExp | undefined): Promise<Outcome> {
   const outcome = newOutcome();
   await keepFreshBox();
@@ -16,14 +17,20 @@ export async function runSuite(lab: LabState, filter: RegExp | undefined): Promi
     outcome.skipped += 1;
     process.stdout.write("skip  the cause on the page: chromium is not installed\n");
   }
-  const good = () => goodDay(lab, new Appliance(lab.address));
-  if (filter === undefined || filter.test("good")) {
-    const again = async () => {
-      await restoreFreshBox();
-      return good();
-    };
-    await runStory(good(), outcome, { explain: diagnosis, again });
-  } else outcome.skipped += good().length;
+  const fresh = (story: () => readonly Case[]) => async (): Promise<readonly Case[]> => {
+    await restoreFreshBox();
+    return story();
+  };
+  const good = (): readonly Case[] => goodDay(lab, new Appliance(lab.address));
+  const published = (): readonly Case[] => publishing(lab);
+  for (const [word, story] of [
+    ["good", good],
+    ["publishing", published],
+  ] as const) {
+    if (filter === undefined || filter.test(word))
+      await runStory(story(), outcome, { explain: diagnosis, again: fresh(story) });
+    else outcome.skipped += story().length;
+  }
   await runCases(badDays(lab), outcome, { filter, explain: diagnosis });
   return outcome;
 }
