@@ -41,9 +41,10 @@ const crashing: Command = {
   path: ["box", "crash"],
   run: async () => Promise.reject(new Error("password=hunter2")),
 };
+const family: Command = { ...failing, path: ["box", "lid", "lift"], summary: "Lift" };
 const nouns: readonly Noun[] = [
   { name: "greet", group: "G", summary: "Greet somebody", load: async () => [greet] },
-  { name: "box", group: "G", summary: "Boxes", load: async () => [failing, crashing] },
+  { name: "box", group: "G", summary: "Boxes", load: async () => [failing, crashing, family] },
   { name: "version", group: "G", summary: "Version", load: async () => versionCommands },
 ];
 
@@ -84,12 +85,14 @@ describe("the command line", () => {
   it("shows help for nothing, a noun, a verb and a flag", async () => {
     assert.match((await type("")).out, /Usage: alga-appliance <noun>/);
     assert.match((await type("box")).out, /open +Open/);
+    assert.match((await type("box lid")).out, /Usage: alga-appliance box lid <verb> \[flags\]\n\n +lid lift +Lift/);
     assert.match((await type("box open -h")).out, /Usage: alga-appliance box open \[flags\]/);
     assert.match((await type("greet --help")).out, /--tone <value> +How \(warm\|cold\)/);
   });
   const mistakes: readonly [string, RegExp][] = [
     ["gret Ada", /there is no such command\nNext: alga-appliance greet/],
     ["box opne", /Next: alga-appliance box open/],
+    ["box lid lfit", /Cannot run "alga-appliance box lid lfit"[\s\S]*Next: alga-appliance box lid lift/],
     ["greet", /<who> is missing/],
     ["greet Ada Bob", /"Bob" is one word too many/],
     ["greet Ada --tona warm", /there is no flag "--tona", --tone is near/],

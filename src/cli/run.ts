@@ -79,11 +79,20 @@ async function findCommand(nouns: readonly Noun[], words: readonly string[]): Pr
   if (verbless !== undefined) return { command: verbless, rest };
   if (rest[0] === undefined || rest.includes("--help") || rest.includes("-h"))
     return { help: nounHelp(name, commands) };
+  const below = commands.filter((one) => one.path.length > 2 && one.path[1] === rest[0]);
+  if (below.length > 0) return unknownBelow(`${name} ${rest[0]}`, rest[1], below);
   throw unknownWord(
     rest[0],
     commands.map((one) => one.path[1] ?? ""),
     `${PROGRAM} ${name}`,
   );
+}
+
+/** A family of verbs, such as `release trust`, without the verb. */
+function unknownBelow(name: string, word: string | undefined, below: readonly Command[]): { readonly help: string } {
+  if (word === undefined) return { help: nounHelp(name, below) };
+  const verbs = below.map((one) => one.path[2] ?? "");
+  throw unknownWord(word, verbs, `${PROGRAM} ${name}`);
 }
 
 function unknownWord(word: string, known: readonly string[], prefix: string): ApplianceError {

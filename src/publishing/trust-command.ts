@@ -4,8 +4,8 @@ import { flagText, flagTexts, typedPath } from "../cli/flag-values.ts";
 import { parseDuration } from "../core/duration.ts";
 import { ApplianceError, EXIT } from "../core/errors.ts";
 import { REGISTRY_FLAGS } from "../release/registry-flags.ts";
-import { KEY_FLAGS, passphraseOf, readKeyText } from "../trust/key-flags.ts";
-import { openSigningKey, readPublicKey } from "../trust/keys.ts";
+import { KEY_FLAGS, readKeyText } from "../trust/key-flags.ts";
+import { readPublicKey } from "../trust/keys.ts";
 import { readMetadata } from "../trust/metadata.ts";
 import {
   beginTrust,
@@ -127,7 +127,7 @@ export const commands: readonly Command[] = [
   },
 ];
 
-/** Keys by role; a private key file may be given where a public one is enough. */
+/** Keys by role, from their public files. */
 async function rolesOf(context: CommandContext): Promise<RoleKeys> {
   const threshold = Number(flagText(context.flags, "threshold") ?? "1");
   const [root, targets, online] = [
@@ -149,14 +149,7 @@ async function keysOf(context: CommandContext, flag: string): Promise<readonly P
   if (places.length === 0)
     throw new ApplianceError("cli/usage", `Cannot tell who stands for a role: --${flag} is wanted`);
   const keys: PublicKeyPart[] = [];
-  for (const place of places) {
-    const text = await readKeyText(context, place);
-    if (!text.includes("PRIVATE KEY-----")) keys.push(readPublicKey(text));
-    else {
-      const { id, kind, publicPem } = openSigningKey(text, await passphraseOf(context));
-      keys.push({ id, kind, pem: publicPem });
-    }
-  }
+  for (const place of places) keys.push(readPublicKey(await readKeyText(context, place)));
   return keys;
 }
 
