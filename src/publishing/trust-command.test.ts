@@ -36,7 +36,7 @@ function world() {
     const command = commands.find(({ path }) => path.slice(1).join(" ") === words);
     assert.ok(command !== undefined, words);
     const flags = { "plain-http": true, ...(typed.args === undefined ? { registry: HOST } : {}), ...typed.flags };
-    const env = { PWD: "/work", ALGA_APPLIANCE_KEY_PASSPHRASE: "", ...typed.env };
+    const env = { PWD: "/desk", ALGA_APPLIANCE_KEY_PASSPHRASE: "", ...typed.env };
     return command.run(commandContext({ ...typed, flags, env, deps, said }).context);
   };
   const sample = (version: string, channels: readonly string[]) =>
@@ -67,22 +67,22 @@ describe("release keygen", () => {
     const { run, files, said } = world();
     const env = { ALGA_APPLIANCE_KEY_PASSPHRASE: "correct horse" };
     assert.equal(await run("keygen", { flags: { out: "keys" }, env }), 0);
-    const [stat, text] = [await files.stat("/work/keys/release.key"), await textOf(files, "/work/keys/release.key")];
+    const [stat, text] = [await files.stat("/desk/keys/release.key"), await textOf(files, "/desk/keys/release.key")];
     assert.equal(stat?.mode, 0o600);
     assert.match(text, /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
-    assert.match(await textOf(files, "/work/keys/release.pub"), /^-----BEGIN PUBLIC KEY-----/);
+    assert.match(await textOf(files, "/desk/keys/release.pub"), /^-----BEGIN PUBLIC KEY-----/);
     assert.ok(
       !JSON.stringify(said).includes(text.split("\n")[1] ?? "?") && !JSON.stringify(said).includes("correct horse"),
     );
     await assert.rejects(run("keygen", { flags: { out: "keys" }, env }), { code: "trust/key-exists" });
-    assert.equal(await textOf(files, "/work/keys/release.key"), text);
+    assert.equal(await textOf(files, "/desk/keys/release.key"), text);
   });
 
   it("leaves a key open only when that is said", async () => {
     const { run, files } = world();
     await assert.rejects(run("keygen", { flags: { out: "keys" } }), { code: "trust/passphrase" });
     assert.equal(await run("keygen", { flags: { out: "keys", open: true, type: "ecdsa-p256" } }), 0);
-    assert.match(await textOf(files, "/work/keys/release.key"), /^-----BEGIN PRIVATE KEY-----/);
+    assert.match(await textOf(files, "/desk/keys/release.key"), /^-----BEGIN PRIVATE KEY-----/);
   });
 });
 
@@ -94,7 +94,7 @@ describe("release sign and release verify", () => {
     const trusted = { "trusted-key": ["keys/release.pub"] };
     await assert.rejects(run("verify", { args }), { code: "cli/usage" });
     await assert.rejects(run("verify", { args, flags: trusted }), { code: "trust/unsigned" });
-    const env = { SIGNING_KEY: await textOf(files, "/work/keys/release.key") };
+    const env = { SIGNING_KEY: await textOf(files, "/desk/keys/release.key") };
     assert.equal(await run("sign", { args, env, flags: { key: ["env://SIGNING_KEY"] } }), 0);
     assert.equal(await run("verify", { args, flags: trusted }), 0);
     assert.match(said.text, new RegExp(`^verified by [0-9a-f]{64}\n${digest}$`));
@@ -104,7 +104,7 @@ describe("release sign and release verify", () => {
     await files.makeDirectory("/box/etc/alga-appliance/trusted-keys");
     await files.write(
       "/box/etc/alga-appliance/trusted-keys/publisher.pem",
-      await textOf(files, "/work/keys/release.pub"),
+      await textOf(files, "/desk/keys/release.pub"),
     );
     assert.equal(await run("verify", { args }), 0);
     const sealed = { flags: { "passphrase-stdin": true }, stdin: "correct horse\n" };
@@ -123,7 +123,7 @@ describe("release sign and release verify", () => {
     await files.makeDirectory("/box/etc/alga-appliance/trusted-keys");
     await files.write(
       "/box/etc/alga-appliance/trusted-keys/publisher.pem",
-      await textOf(files, "/work/keys/release.pub"),
+      await textOf(files, "/desk/keys/release.pub"),
     );
     await assert.rejects(run("resolve"), { code: "trust/unsigned" });
     assert.equal(await run("resolve", { flags: { "allow-unsigned": true } }), 0);
@@ -146,7 +146,7 @@ describe("release trust", () => {
       code: "oci/tag-taken",
     });
     await files.makeDirectory("/box/etc/alga-appliance");
-    await files.write("/box/etc/alga-appliance/root.json", await textOf(files, "/work/root.json"));
+    await files.write("/box/etc/alga-appliance/root.json", await textOf(files, "/desk/root.json"));
 
     await assert.rejects(run("resolve"), { code: "trust/unknown-release" });
     // A tag that is where it should be already gets its signed metadata all the same.
