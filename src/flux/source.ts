@@ -7,7 +7,7 @@
  * kustomize-controller applies when it builds. Patches for HelmReleases go through the child Kustomization that builds
  * them. Bundles of the older form name one HelmRepository for all charts, and take chart versions from the manifest.
  *
- * @see Flux source-controller v1, "OCIRepository", "HelmRepository"; kustomize-controller v1, "Patches"; docs/adr/0007
+ * @see Flux source-controller v1, "OCIRepository", "HelmRepository"; kustomize-controller v1, "Patches"; docs/adr/0005
  */
 import { stringify } from "yaml";
 import type { Digest } from "../core/digest.ts";

@@ -6,7 +6,7 @@
  * YAML documents, so comments and order stay.
  *
  * @see Flux v2.9, "OCI cheatsheet" (media types of an artifact); source-controller v1, "OCIRepository"; helm-controller v2,
- *   "Chart reference"; docs/adr/0007
+ *   "Chart reference"; docs/adr/0005
  */
 import { gunzipSync } from "node:zlib";
 import { type Document, isMap, parseAllDocuments, stringify } from "yaml";
