@@ -11,7 +11,7 @@ import type { Layout } from "../oci/layout.ts";
 import type { LayoutCatalog } from "../oci/layout-catalog.ts";
 import { createLayoutRegistry } from "../oci/layout-registry.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
-import { openTrust, type ReleaseTrust, signerOf, targetOf } from "../release/trust.ts";
+import { openTrust, type ReleaseTrust, readableTrust, signerOf, targetOf } from "../release/trust.ts";
 import { trustedKeysOf } from "../trust/key-flags.ts";
 import { verifySignatures } from "../trust/signatures.ts";
 import type { HeldRelease } from "./completeness.ts";
@@ -44,7 +44,7 @@ export async function verifyReleases(context: TrustContext, bundle: BundleToTrus
   const fetch = createLayoutRegistry(bundle.layout, bundle.catalog);
   const client = createRegistryClient({ ...deps, fetch }, { registry: HERE, plainHttp: true });
   const keys = await trustedKeysOf(context);
-  const trust = keys.length > 0 ? undefined : await openTrust(deps, settings);
+  const trust = keys.length > 0 ? undefined : await readableTrust(await openTrust(deps, settings));
   const judge = async (release: HeldRelease): Promise<string> => {
     const thing = { repository: RELEASE_REPOSITORY, digest: release.digest, signal };
     if (keys.length > 0) return (await verifySignatures(client, { ...thing, keys })).keyId;

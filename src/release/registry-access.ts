@@ -7,7 +7,7 @@ import type { Deps, TransportOptions } from "../core/ports.ts";
 import { createRegistryClient, type RegistryClient, type RegistryDeps, type RegistryOptions } from "../oci/client.ts";
 import type { Credentials } from "../oci/credentials.ts";
 import type { RegistryPlace } from "./location.ts";
-import type { ReleaseTrust } from "./trust.ts";
+import type { BoxTrust } from "./trust.ts";
 
 export interface RegistryAccess {
   readonly place: RegistryPlace;
@@ -20,7 +20,7 @@ export interface RegistryAccess {
   readonly loginHint?: string;
   readonly proxy?: NonNullable<TransportOptions["proxy"]>;
   /** What this box believes of the releases there. Absent: nothing is verified. */
-  readonly trust?: ReleaseTrust;
+  readonly trust?: BoxTrust;
   /** Name servers instead of the system's, for boxes with custom DNS. */
   readonly nameServers?: readonly string[];
 }

@@ -23,7 +23,7 @@ import {
   referenceOf,
 } from "./resolved.ts";
 import type { ReleaseBytes, ResolvedStore } from "./resolved-store.ts";
-import type { ReleaseTrust } from "./trust.ts";
+import { type BoxTrust, readableTrust } from "./trust.ts";
 import { believe, whatIsMeant } from "./verify.ts";
 import { assertControlPlane, assertNotDowngrade } from "./version.ts";
 
@@ -47,7 +47,7 @@ export interface ResolveOptions {
   /** What is known from before; without it every resolve is a cold one. */
   readonly store?: ResolvedStore;
   /** What this box believes. Absent: the registry decides, and nothing is verified. */
-  readonly trust?: ReleaseTrust | undefined;
+  readonly trust?: BoxTrust | undefined;
   /** Platform whose bytes are counted. Default linux/amd64. */
   readonly platform?: Platform;
   readonly signal?: AbortSignal;
@@ -128,7 +128,8 @@ export async function findRelease(
   options: ResolveOptions,
 ): Promise<FoundRelease> {
   const repository = repositoryOf(options);
-  const target = await whatIsMeant(registry, ref, options);
+  const judge = { ...options, trust: await readableTrust(options.trust) };
+  const target = await whatIsMeant(registry, ref, judge);
   const meant = target === undefined ? ref : { digest: target.digest };
   const { digest, bytes } = await readRelease(registry, { ref: meant, repository }, options);
   const manifest = parseReleaseManifest(bytes.config);
@@ -137,7 +138,7 @@ export async function findRelease(
   if (options.installed !== undefined) {
     assertNotDowngrade(options.installed, manifest.version, { asked: options.asked ?? !("channel" in ref) });
   }
-  const believed = await believe(registry, { ref, repository, digest, manifest, target }, options);
+  const believed = await believe(registry, { ref, repository, digest, manifest, target }, judge);
   return { ref, manifest, digest, registry: registry.registry, repository, ...believed };
 }
 

@@ -20,7 +20,7 @@ import { signManifest } from "../trust/signatures.ts";
 import { resolveOrLast, resolveRelease } from "./resolve.ts";
 import type { ReleaseRef } from "./resolved.ts";
 import { createResolvedStore } from "./resolved-store.ts";
-import { openTrust, type ReleaseTrust } from "./trust.ts";
+import { type BoxTrust, openTrust, type ReleaseTrust } from "./trust.ts";
 
 const away: Fetch = async () => {
   throw new ApplianceError("net/unreachable", "Cannot reach the registry: it is down");
@@ -38,15 +38,15 @@ function box(world: TrustWorld) {
     deps,
     ...change,
   });
-  const options = (trust: ReleaseTrust) => ({ base: BASE, running: "9.0.0", store, trust });
+  const options = (trust: BoxTrust | undefined) => ({ base: BASE, running: "9.0.0", store, trust });
   const client = (wire: Fetch) =>
     createRegistryClient({ ...deps, random: rolled("box"), fetch: wire }, { registry: HOST });
   return {
     deps,
     believes,
-    resolve: (ref: ReleaseRef, trust: ReleaseTrust, wire: Fetch = world.fetch) =>
+    resolve: (ref: ReleaseRef, trust: BoxTrust | undefined, wire: Fetch = world.fetch) =>
       resolveRelease(deps, client(wire), ref, options(trust)),
-    last: (ref: ReleaseRef, trust: ReleaseTrust, wire: Fetch) => resolveOrLast(deps, client(wire), ref, options(trust)),
+    last: (ref: ReleaseRef, trust: BoxTrust, wire: Fetch) => resolveOrLast(deps, client(wire), ref, options(trust)),
   };
 }
 
@@ -104,4 +104,45 @@ test("metadata seen last that the disk has damaged counts as not seen, and the b
   for (const role of ["root", "timestamp", "snapshot", "targets"])
     world.files.garble(`/var/trust/${folder}/${role}.json`, "{torn");
   assert.equal((await resolve({ channel: "stable" }, believes())).digest, world.old.digest);
+});
+
+const KEYS = "/box/etc/alga-appliance/trusted-keys";
+const ROOT = "/box/etc/alga-appliance/root.json";
+/** A box whose settings also take unsigned releases: that must not help where the keys cannot be read. */
+const loose = {
+  get: (key: string) => ({ root: "/box", "trust.allowUnsigned": "true" })[key],
+};
+
+test("a key file that is none opens, and then no release is taken: not by name, not from the disk, not unsigned", async () => {
+  const world = await trustWorld();
+  const { deps, resolve, last, believes } = box(world);
+  const { digest } = await resolve({ channel: "stable" }, believes());
+  const signer = keyNamed("signer");
+  await world.files.makeDirectory(KEYS);
+  await world.files.write(`${KEYS}/good.pem`, signer.publicPem);
+  await world.files.write(`${KEYS}/other.pem`, "garbage");
+  const trust = await openTrust(deps, loose);
+  const refused = { code: "trust/bad-key", message: /trusted-keys\/other\.pem/, hint: /public key, or remove it/ };
+  await assert.rejects(resolve({ channel: "stable" }, trust), refused);
+  await assert.rejects(resolve({ version: "1.0.4" }, trust), refused);
+  await assert.rejects(resolve({ digest }, trust, away), refused);
+  assert.ok(trust !== undefined);
+  await assert.rejects(last({ channel: "stable" }, trust, away), refused);
+  await signManifest(world.publisher(), signer, { repository: REPOSITORY, digest });
+  await world.files.write(`${KEYS}/other.pem`, keyNamed("another").publicPem);
+  const repaired = await resolve({ channel: "stable" }, trust);
+  assert.equal(repaired.verifiedBy, signer.id, "the repaired file counts without a restart");
+});
+
+test("a root document that is none, and a key file without an end, refuse in the same way", async () => {
+  const world = await trustWorld();
+  const { deps, resolve } = box(world);
+  await world.files.makeDirectory(KEYS);
+  await world.files.write(ROOT, '{"signed":{"_type":"root"}}');
+  const trust = await openTrust(deps, loose);
+  await assert.rejects(resolve({ channel: "stable" }, trust), { code: "trust/bad-metadata", message: /root\.json/ });
+  await world.files.write(ROOT, world.root);
+  assert.equal((await resolve({ channel: "stable" }, trust)).verifiedBy, world.keys.targets.id);
+  await world.files.write(`${KEYS}/endless.pem`, "x".repeat(100_000));
+  await assert.rejects(resolve({ channel: "stable" }, await openTrust(deps, loose)), { code: "file/too-large" });
 });

@@ -3,7 +3,7 @@
  *
  * Public keys in `trusted-keys/*.pem`: the release's manifest must be signed by one of them. A root document `root.json`: the
  * channel, version or digest must be what the publisher's signed metadata says. With both, both must hold. With neither, the
- * registry decides, and every screen says "unverified".
+ * registry decides, and every screen says "unverified". Where they are there and cannot be read, no release is taken at all.
  */
 import { join } from "node:path/posix";
 import type { SettingKey } from "../cli/settings.ts";
@@ -16,13 +16,14 @@ import { parseInstant } from "../core/time.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import { type PublicKey, readPublicKey } from "../trust/keys.ts";
 import { fileMemory } from "../trust/memory.ts";
+import { readMetadata } from "../trust/metadata.ts";
 import { registrySource } from "../trust/registry-source.ts";
 import { verifySignatures } from "../trust/signatures.ts";
 import { findTarget, type SignedTarget } from "../trust/targets.ts";
 import { type ExpiredRole, refreshTrust, type TrustState } from "../trust/tuf.ts";
 import type { ReleaseRef } from "./resolved.ts";
 
-/** What the box trusts, as `ResolveOptions.trust` takes it. */
+/** What the box trusts, read and checked. */
 export interface ReleaseTrust {
   readonly keys: readonly PublicKey[];
   /** Bytes of the publisher's root document. */
@@ -35,6 +36,17 @@ export interface ReleaseTrust {
   readonly acceptExpiredUntil?: number;
   readonly deps: Pick<Deps, "clock" | "files" | "log">;
 }
+
+/** Keys or a root that lie on the box and cannot be read: until they can, no release is taken, signed or not. */
+export interface UnreadableTrust {
+  /** Why, and what to do. */
+  readonly problem: ApplianceError;
+  /** Reads the files again; throws while they are no better. Safe to call again. */
+  readonly readAgain: () => Promise<ReleaseTrust | undefined>;
+}
+
+/** What a box trusts, as `ResolveOptions.trust` takes it. */
+export type BoxTrust = ReleaseTrust | UnreadableTrust;
 
 type BoxDeps = ReleaseTrust["deps"];
 
@@ -61,7 +73,7 @@ export async function boxKeys(deps: Pick<Deps, "files">, root: string | undefine
         `Cannot use trusted key "${join(folder, name)}": it is no public key in PEM`,
         {
           cause,
-          hint: "Replace the file by the publisher's public key, or remove it",
+          hint: "Replace the file by the publisher's public key, or remove it, and try again",
         },
       );
     }
@@ -72,26 +84,61 @@ export async function boxKeys(deps: Pick<Deps, "files">, root: string | undefine
 /**
  * Opens what a box trusts; undefined when it has neither keys nor a root document: then nothing is verified.
  *
- * @throws {ApplianceError} trust/bad-key, file/unreadable, and config/invalid for a setting that is no instant.
+ * Files that cannot be read are no error here, so that the control plane comes up and can say it: whoever wants to use them
+ * calls `readableTrust`, which throws.
+ *
+ * @throws {ApplianceError} config/invalid for a setting that is no instant.
  */
 export async function openTrust(
   deps: BoxDeps,
   settings: { readonly get: (key: SettingKey) => string | undefined },
-): Promise<ReleaseTrust | undefined> {
+): Promise<BoxTrust | undefined> {
   const box = settings.get("root");
-  const paths = statePaths(box);
-  const keys = await boxKeys(deps, box);
-  const root = await deps.files.read(paths.trustRoot, { maxBytes: MAX_ROOT_BYTES });
-  if (keys.length === 0 && root === undefined) return undefined;
   const until = acceptUntil(settings.get("trust.acceptExpired"));
-  return {
-    keys,
-    ...(root === undefined ? {} : { root }),
-    folder: paths.trust,
-    allowUnsigned: settings.get("trust.allowUnsigned") === "true",
-    ...(until === undefined ? {} : { acceptExpiredUntil: until }),
-    deps,
+  const read = async (): Promise<ReleaseTrust | undefined> => {
+    const [keys, root] = [await boxKeys(deps, box), await boxRoot(deps, box)];
+    if (keys.length === 0 && root === undefined) return undefined;
+    return {
+      keys,
+      ...(root === undefined ? {} : { root }),
+      folder: statePaths(box).trust,
+      allowUnsigned: settings.get("trust.allowUnsigned") === "true",
+      ...(until === undefined ? {} : { acceptExpiredUntil: until }),
+      deps,
+    };
   };
+  try {
+    return await read();
+  } catch (thrown) {
+    if (!(thrown instanceof ApplianceError)) throw thrown;
+    return { problem: thrown, readAgain: read };
+  }
+}
+
+/**
+ * Gives what a box trusts to whoever is about to judge a release. What could not be read is read again, so that a repaired
+ * file counts without a restart. Safe to call again.
+ *
+ * @throws {ApplianceError} trust/bad-key, trust/bad-metadata or a file/ code while the box's keys or root cannot be read.
+ */
+export async function readableTrust(trust: BoxTrust | undefined): Promise<ReleaseTrust | undefined> {
+  return trust !== undefined && "readAgain" in trust ? trust.readAgain() : trust;
+}
+
+async function boxRoot(deps: Pick<Deps, "files">, box: string | undefined): Promise<Uint8Array | undefined> {
+  const path = statePaths(box).trustRoot;
+  const bytes = await deps.files.read(path, { maxBytes: MAX_ROOT_BYTES });
+  if (bytes === undefined) return undefined;
+  try {
+    readMetadata("root", bytes);
+    return bytes;
+  } catch (cause) {
+    throw new ApplianceError(
+      "trust/bad-metadata",
+      `Cannot use trusted root "${path}": it is no root document of a publisher`,
+      { cause, hint: "Replace the file by the publisher's root.json, or remove it, and try again" },
+    );
+  }
 }
 
 function acceptUntil(text: string | undefined): number | undefined {

@@ -15,6 +15,9 @@ import type { ResolveOptions } from "./resolve.ts";
 import type { FoundRelease, ReleaseRef } from "./resolved.ts";
 import { type ReleaseTrust, signerOf, type TrustedTarget, targetOf } from "./trust.ts";
 
+/** With what the box trusts already read: `readableTrust` has thrown where it cannot be. */
+type JudgeOptions = Omit<ResolveOptions, "trust"> & { readonly trust: ReleaseTrust | undefined };
+
 /**
  * What signed metadata says that a ref means; undefined when the box has no root, or knows this digest from before.
  *
@@ -23,7 +26,7 @@ import { type ReleaseTrust, signerOf, type TrustedTarget, targetOf } from "./tru
 export async function whatIsMeant(
   registry: RegistryClient,
   ref: ReleaseRef,
-  options: ResolveOptions,
+  options: JudgeOptions,
 ): Promise<TrustedTarget | undefined> {
   const { trust, signal } = options;
   if (trust?.root === undefined || (await knownFrom(ref, trust, options)) !== undefined) return undefined;
@@ -31,14 +34,14 @@ export async function whatIsMeant(
 }
 
 /** Where the trust repository lies: beside the repository of the releases. */
-function baseOf({ base, repository }: ResolveOptions): string {
+function baseOf({ base, repository }: JudgeOptions): string {
   if (repository === undefined) return base ?? DEFAULT_PLACE.base;
   const slash = repository.lastIndexOf("/");
   return slash < 0 ? "" : repository.slice(0, slash);
 }
 
 /** The key that stood for a digest when it was resolved before, if it is trusted still. */
-async function knownFrom(ref: ReleaseRef, trust: ReleaseTrust, options: ResolveOptions): Promise<Believed | undefined> {
+async function knownFrom(ref: ReleaseRef, trust: ReleaseTrust, options: JudgeOptions): Promise<Believed | undefined> {
   if (!("digest" in ref)) return undefined;
   const before = await options.store?.believed(ref.digest);
   if (before === undefined || before.verifiedBy === "none") return undefined;
@@ -72,7 +75,7 @@ interface Candidate {
 export async function believe(
   registry: RegistryClient,
   candidate: Candidate,
-  options: ResolveOptions,
+  options: JudgeOptions,
 ): Promise<Believed> {
   const { trust, signal } = options;
   if (trust === undefined) return { verifiedBy: "none" };

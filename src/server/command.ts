@@ -109,13 +109,17 @@ async function serveStore({ settings, deps, listen }: CommandContext): Promise<L
 async function openControlPlane(context: CommandContext, setupUrl: () => string | null): Promise<ControlPlane> {
   const { deps, settings } = context;
   const { kube, problem } = await openKube(context);
+  const registry = await registryAccess(context);
+  if (registry.trust !== undefined && "problem" in registry.trust) {
+    deps.log.warn("what this box trusts cannot be read: no release is taken", { error: registry.trust.problem });
+  }
   return createControlPlane(deps, {
     paths: statePaths(settings.get("root") ?? "/"),
     build: context.build,
     name: settings.get("name") ?? (await deps.machine.hostName()),
     kube,
     ...(problem === undefined ? {} : { kubeProblem: problem }),
-    registry: await registryAccess(context),
+    registry,
     licenseUrl: settings.get("license.url"),
     assets: uiFiles(),
     rehearsal: false,

@@ -334,3 +334,15 @@ test("the routes say what the contract says", async () => {
   assert.equal(operation.id, "0001-setup");
   await given.operations.settled();
 });
+
+test("keys of the box that cannot be read leave the wizard up, without a plan and without a run", async () => {
+  const given = await scene();
+  const unreadable = new ApplianceError("trust/bad-key", "Cannot use trusted key", { hint: "Replace the file" });
+  const trust = { problem: unreadable, readAgain: () => Promise.reject(unreadable) };
+  const deps = { ...given.deps, registry: { ...given.deps.registry, trust } };
+  const settings = { controlPlane: "1.0.0", stateFolder: "/var/lib/alga-appliance", rehearsal: false };
+  const setup = createSetup(deps, settings, given.operations);
+  const { channels, channelsProblem } = await setup.config(signal);
+  assert.deepEqual([channels, channelsProblem?.code, channelsProblem?.hint], [[], "trust/bad-key", "Replace the file"]);
+  await assert.rejects(setup.plan(ANSWERS, signal), code("trust/bad-key"));
+});
