@@ -73,6 +73,8 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** Reads standard input to its end; bounded. */
   readonly readStdin: (maxBytes: number) => Promise<Uint8Array>;
+  /** Asks the person at the terminal, who sees nothing of what is typed. Absent where standard input or error is no terminal. */
+  readonly askHidden?: (question: string) => Promise<string>;
   /** Starts a server on a socket and hands requests to `handle`; only long-running verbs use it. */
   readonly listen: Listen;
 }

@@ -4,6 +4,7 @@
  * Imported by `main.ts` alone. The ports are made when a command is about to run, so that help and `version` stay quick.
  */
 import { join } from "node:path";
+import { isatty } from "node:tty";
 import type { CommandContext } from "../cli/command.ts";
 import type { Output } from "../cli/output.ts";
 import type { Invocation } from "../cli/parse.ts";
@@ -16,6 +17,7 @@ import { ApplianceError, type LogLevel } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { systemClock } from "./clock.ts";
 import { readBounded } from "./file-read.ts";
+import { hiddenPrompt } from "./hidden-prompt.ts";
 import { processSignal } from "./signals.ts";
 import { processTerminal, readStdin, type Terminal, terminalLog } from "./terminal.ts";
 
@@ -76,6 +78,7 @@ async function commandContext(
   ]);
   const { flags } = invocation;
   const settings = resolveSettings({ flags, env: process.env, ...(await settingsFile(flags.config)) });
+  const signal = limited(processSignal(), invocation);
   return {
     flags,
     args: invocation.args,
@@ -85,9 +88,23 @@ async function commandContext(
     settings,
     build: BUILD,
     runtime: runtimeName(),
-    signal: limited(processSignal(), invocation),
+    signal,
     readStdin,
+    ...askAt(io.terminal, signal),
     listen,
+  };
+}
+
+/** How to ask a person; nothing where nobody would read the question or type an answer. */
+function askAt({ stderrIsTerminal, err }: Terminal, signal: AbortSignal): Pick<CommandContext, "askHidden"> {
+  if (!stderrIsTerminal || !isatty(0)) return {};
+  let prompt: CommandContext["askHidden"];
+  return {
+    askHidden: (question) => {
+      // Made when it is used: a process that asks nothing must not touch its standard input.
+      prompt ??= hiddenPrompt({ input: process.stdin, show: err, ends: process, signal });
+      return prompt(question);
+    },
   };
 }
 

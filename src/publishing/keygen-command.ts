@@ -12,7 +12,7 @@ export const commands: readonly Command[] = [
     summary: "Make a pair of keys that signs releases",
     description:
       "Writes <name>.key (private, mode 0600, sealed by a passphrase) and <name>.pub (public, for the boxes) and overwrites " +
-      "nothing. Without a passphrase the private key lies open in its file, and --open has to say so. The key's id is the " +
+      "nothing. At a terminal the passphrase is asked for, twice and without showing it. Without a passphrase the private key lies open in its file, and --open has to say so. The key's id is the " +
       "SHA-256 of its public part. Both files are PEM, so openssl and cosign read them as they are.",
     flags: [
       { name: "out", type: "string", value: "<folder>", summary: "Where to write", fallback: "this folder" },
@@ -29,7 +29,8 @@ export const commands: readonly Command[] = [
       ...KEY_FLAGS.filter(({ name }) => name === "passphrase-stdin"),
     ],
     examples: [
-      { command: "alga-appliance release keygen --out keys --passphrase-stdin", about: "A sealed key" },
+      { command: "alga-appliance release keygen --out keys", about: "A sealed key; its passphrase is asked for" },
+      { command: "alga-appliance release keygen --out keys --passphrase-stdin", about: "The same in a pipeline" },
       {
         command: "alga-appliance release keygen --out keys --name root-a --open",
         about: "For a store that seals by itself",
@@ -65,9 +66,24 @@ async function makeKey(context: CommandContext) {
 async function sealOf(context: CommandContext): Promise<string | undefined> {
   const passphrase = await passphraseOf(context);
   if (passphrase !== undefined || context.flags.open === true) return passphrase;
+  const typed = await askTwice(context);
+  if (typed !== undefined && typed !== "") return typed;
   throw new ApplianceError("trust/passphrase", "Cannot make key: no passphrase is given, one is wanted to seal it", {
     hint: "Give it in ALGA_APPLIANCE_KEY_PASSPHRASE or with --passphrase-stdin, or leave the key open with --open",
   });
+}
+
+/** A key whose passphrase was mistyped would be lost. */
+async function askTwice({ askHidden }: CommandContext): Promise<string | undefined> {
+  const first = await askHidden?.("Passphrase of the new key");
+  if (first === undefined || first === "" || first === (await askHidden?.("The same again"))) return first;
+  throw new ApplianceError(
+    "trust/passphrase",
+    "Cannot make key: the two passphrases differ, the same twice is wanted",
+    {
+      hint: "Begin again: nothing was written",
+    },
+  );
 }
 
 /** The private key first: a public key whose private part was never written would be trusted for nothing. */

@@ -17,6 +17,10 @@ interface Typed {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /** Typed at the terminal, in this order. Absent: there is no terminal. */
+  readonly typed?: readonly string[];
+  /** Gets the questions that were asked. */
+  readonly asked?: string[];
 }
 
 function world() {
@@ -37,7 +41,10 @@ function world() {
     assert.ok(command !== undefined, words);
     const flags = { "plain-http": true, ...(typed.args === undefined ? { registry: HOST } : {}), ...typed.flags };
     const env = { PWD: "/desk", ALGA_APPLIANCE_KEY_PASSPHRASE: "", ...typed.env };
-    return command.run(commandContext({ ...typed, flags, env, deps, said }).context);
+    const { typed: answers, asked = [], ...rest } = typed;
+    const askHidden = async (question: string): Promise<string> => answers?.[asked.push(question) - 1] ?? "";
+    const terminal = answers === undefined ? {} : { askHidden };
+    return command.run(commandContext({ ...rest, ...terminal, flags, env, deps, said }).context);
   };
   const sample = (version: string, channels: readonly string[]) =>
     buildSampleRelease(store, { registry: HOST, version, imageTag: version, channels, pinned: true });
@@ -83,6 +90,48 @@ describe("release keygen", () => {
     await assert.rejects(run("keygen", { flags: { out: "keys" } }), { code: "trust/passphrase" });
     assert.equal(await run("keygen", { flags: { out: "keys", open: true, type: "ecdsa-p256" } }), 0);
     assert.match(await textOf(files, "/desk/keys/release.key"), /^-----BEGIN PRIVATE KEY-----/);
+  });
+});
+
+describe("a passphrase at the terminal", () => {
+  const hint = /ALGA_APPLIANCE_KEY_PASSPHRASE/;
+
+  it("seals a new key when it is typed twice alike; otherwise no key is written", async () => {
+    const { run, files } = world();
+    const flags = { out: "keys" };
+    await assert.rejects(run("keygen", { flags, typed: ["one", "two"] }), {
+      code: "trust/passphrase",
+      message: /differ/,
+    });
+    await assert.rejects(run("keygen", { flags, typed: [""] }), { code: "trust/passphrase", hint });
+    assert.deepEqual(await files.list("/desk/keys"), []);
+    const asked: string[] = [];
+    assert.equal(await run("keygen", { flags, asked, typed: ["one", "one"] }), 0);
+    assert.deepEqual(asked, ["Passphrase of the new key", "The same again"]);
+    assert.match(await textOf(files, "/desk/keys/release.key"), /^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
+  });
+
+  it("opens each sealed key by its own; open keys and a passphrase that is given ask nothing", async () => {
+    const { run, sample } = world();
+    const { digest } = sample("1.0.3", ["stable"]);
+    const make = (name: string, more: Typed) => run("keygen", { ...more, flags: { out: "keys", name, ...more.flags } });
+    await make("a", { typed: ["secret a", "secret a"] });
+    await make("b", { typed: ["secret b", "secret b"] });
+    await make("open", { flags: { open: true }, typed: [] });
+    const sign = (names: readonly string[], more: Typed) =>
+      run("sign", {
+        ...more,
+        args: [`${REFERENCE}@${digest}`],
+        flags: { key: names.map((name) => `keys/${name}.key`) },
+      });
+    const asked: string[] = [];
+    assert.equal(await sign(["a", "open", "b"], { asked, typed: ["secret a", "secret b"] }), 0);
+    assert.deepEqual(asked, ["Passphrase of keys/a.key", "Passphrase of keys/b.key"]);
+    const unasked: string[] = [];
+    await sign(["a"], { asked: unasked, typed: [], env: { ALGA_APPLIANCE_KEY_PASSPHRASE: "secret a" } });
+    assert.deepEqual(unasked, []);
+    await assert.rejects(sign(["a"], { typed: ["secret b"] }), { code: "trust/passphrase", hint });
+    await assert.rejects(sign(["a"], {}), { code: "trust/passphrase", hint });
   });
 });
 

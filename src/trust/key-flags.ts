@@ -2,12 +2,13 @@
  * The flags of every verb that signs, and from flags and environment to keys.
  *
  * A private key is a file, or the content of an environment variable (`env://NAME`, for pipelines). Its passphrase comes from
- * the environment or from standard input, never from the command line, where other users could read it.
+ * the environment, from standard input, or from a person at the terminal who is asked without showing it; never from the
+ * command line, where other users could read it.
  */
 import type { CommandContext, Flag } from "../cli/command.ts";
 import { flagTexts, typedPath } from "../cli/flag-values.ts";
 import { ApplianceError } from "../core/errors.ts";
-import { openSigningKey, type PublicKey, readPublicKey, type SigningKey } from "./keys.ts";
+import { isSealedKey, openSigningKey, type PublicKey, readPublicKey, type SigningKey } from "./keys.ts";
 
 /** The key that signs. */
 export const KEY_FLAGS: readonly Flag[] = [
@@ -16,7 +17,7 @@ export const KEY_FLAGS: readonly Flag[] = [
     type: "string",
     multiple: true,
     value: "<pem file | env://NAME>",
-    summary: "Private key that signs; its passphrase from ALGA_APPLIANCE_KEY_PASSPHRASE",
+    summary: "Private key that signs; passphrase from ALGA_APPLIANCE_KEY_PASSPHRASE or the terminal",
   },
   { name: "passphrase-stdin", type: "boolean", summary: "Read the passphrase of the keys from standard input" },
 ];
@@ -30,13 +31,13 @@ export const TRUSTED_KEY_FLAG: Flag = {
   summary: "Public key to trust; by default those of this box",
 };
 
-type KeyContext = Pick<CommandContext, "flags" | "env" | "deps" | "readStdin">;
+type KeyContext = Pick<CommandContext, "flags" | "env" | "deps" | "readStdin" | "askHidden">;
 
 /** Bytes of a key file at most; the largest sealed form has about 1 KiB. */
 const MAX_KEY_BYTES = 16 * 1024;
 
 /**
- * Opens the private keys of a flag.
+ * Opens the private keys of a flag. A person at a terminal is asked for the passphrase of each sealed one, where none is given.
  *
  * @throws {ApplianceError} cli/usage when none is given, trust/bad-key and trust/passphrase for one that cannot be opened.
  */
@@ -49,7 +50,11 @@ export async function signingKeysOf(context: KeyContext, flag = "key"): Promise<
   }
   const passphrase = await passphraseOf(context);
   const keys: SigningKey[] = [];
-  for (const place of places) keys.push(openSigningKey(await readKeyText(context, place), passphrase));
+  for (const place of places) {
+    const text = await readKeyText(context, place);
+    const ask = isSealedKey(text) ? context.askHidden : undefined;
+    keys.push(openSigningKey(text, passphrase ?? (await ask?.(`Passphrase of ${place}`))));
+  }
   return keys;
 }
 

@@ -92,9 +92,14 @@ export function openSigningKey(pem: string, passphrase: string | undefined): Sig
   return { id, kind, publicPem, sign: (bytes) => new Uint8Array(sign(hashOf(kind), bytes, key)) };
 }
 
+/** Tells whether a private key wants a passphrase. */
+export function isSealedKey(pem: string): boolean {
+  return pem.includes("ENCRYPTED");
+}
+
 function openPrivateKey(pem: string, passphrase: string | undefined): KeyObject {
   if (!/-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/.test(pem)) throw badKey("it holds no private key in PEM");
-  const isSealed = pem.includes("ENCRYPTED");
+  const isSealed = isSealedKey(pem);
   if (isSealed && passphrase === undefined) throw wrongPassphrase("no passphrase is given");
   try {
     if (isCosignKey(pem)) {

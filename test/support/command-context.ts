@@ -18,6 +18,8 @@ export interface CommandGiven {
   /** Beside the root of the box, which is `/box`. */
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /** What a person at the terminal answers. Absent: there is no terminal. */
+  readonly askHidden?: (question: string) => Promise<string>;
   /** Where to keep what is said. Absent: anew. */
   readonly said?: Said;
 }
@@ -47,6 +49,7 @@ export function commandContext(given: CommandGiven): { readonly context: Command
     runtime: "test",
     signal: new AbortController().signal,
     readStdin: async () => new TextEncoder().encode(given.stdin ?? ""),
+    ...(given.askHidden === undefined ? {} : { askHidden: given.askHidden }),
     listen: () => Promise.reject(new Error("not of this test")),
   };
   return { context, said };
