@@ -7,6 +7,7 @@ import { ComponentPage } from "./pages/component.ts";
 import { ComponentsPage } from "./pages/components.ts";
 import { EventsPage } from "./pages/events.ts";
 import { GatePage } from "./pages/gate.ts";
+import { HelpPage } from "./pages/help.ts";
 import { HostPage } from "./pages/host.ts";
 import { InstallPage } from "./pages/install.ts";
 import { KitPage } from "./pages/kit.ts";
@@ -75,11 +76,12 @@ function ConsolePage({ path, who }: { readonly path: string; readonly who: Sessi
   return html`<${ItemPage} path=${path} />`;
 }
 
-/** One of many: a component by its name, an operation by its id. */
+/** One of many: a component by its name, an operation by its id, a page of the guide by its code. */
 function ItemPage({ path }: { readonly path: string }): VNode {
-  const [, room, id = ""] = path.split("/");
+  const [, room, id = "", name = ""] = path.split("/");
   if (room === "components" && id !== "") return html`<${ComponentPage} name=${decoded(id)} key=${id} />`;
   if (room === "operations" && id !== "") return html`<${OperationPage} id=${decoded(id)} key=${id} />`;
+  if (room === "help" && name !== "") return html`<${HelpPage} code=${`${id}/${name}`} key=${path} />`;
   return html`<${PageTitle} title=${text("app.unknown")} /><${EmptyState} message=${text("app.unknown-about")}>
     <${Link} to="/" button="primary">${text("install.to-overview")}<//><//>`;
 }

@@ -23,6 +23,7 @@ const PAGES: Readonly<Record<string, string>> = {
   "/operations/:id": "Page: one operation with its journal",
   "/host": "Page: the host and its network, over the last hours",
   "/events": "Page: the cluster's warnings",
+  "/help/:area/:name": "Page: what one check code means",
   "/settings": "Page: password, sessions, colors",
   "/ui-kit": "Page: every part of the web application",
 };

@@ -4,6 +4,7 @@ import type { Operations } from "../operation/operations.ts";
 import { operationRoutes } from "../operation/routes.ts";
 import type { Setup } from "../setup/engine.ts";
 import { setupRoutes } from "../setup/routes.ts";
+import { guideRoutes } from "../status/guide.ts";
 import { type HostHistory, hostHistoryRoutes } from "../status/host-history.ts";
 import { type InventoryEdge, inventoryRoutes } from "../status/inventory-routes.ts";
 import type { StatusEngine } from "../status/observer.ts";
@@ -27,6 +28,7 @@ export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[
     ...setupRoutes(engines.setup),
     ...inventoryRoutes(engines.inventory),
     ...hostHistoryRoutes(engines.hostHistory),
+    ...guideRoutes(),
     ...statusRoutes(engines.status, { hasSession: own.hasSession }),
   ];
 }

@@ -86,6 +86,14 @@ describe("status", () => {
     assert.match(said.text, /· Platform {9}not known {2}No Kubernetes is known here/);
   });
 
+  test("explains a check code without looking at anything", async () => {
+    const { code, said } = await run({ flags: { explain: "flux/source-digest", url: "http://192.0.2.1:1" } });
+    assert.equal(code, 0);
+    assert.match(said.text, /^flux\/source-digest\n\nWhat it checks\n {2}The registry sends other bytes/);
+    assert.match(said.text, /Is trying again safe\n {2}No: /);
+    await assert.rejects(run({ flags: { explain: "flux/nothing" } }), { code: "cli/usage" });
+  });
+
   test("says so when the cluster refuses", async () => {
     const { code, said } = await run({ kubeconfig: KUBECONFIG });
     assert.equal(code, 3);

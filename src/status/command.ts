@@ -9,6 +9,7 @@ import { abortReason, deadline } from "../core/deadline.ts";
 import { parseDuration } from "../core/duration.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { Secret } from "../core/secret.ts";
+import { guideLines, guidePage } from "./guide.ts";
 import { TIER_NAMES, writeLadder } from "./ladder.ts";
 import { openLocalSources } from "./local-sources.ts";
 import { type ApplianceStatus, TIERS, type TierName, tierNameSchema } from "./model.ts";
@@ -44,10 +45,17 @@ export const commands: readonly Command[] = [
         fallback: DEFAULT_TIMEOUT,
         summary: "Give up waiting for the tier after this time",
       },
+      {
+        name: "explain",
+        type: "string",
+        value: "<code>",
+        summary: "Print the operator guide's page of a check code, and look at nothing",
+      },
     ],
     examples: [
       { command: "alga-appliance status", about: "How is it" },
       { command: "alga-appliance status --for login --timeout 30m", about: "Wait until people can log in" },
+      { command: "alga-appliance status --explain flux/source-not-ready", about: "What a check code means" },
       { command: "alga-appliance status --kubeconfig k3s.yaml -o json", about: "From elsewhere, for scripts" },
     ],
     run: runStatus,
@@ -63,6 +71,7 @@ interface Source {
 }
 
 async function runStatus(context: CommandContext): Promise<ExitCode> {
+  if (typeof context.flags.explain === "string") return explain(context, context.flags.explain);
   const source = await openSource(context);
   try {
     const tier = tierNameSchema.safeParse(context.flags.for);
@@ -74,6 +83,23 @@ async function runStatus(context: CommandContext): Promise<ExitCode> {
   } finally {
     source.stop();
   }
+}
+
+/** Prints one page of the guide. It needs no cluster, no network and no state: the text is in the executable. */
+function explain({ out }: CommandContext, code: string): ExitCode {
+  const page = guidePage(code);
+  if (page === undefined) {
+    throw new ApplianceError(
+      "cli/usage",
+      `Cannot explain "${code}": a check code like flux/source-not-ready is wanted`,
+      {
+        hint: "Codes stand in brackets after each failure: alga-appliance status",
+      },
+    );
+  }
+  const lines = guideLines(page).map(({ name, text: said }) => `${name}\n  ${said}\n`);
+  out.result(page, () => `${page.code}\n\n${lines.join("\n")}`);
+  return EXIT.done;
 }
 
 /** Waits for a tier. When the time is over, what was seen last is printed and the exit code says that it was not ready. */

@@ -23,6 +23,7 @@ import { useStore } from "../state/store.ts";
 import type { ApplianceStatus, Check } from "../state/wire.ts";
 import { text } from "../strings.ts";
 import { ComponentTable } from "./components.ts";
+import { HelpLink } from "./help.ts";
 import { Mend } from "./trouble.ts";
 
 /** The first page after setup: what works, what does not, and what to do. */
@@ -94,6 +95,7 @@ function CheckCause({ check, known }: { readonly check: Check; readonly known: A
   return html`<${Cause} what=${check.title} seen=${check.cause} evidence=${check.evidence} next=${check.next}>
     ${stopped ? html`<${Mend} run=${run} />` : undefined}
     <${Button} small onClick=${() => void copyText(report)}>${text("cause.copy")}<//>
+    <${HelpLink} check=${check} />
   <//>`;
 }
 

@@ -10,6 +10,7 @@ import { navigate } from "../state/router.ts";
 import { useStore } from "../state/store.ts";
 import type { Check, OperationView } from "../state/wire.ts";
 import { text } from "../strings.ts";
+import { HelpLink } from "./help.ts";
 import { foundElsewhere } from "./use-check.ts";
 import { useOperationDeed } from "./use-operation-deed.ts";
 
@@ -33,6 +34,7 @@ export function Trouble({ run, now }: TroubleProps): VNode {
   return html`<${Cause} tone=${run.state === "blocked" || run.state === "failed" ? "failed" : "attention"}
     what=${what} seen=${seen} evidence=${check?.evidence ?? problem?.evidence ?? []} next=${check?.next ?? problem?.hint}>
     <${Deeds} run=${run} />
+    ${check === undefined ? undefined : html`<${HelpLink} check=${check} />`}
   <//>`;
 }
 

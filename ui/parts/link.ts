@@ -11,13 +11,15 @@ export interface LinkProps {
   /** This link leads to where we are. */
   readonly current?: boolean;
   readonly class?: string;
+  /** What is read out instead of the words, where several links of a page have the same. It begins with them. */
+  readonly label?: string;
 }
 
 /** Stays inside the page without a reload; modified clicks belong to the browser. */
 export function Link(props: LinkProps): VNode {
-  const { to, children, button, small = false, current = false } = props;
+  const { to, children, button, small = false, current = false, label } = props;
   const look = button === undefined ? props.class : classes("button", button, small && "small", props.class);
-  return html`<a href=${to} class=${look} aria-current=${current ? "page" : undefined} onClick=${followLink}>${children}</a>`;
+  return html`<a href=${to} class=${look} aria-current=${current ? "page" : undefined} aria-label=${label} onClick=${followLink}>${children}</a>`;
 }
 
 /** Leads to another page of the same machine, for example the login; opens beside this one. */

@@ -5,6 +5,7 @@ export type { OperationStep, OperationView } from "../../src/operation/model.ts"
 export type { OpenSession } from "../../src/server/sessions.ts";
 export type { NameServerReport } from "../../src/setup/name-servers.ts";
 export type { SetupPlan } from "../../src/setup/plan.ts";
+export type { GuideAnswer } from "../../src/status/guide.ts";
 export type { HostSample } from "../../src/status/host-history.ts";
 export type { Inventory } from "../../src/status/inventory.ts";
 export type { LogTail } from "../../src/status/inventory-routes.ts";

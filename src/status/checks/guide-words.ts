@@ -1,0 +1,7 @@
+/** What the operator guide says of a check beyond its own sentences. */
+export interface GuideWords {
+  /** What it means for the people who use the product. */
+  readonly means: string;
+  /** Where to look, with commands. */
+  readonly look: string;
+}
