@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { browserTest, type Visit } from "./browser.ts";
-import { readyStatus } from "./mock-data.ts";
+import { failingStatus, readyStatus } from "./mock-data.ts";
 import { HOSTILE } from "./mock-inventory.ts";
 import { claim, heading, MOCK_PASSWORD, tabTo } from "./steps.ts";
 
@@ -30,6 +30,21 @@ browserTest("a component leads to its pods, and a pod to its log, by keyboard", 
   await page.waitForFunction(() => document.querySelector("[role=log]")?.textContent?.trim().split("\n").length === 11);
   await page.reload();
   await heading(page, "alga-core");
+});
+
+browserTest("a failure leads to what it means, by keyboard, and back", {}, async (visit) => {
+  const { page, server } = visit;
+  await openConsole(visit, "/overview");
+  server.box.show(failingStatus());
+  await heading(page, "People cannot log in");
+  await tabTo(page, ".cause a[href='/help/image/not-found']");
+  await page.keyboard.press("Enter");
+  await heading(page, "What image/not-found means");
+  for (const name of ["What it means for people", "What to look at", "What to do", "Is trying again safe"]) {
+    await page.locator("h3", { hasText: name }).waitFor();
+  }
+  await page.goBack();
+  await heading(page, "People cannot log in");
 });
 
 browserTest("a log is downloaded whole", { context: { acceptDownloads: true } }, async (visit) => {

@@ -1,5 +1,6 @@
 /** What the mock box answers beside the installation: the rehearsal's failures, and how the name servers answer. */
 import { SCENARIOS } from "../../src/rehearsal/faults.ts";
+import { guideLines, guidePage } from "../../src/status/guide.ts";
 import type { NameServerReport, RehearsalView } from "../../ui/state/wire.ts";
 import type { MockAnswer } from "./mock-box.ts";
 import { mockInventory, mockLog, mockSamples, mockSessions } from "./mock-inventory.ts";
@@ -21,6 +22,7 @@ export function createMockAdvice(): (route: string, body: Body) => MockAnswer | 
   return (route, body) => {
     if (route === "POST /api/session/password") return changePassword(body);
     if (/^GET \/api\/pods\/[^/]+\/[^/]+\/log$/.test(route)) return { status: 200, value: mockLog() };
+    if (route.startsWith("GET /api/checks/")) return explain(route.slice("GET /api/checks/".length));
     const answer = ANSWERS[route];
     if (answer !== undefined) return { status: 200, value: answer(body) };
     if (route === "POST /api/rehearsal") scenario = body.scenario ?? null;
@@ -28,6 +30,13 @@ export function createMockAdvice(): (route: string, body: Body) => MockAnswer | 
     const scenarios = SCENARIOS.map(({ name, title, about, mend }) => ({ name, title, about, mend }));
     return { status: 200, value: { scenario, scenarios } satisfies RehearsalView };
   };
+}
+
+/** The guide of the product itself. */
+function explain(code: string): MockAnswer {
+  const page = guidePage(code);
+  if (page === undefined) return { status: 404, value: problemOf("http/not-found", []) };
+  return { status: 200, value: { ...page, lines: guideLines(page) } };
 }
 
 /** The old one must be right, the new one long. */

@@ -135,7 +135,7 @@ export function failingStatus(): ApplianceStatus {
     },
     checks: [
       {
-        code: "workload/image-missing",
+        code: "image/not-found",
         tier: "login",
         state: "failed",
         title: "The image ghcr.io/nine-minds/alga-psa-ee:62cdce38 does not exist in the registry.",

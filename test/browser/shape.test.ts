@@ -33,6 +33,7 @@ const CONSOLE_PAGES = [
   "/operations/0001-setup",
   "/host",
   "/events",
+  "/help/image/not-found",
   "/settings",
   "/ui-kit",
   "/nothing",
