@@ -15,7 +15,7 @@ export const BOX_WORDS: Readonly<Record<string, GuideWords>> = {
   "kube/forbidden": {
     means:
       "People notice nothing. The part of the status that needs the missing rule is not known, so a failure there would not be seen.",
-    look: "The rule named in the evidence, against the roles of the service account: kubectl auth can-i list <kind> --as=<service account>.",
+    look: "The rule named in the evidence, against the roles of the service account: kubectl auth can-i list <kind> --as=system:serviceaccount:<namespace>:<name>.",
   },
   "kube/half-answering": {
     means: "What the status says about the named kinds may be old. People can usually go on working.",
