@@ -207,7 +207,7 @@ async function noStorage(lab: LabState): Promise<void> {
   const { id } = await appliance.start(ANSWERS);
   const problem = await appliance.tells(id, /StorageClass/, CAUSE_SECONDS);
   assertHelpful(problem);
-  await show(appliance, problem, "no default storage class");
+  await show(appliance, problem, "the image of the storage provisioner is missing");
   // The registry also stands in for docker.io in this box, so pushing the images is what mends it.
   const images = ensureImages();
   pushLayout(images.provisioner.layout, ["rancher/local-path-provisioner:v0.0.31"]);
