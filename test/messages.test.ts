@@ -60,7 +60,9 @@ test("every command that a text tells to type is there, with its flags", () => {
   const known = new Map(commands.map((command) => [command.path.join(" "), command]));
   const wrong = found(/(`(?:[^`\\]|\\.)*`|"(?:[^"\\\n]|\\.)*")/g).flatMap(({ place, words }) =>
     [
-      ...words.matchAll(/alga-appliance ([a-z]+)(?: ([a-z-]+(?: (?:init|rotate|refresh))?))?((?: --[a-z-]+)*)/g),
+      ...words.matchAll(
+        /alga-appliance ([a-z]+)(?: ([a-z-]+(?: (?:init|rotate|refresh|sign|finish))?))?((?: --[a-z-]+)*)/g,
+      ),
     ].flatMap(([typed, noun, verb, flags]) => {
       if (noun === "completion" || noun === "version") return [];
       const command = known.get(`${noun} ${verb}`) ?? known.get(noun ?? "");

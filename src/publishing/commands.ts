@@ -24,6 +24,7 @@ import { commands as publishCommands } from "./publish-command.ts";
 import { commands as serveCommands } from "./serve-command.ts";
 import { commands as signCommands } from "./sign-command.ts";
 import { commands as trustCommands } from "./trust-command.ts";
+import { commands as trustSignCommands } from "./trust-sign-command.ts";
 
 export const commands = [
   ...releaseCommands,
@@ -45,4 +46,5 @@ export const commands = [
   ...keygenCommands,
   ...signCommands,
   ...trustCommands,
+  ...trustSignCommands,
 ];

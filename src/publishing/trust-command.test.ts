@@ -236,3 +236,65 @@ describe("release trust", () => {
     assert.equal(await run("resolve"), 0);
   });
 });
+
+describe("a root whose keys lie on several machines", () => {
+  it("collects signatures one by one, refuses to be published before, and then is a root like any other", async () => {
+    const { run, said, sample, files, roles, publishing } = await withKeys();
+    sample("1.0.3", ["stable"]);
+    const online = { key: ["keys/release.key", "keys/online.key"] };
+    const [args, next] = [["begun.json"], ["next.json"]];
+    const sign = (key: string, more: object = {}, file = args) =>
+      run("trust sign", { args: file, flags: { key: [`keys/${key}.key`], ...more } });
+    const finish = (more: object, file = args) =>
+      run("trust finish", { args: file, flags: { registry: HOST, ...online, ...more } });
+    const lacking = () => (said.value as { lacking: { root: number; count: number; keys: string[] }[] }).lacking;
+
+    await run("trust init", { flags: { ...roles, key: ["keys/root-a.key"], unfinished: "begun.json" } });
+    assert.match(said.text, /is not published[\s\S]*lacks 1 of the keys of root 1: [0-9a-f]{64}\n/);
+    assert.equal(await files.stat("/desk/root.json"), undefined);
+    await assert.rejects(finish({}), { code: "trust/threshold", message: /lacks 1 of the keys of root 1/ });
+    await assert.rejects(sign("online"), { code: "trust/bad-key" });
+    await sign("root-a");
+    assert.deepEqual(
+      lacking().map(({ root, count, keys }) => [root, count, keys.length]),
+      [[1, 1, 1]],
+    );
+    const begun = await textOf(files, "/desk/begun.json");
+    await files.write("/desk/begun.json", begun.replace('"threshold":2', '"threshold":1'));
+    await assert.rejects(finish({}), { code: "trust/threshold" }, "signatures are of the content, not of the file");
+    await files.write("/desk/begun.json", begun);
+    await sign("root-b");
+    assert.deepEqual(lacking(), []);
+    await assert.rejects(finish({ key: ["keys/online.key"] }), { code: "trust/threshold" });
+    assert.equal(await finish({}), 0);
+    assert.equal(await finish({}), 0, "a second time it is the same root");
+    assert.match(said.text, /^root 1 begun/);
+    await files.makeDirectory("/box/etc/alga-appliance");
+    await files.write("/box/etc/alga-appliance/root.json", await textOf(files, "/desk/root.json"));
+    assert.equal(await run("promote", { flags: { ...publishing, version: "1.0.3", to: "stable" } }), 0);
+    assert.equal(await run("resolve"), 0);
+
+    await run("keygen", { flags: { out: "keys", name: "root-c", open: true } });
+    const changed = { ...roles, "root-key": ["keys/root-a.pub", "keys/root-c.pub"], root: "root.json" };
+    await run("trust rotate", { flags: { ...changed, key: ["keys/root-a.key"], unfinished: "next.json" } });
+    assert.deepEqual(
+      lacking().map(({ root, count }) => [root, count]),
+      [
+        [1, 1],
+        [2, 1],
+      ],
+    );
+    await sign("root-c", {}, next);
+    const out = { root: "root.json", out: "root-2.json" };
+    await assert.rejects(finish(out, next), { code: "trust/threshold", message: /keys of root 1/ });
+    await assert.rejects(sign("root-b", {}, next), { code: "trust/bad-key" });
+    await sign("root-b", { root: "root.json" }, next);
+    assert.deepEqual(lacking(), []);
+    assert.equal(await finish(out, next), 0);
+    assert.match(said.text, /^root 2 rotated/);
+    assert.equal(await run("resolve"), 0);
+    await assert.rejects(finish(out, next), { code: "trust/lost-race" });
+    await assert.rejects(sign("root-a", { root: "root-2.json" }, next), { code: "trust/bad-metadata" });
+    await assert.rejects(sign("root-a", {}, ["none.json"]), { code: "trust/bad-metadata" });
+  });
+});

@@ -1,23 +1,17 @@
 /** `release trust`: signed metadata that says which release a channel may mean, from its first root on. */
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
-import { flagText, flagTexts, typedPath } from "../cli/flag-values.ts";
+import { flagText, flagTexts } from "../cli/flag-values.ts";
 import { parseDuration } from "../core/duration.ts";
 import { ApplianceError, EXIT } from "../core/errors.ts";
 import { REGISTRY_FLAGS } from "../release/registry-flags.ts";
 import { KEY_FLAGS, readKeyText } from "../trust/key-flags.ts";
 import { readPublicKey } from "../trust/keys.ts";
-import { readMetadata } from "../trust/metadata.ts";
-import {
-  beginTrust,
-  LIFETIMES,
-  type PublicKeyPart,
-  type RoleKeys,
-  refreshDates,
-  rotateRoot,
-} from "../trust/publisher.ts";
+import { beginTrust, currentRoot, refreshDates, rotateRoot } from "../trust/publisher.ts";
+import { LIFETIMES, type PublicKeyPart, type RoleKeys, signRoot } from "../trust/root.ts";
 import { channelsOf } from "../trust/targets.ts";
 import type { TrustState } from "../trust/tuf.ts";
 import { publisherOf, ROOT_FLAG, readRootFile } from "./trust-context.ts";
+import { finishRoot, OUT_FLAG, UNFINISHED_FLAG, writeUnfinished } from "./unfinished-root.ts";
 
 const ROLE_FLAGS: readonly Flag[] = [
   {
@@ -43,13 +37,6 @@ const ROLE_FLAGS: readonly Flag[] = [
     summary: "A key that a pipeline may hold, of snapshot and timestamp",
   },
 ];
-const OUT: Flag = {
-  name: "out",
-  type: "string",
-  value: "<file>",
-  summary: "Where to write root, for the boxes",
-  fallback: "root.json",
-};
 const VALID: Flag = {
   name: "valid",
   type: "string",
@@ -65,8 +52,9 @@ export const commands: readonly Command[] = [
     description:
       "Writes root (which keys stand for what), empty targets, snapshot and timestamp beside the releases, and root into a file " +
       "that goes to the boxes as /etc/alga-appliance/root.json. Public keys name who stands for a role; the private ones that are " +
-      "given with --key sign: as many of root as the threshold wants, one of targets, one of the online keys.",
-    flags: [...ROLE_FLAGS, ...KEY_FLAGS, OUT, VALID, ...REGISTRY_FLAGS],
+      "given with --key sign: as many of root as the threshold wants, one of targets, one of the online keys. Where the keys of " +
+      "root lie on several machines, --unfinished begins a root that release trust sign and release trust finish take on.",
+    flags: [...ROLE_FLAGS, ...KEY_FLAGS, OUT_FLAG, UNFINISHED_FLAG, VALID, ...REGISTRY_FLAGS],
     examples: [
       {
         command:
@@ -77,8 +65,12 @@ export const commands: readonly Command[] = [
     ],
     run: async (context) => {
       const { deps, options } = await publisherOf(context);
-      const root = await beginTrust(deps, await rolesOf(context), { ...options, ...lifetimesOf(context) });
-      return await finish(context, root, "begun");
+      const roles = await rolesOf(context);
+      if (context.flags.unfinished !== undefined) {
+        return await writeUnfinished(context, signRoot(deps, roles, { ...options, version: 1 }));
+      }
+      const root = await beginTrust(deps, roles, { ...options, ...lifetimesOf(context) });
+      return await finishRoot(context, root, "begun");
     },
   },
   {
@@ -88,7 +80,7 @@ export const commands: readonly Command[] = [
       "The new root is signed by the keys of the old one and by its own, so boxes follow by themselves, one root after the other. " +
       "A key that is not named any more is worth nothing from then on. Needs the private keys of both thresholds, and one for " +
       "targets and the online role of the new root.",
-    flags: [...ROLE_FLAGS, ...KEY_FLAGS, ROOT_FLAG, OUT, VALID, ...REGISTRY_FLAGS],
+    flags: [...ROLE_FLAGS, ...KEY_FLAGS, ROOT_FLAG, OUT_FLAG, UNFINISHED_FLAG, VALID, ...REGISTRY_FLAGS],
     examples: [
       {
         command:
@@ -100,8 +92,14 @@ export const commands: readonly Command[] = [
     run: async (context) => {
       const { deps, options } = await publisherOf(context);
       const anchor = await readRootFile(context);
-      const root = await rotateRoot(deps, await rolesOf(context), { ...options, ...lifetimesOf(context), anchor });
-      return await finish(context, root, "rotated");
+      const roles = await rolesOf(context);
+      if (context.flags.unfinished !== undefined) {
+        const before = await currentRoot(deps, { ...options, anchor });
+        const version = before.signed.version + 1;
+        return await writeUnfinished(context, signRoot(deps, roles, { ...options, version, before }), before);
+      }
+      const root = await rotateRoot(deps, roles, { ...options, ...lifetimesOf(context), anchor });
+      return await finishRoot(context, root, "rotated");
     },
   },
   {
@@ -156,21 +154,6 @@ async function keysOf(context: CommandContext, flag: string): Promise<readonly P
 function lifetimesOf({ flags }: CommandContext): { readonly lifetimes?: { readonly timestamp: number } } {
   const text = flagText(flags, "valid");
   return text === undefined ? {} : { lifetimes: { timestamp: parseDuration(text) || LIFETIMES.timestamp } };
-}
-
-async function finish(context: CommandContext, root: Uint8Array, done: string) {
-  const path = typedPath(flagText(context.flags, "out") ?? "root.json", context.env);
-  await context.deps.files.write(path, root, { mode: 0o644 });
-  const { version, expires, roles } = readMetadata("root", root).signed;
-  const shown = { version, expires, threshold: roles.root?.threshold ?? 0, keys: roles.root?.keyIDs ?? [], root: path };
-  context.out.result(shown, () =>
-    [
-      `root ${version} ${done}, good until ${expires}`,
-      `${shown.threshold} of ${shown.keys.length} keys make the next one`,
-      path,
-    ].join("\n"),
-  );
-  return EXIT.done;
 }
 
 function stateOf({ root, targets, snapshot, timestamp }: TrustState) {

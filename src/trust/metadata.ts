@@ -108,6 +108,16 @@ export function writeMetadata(document: Metadata<Root | Targets | Snapshot | Tim
   return new TextEncoder().encode(canonicalJson(document.toJSON()));
 }
 
+/** Ids of the keys of a role, in the order of root, whose signature of a document verifies. */
+export function signatoriesOf(
+  root: Metadata<Root>,
+  role: Role,
+  document: Metadata<Root | Targets | Snapshot | Timestamp>,
+): readonly string[] {
+  const { keyIDs = [] } = root.signed.roles[role] ?? {};
+  return [...new Set(keyIDs)].filter((id) => hasSigned(root.signed.keys[id], document));
+}
+
 /**
  * Verifies that as many keys of a role as root wants have signed a document.
  *
@@ -120,7 +130,7 @@ export function verifyRole(
   document: Metadata<Root | Targets | Snapshot | Timestamp>,
 ): readonly string[] {
   const { keyIDs = [], threshold = 1 } = root.signed.roles[role] ?? {};
-  const signers = [...new Set(keyIDs)].filter((id) => hasSigned(root.signed.keys[id], document));
+  const signers = signatoriesOf(root, role, document);
   if (signers.length >= threshold) return signers;
   throw new ApplianceError(
     "trust/threshold",

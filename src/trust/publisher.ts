@@ -9,45 +9,18 @@
  *
  * @see The Update Framework specification 1.0.33, section 4 (documents), section 6.1 (key management), section 6.2
  */
-import { Metadata, MetaFile, Root, Snapshot, Targets, Timestamp } from "@tufjs/models";
+import { Metadata, MetaFile, type Root, Snapshot, Targets, Timestamp } from "@tufjs/models";
 import { digestOf, shortDigest } from "../core/digest.ts";
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
-import { toInstant } from "../core/time.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import { createMemoryStore, type RegistryStore } from "../oci/store.ts";
-import type { PublicKey, SigningKey } from "./keys.ts";
+import type { SigningKey } from "./keys.ts";
 import { processMemory } from "./memory.ts";
-import { hashesOf, metadataKey, type Role, readMetadata, signMetadata, verifyRole, writeMetadata } from "./metadata.ts";
+import { hashesOf, type Role, readMetadata, signMetadata, verifyRole, writeMetadata } from "./metadata.ts";
 import { putDocument, registrySource, trustRepository } from "./registry-source.ts";
+import { expiry, type Lifetimes, lostRace, type RootPlan, SPECIFICATION, signersOf, signRoot } from "./root.ts";
 import { refreshTrust, type TrustState } from "./tuf.ts";
-
-/** Milliseconds that documents are good for. */
-export type Lifetimes = Readonly<Record<Role, number>>;
-
-const DAY_MS = 86_400_000;
-
-/** Root is changed by hand, the timestamp by a machine every week. */
-export const LIFETIMES: Lifetimes = {
-  root: 730 * DAY_MS,
-  targets: 365 * DAY_MS,
-  snapshot: 90 * DAY_MS,
-  timestamp: 30 * DAY_MS,
-};
-
-/** Which keys stand for which role. */
-export interface RoleKeys {
-  readonly root: readonly PublicKeyPart[];
-  /** Root keys that are needed for a new root. */
-  readonly rootThreshold: number;
-  readonly targets: readonly PublicKeyPart[];
-  readonly targetsThreshold?: number;
-  /** Keys of snapshot and timestamp, which a machine may hold. */
-  readonly online: readonly PublicKeyPart[];
-}
-
-/** What root metadata holds of a key. */
-export type PublicKeyPart = Pick<PublicKey, "id" | "kind" | "pem">;
 
 /** How the registry is read and written. */
 export interface PublisherDeps {
@@ -76,11 +49,10 @@ export interface PublisherOptions {
  */
 export async function beginTrust(
   deps: PublisherDeps,
-  roles: RoleKeys,
+  plan: RootPlan,
   options: Omit<PublisherOptions, "anchor">,
 ): Promise<Uint8Array> {
-  const root = new Metadata(newRoot(roles, { version: 1, expires: expiry(deps, "root", options.lifetimes) }));
-  signMetadata(root, signersOf(root, "root", options.keys));
+  const root = signRoot(deps, plan, { ...options, version: 1 });
   verifyRole(root, "root", root);
   const bytes = writeMetadata(root);
   const found = await registrySource(deps.client, options.base).read("root", "1.root", signalOf(options));
@@ -95,18 +67,9 @@ export async function beginTrust(
   return bytes;
 }
 
-function newRoot(roles: RoleKeys, fields: { readonly version: number; readonly expires: string }): Root {
-  const root = new Root({ ...fields, specVersion: SPECIFICATION, consistentSnapshot: true });
-  const give = (role: Role, keys: readonly PublicKeyPart[], threshold: number): void => {
-    for (const key of keys) root.addKey(metadataKey(key), role);
-    const found = root.roles[role];
-    if (found !== undefined) Object.assign(found, { threshold });
-  };
-  give("root", roles.root, roles.rootThreshold);
-  give("targets", roles.targets, roles.targetsThreshold ?? 1);
-  give("snapshot", roles.online, 1);
-  give("timestamp", roles.online, 1);
-  return readMetadata("root", writeMetadata(new Metadata(root))).signed;
+/** The newest root of a registry, verified from the publisher's own. Throws as `refreshTrust`, but takes expired metadata. */
+export async function currentRoot(deps: PublisherDeps, options: PublisherOptions): Promise<Metadata<Root>> {
+  return (await readTrust(deps, options, { acceptExpired: true })).root;
 }
 
 /**
@@ -117,11 +80,10 @@ function newRoot(roles: RoleKeys, fields: { readonly version: number; readonly e
  * @returns The bytes of the new root. Boxes that have an older one follow by themselves.
  * @throws {ApplianceError} trust/threshold when the given keys are too few for the old or the new root; trust/lost-race.
  */
-export async function rotateRoot(deps: PublisherDeps, roles: RoleKeys, options: PublisherOptions): Promise<Uint8Array> {
-  const { root: before } = await readTrust(deps, options, { acceptExpired: true });
+export async function rotateRoot(deps: PublisherDeps, plan: RootPlan, options: PublisherOptions): Promise<Uint8Array> {
+  const before = await currentRoot(deps, options);
   const version = before.signed.version + 1;
-  const next = new Metadata(newRoot(roles, { version, expires: expiry(deps, "root", options.lifetimes) }));
-  signMetadata(next, [...signersOf(before, "root", options.keys), ...signersOf(next, "root", options.keys)]);
+  const next = signRoot(deps, plan, { ...options, version, before });
   verifyRole(before, "root", next);
   verifyRole(next, "root", next);
   const bytes = writeMetadata(next);
@@ -274,8 +236,6 @@ function signOver(
   return { snapshot, timestamp };
 }
 
-const SPECIFICATION = "1.0.31";
-
 function putChain(store: RegistryStore, base: string, chain: Chain): void {
   for (const role of ["targets", "snapshot", "timestamp"] as const) {
     const signed = chain[role];
@@ -343,36 +303,12 @@ function readTrust(
   );
 }
 
-/** Those of the given keys that stand for a role. */
-function signersOf(root: Metadata<Root>, role: Role, keys: readonly SigningKey[]): readonly SigningKey[] {
-  const ids = root.signed.roles[role]?.keyIDs ?? [];
-  return keys.filter(({ id }) => ids.includes(id));
-}
-
-/** @see TUF 1.0.33, section 4.2.1: whole seconds, in UTC */
-function expiry(
-  { clock }: Pick<PublisherDeps, "clock">,
-  role: Role,
-  lifetimes: Partial<Lifetimes> | undefined,
-): string {
-  const instant = toInstant(clock.now() + (lifetimes?.[role] ?? LIFETIMES[role]));
-  return instant.replace(/\.\d+Z$/, "Z");
-}
-
 function signalOf({ signal }: Pick<PublisherOptions, "signal">): AbortSignal {
   return signal ?? new AbortController().signal;
 }
 
 function unlessMoved(thrown: unknown): void {
   if (!isApplianceError(thrown, "trust/lost-race", "oci/tag-moved", "oci/tag-taken")) throw thrown;
-}
-
-function lostRace(): ApplianceError {
-  return new ApplianceError(
-    "trust/lost-race",
-    "Cannot publish signed metadata: somebody else changed it at the same time",
-    { hint: "Look at what is there, then call again" },
-  );
 }
 
 function rootTaken(base: string): ApplianceError {

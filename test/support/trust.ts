@@ -13,7 +13,8 @@ import { resolveRelease } from "../../src/release/resolve.ts";
 import type { ReleaseRef } from "../../src/release/resolved.ts";
 import type { ReleaseTrust } from "../../src/release/trust.ts";
 import { generateKey, openSigningKey, type SigningKey } from "../../src/trust/keys.ts";
-import { beginTrust, type PublisherDeps, type RoleKeys } from "../../src/trust/publisher.ts";
+import { beginTrust, type PublisherDeps } from "../../src/trust/publisher.ts";
+import type { RoleKeys } from "../../src/trust/root.ts";
 
 export const HOST = "registry.test";
 export const BASE = "nine-minds";
