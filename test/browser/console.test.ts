@@ -4,7 +4,7 @@ import type { Page } from "playwright-core";
 import { browserTest, type Visit } from "./browser.ts";
 import { failingStatus, readyStatus } from "./mock-data.ts";
 import { HOSTILE } from "./mock-inventory.ts";
-import { claim, heading, MOCK_PASSWORD, tabTo } from "./steps.ts";
+import { claim, heading, install, MOCK_PASSWORD, tabTo, toReview } from "./steps.ts";
 
 async function openConsole({ page, server }: Visit, path: string): Promise<void> {
   await claim(page, server.url);
@@ -32,9 +32,11 @@ browserTest("a component leads to its pods, and a pod to its log, by keyboard", 
   await heading(page, "alga-core");
 });
 
-browserTest("a failure leads to what it means, by keyboard, and back", {}, async (visit) => {
-  const { page, server } = visit;
-  await openConsole(visit, "/overview");
+browserTest("a failure leads to what it means, by keyboard, and back", { stepMs: 40 }, async ({ page, server }) => {
+  await toReview(page, server.url);
+  await install(page);
+  await page.goto(`${server.url}/`);
+  await heading(page, "Everything works");
   server.box.show(failingStatus());
   await heading(page, "People cannot log in");
   await tabTo(page, ".cause a[href='/help/image/not-found']");
