@@ -56,7 +56,11 @@ browserTest("a locked box says so, and so does a link with an old token", {}, as
   await page.locator(".cause", { hasText: "another token" }).waitFor();
   for (let attempt = 0; attempt < 4; attempt += 1) {
     await page.locator("#field-token").fill(`WRONG${attempt}`);
+    // While an attempt is under way the form takes no other, and its words are those of the attempt before.
+    await page.locator("button[type=submit]:not([aria-disabled])").waitFor();
+    const answered = page.waitForResponse((response) => response.request().method() === "POST");
     await page.keyboard.press("Enter");
+    await answered;
     await page
       .locator(".cause.failed, .cause.attention", { hasText: attempt < 3 ? "not the one" : "Too many attempts" })
       .waitFor();
