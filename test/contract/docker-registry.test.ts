@@ -1,55 +1,10 @@
-/** The registry contract on Debian's docker-registry: anonymous, with Basic, and with tokens over TLS by a private CA. */
-import { createTransports } from "../../src/platform/fetch.ts";
-import { dockerRegistryMissing, startDockerRegistry, tokenService, USER } from "../support/docker-registry.ts";
-import { serveFetch } from "../support/serve-registry.ts";
-import { makeCertificates } from "../support/tls.ts";
-import { type Gap, registryContract } from "./registry.contract.ts";
+/** The registry contract on Debian's docker-registry. */
+import { dockerRegistryMissing, startDockerRegistry } from "../support/docker-registry.ts";
+import { realRegistryContract } from "./real-registry.ts";
 
-const skip = dockerRegistryMissing();
-const LACKS: readonly Gap[] = ["referrers", "tag pages", "chunk order"];
-const SERVICE = "registry.test";
-const ISSUER = "alga token service";
-
-registryContract(
-  "docker-registry, anonymous",
-  async () => {
-    const server = await startDockerRegistry({ auth: { kind: "none" } });
-    const registry = `127.0.0.1:${server.port}`;
-    return { fetch: createTransports().open(), registry, plainHttp: true, lacks: LACKS, close: server.stop };
-  },
-  skip,
-);
-
-registryContract(
-  "docker-registry, Basic",
-  async () => {
-    const server = await startDockerRegistry({ auth: { kind: "basic" } });
-    const registry = `127.0.0.1:${server.port}`;
-    const fetch = createTransports().open();
-    return { fetch, registry, plainHttp: true, lacks: LACKS, user: USER, close: server.stop };
-  },
-  skip,
-);
-
-registryContract(
-  "docker-registry over TLS by a private CA, tokens",
-  async () => {
-    const { ca, server: tls } = makeCertificates();
-    const tokens = await serveFetch(tokenService({ issuer: ISSUER, service: SERVICE, signer: tls }), tls);
-    const realm = `https://localhost:${tokens.port}/token`;
-    const auth = { kind: "token", realm, service: SERVICE, issuer: ISSUER, cert: ca } as const;
-    const server = await startDockerRegistry({ auth, tls });
-    return {
-      fetch: createTransports().open({ ca, onlyCa: true }),
-      registry: `localhost:${server.port}`,
-      plainHttp: false,
-      lacks: LACKS,
-      user: USER,
-      close: async () => {
-        await server.stop();
-        await tokens.close();
-      },
-    };
-  },
-  skip,
-);
+realRegistryContract({
+  name: "docker-registry",
+  start: startDockerRegistry,
+  lacks: ["referrers", "tag pages", "chunk order"],
+  skip: dockerRegistryMissing(),
+});
