@@ -63,6 +63,7 @@ const PATHS: readonly (readonly [string, RequestInit?])[] = [
   ["/v2/charts/one/manifests/none"],
   ["/v2/charts/one/manifests/sha256:short"],
   ["/v2/charts/one/manifests/..%2f..%2fetc"],
+  ["/v2/charts/one/manifests/%zz"],
   ["/v2/UPPER/manifests/1.0.0"],
   ["/v2/nowhere/manifests/1.0.0"],
   ["/v2/image/manifests/2"],

@@ -18,6 +18,7 @@ import {
   getManifest,
   listReferrers,
   listTags,
+  nameIn,
   pageNotFound,
   type ReadCall,
   type RegistryReads,
@@ -72,17 +73,9 @@ async function dispatch(reads: RegistryReads, request: Request): Promise<Respons
     if (!isRepository(repository)) throw new RegistryError("NAME_INVALID", "invalid repository name");
     const isList = handler === listTags || handler === listReferrers;
     if (isList && request.method === "HEAD") throw new RegistryError("UNSUPPORTED", "the operation is unsupported");
-    return handler(reads, { request, url, repository, name: decoded(match[2] ?? "") });
+    return handler(reads, { request, url, repository, name: nameIn(match[2] ?? "") });
   }
   return pageNotFound();
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw new RegistryError("MANIFEST_INVALID", "invalid reference");
-  }
 }
 
 function layoutReads(layout: Layout, find: (repository: string) => CatalogRepository | undefined): RegistryReads {

@@ -86,6 +86,15 @@ export const listReferrers: ReadHandler = async (reads, { request, url, reposito
   });
 };
 
+/** Reads the last part of a path. Throws RegistryError where its percent signs encode nothing. */
+export function nameIn(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new RegistryError("MANIFEST_INVALID", "invalid reference");
+  }
+}
+
 /** What the reference implementation answers where it knows no path. */
 export function pageNotFound(): Response {
   return new Response("404 page not found\n", { status: 404, headers: { "content-type": "text/plain" } });

@@ -20,6 +20,7 @@ import {
   getManifest,
   listReferrers,
   listTags,
+  nameIn,
   pageNotFound,
   type ReadCall,
   type RegistryReads,
@@ -143,7 +144,7 @@ async function dispatch(registry: Registry, request: Request): Promise<Response>
   for (const endpoint of ENDPOINTS) {
     const match = endpoint.path.exec(url.pathname);
     if (match === null) continue;
-    const call = { request, url, repository: match[1] ?? "", name: decodeURIComponent(match[2] ?? "") };
+    const call = { request, url, repository: match[1] ?? "", name: nameIn(match[2] ?? "") };
     if (!isRepository(call.repository)) throw new RegistryError("NAME_INVALID", "invalid repository name");
     const handler = endpoint.methods[request.method];
     if (handler === undefined) throw new RegistryError("UNSUPPORTED", "the operation is unsupported");
