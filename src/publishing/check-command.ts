@@ -1,18 +1,15 @@
 /** `release check`: looks at every byte of a bundle before anybody uses it. */
 import type { Command, CommandContext } from "../cli/command.ts";
-import { typedPath } from "../cli/flag-values.ts";
 import type { Digest } from "../core/digest.ts";
 import { EXIT, type ExitCode } from "../core/errors.ts";
-import { statePaths } from "../core/paths.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { Layout } from "../oci/layout.ts";
 import { readCatalog } from "../oci/layout-catalog.ts";
-import { openLayoutAt } from "../oci/layout-tar.ts";
-import { unionOf } from "../oci/layout-union.ts";
 import type { Descriptor } from "../oci/model.ts";
 import { TRUSTED_KEY_FLAG } from "../trust/key-flags.ts";
 import { type SignedBy, signedLines, verifyReleases } from "./bundle-trust.ts";
 import { type Completeness, completenessOf } from "./completeness.ts";
+import { BUNDLES, bundlePlaces, openBundles } from "./named-bundles.ts";
 import { percentLines } from "./percent.ts";
 
 export const commands: readonly Command[] = [
@@ -24,14 +21,7 @@ export const commands: readonly Command[] = [
       "refused with the byte at which it ends and what it ends in. Without an argument it checks the box's own store. With keys, " +
       "given or of this box, a release that none of them signed is refused.",
     flags: [TRUSTED_KEY_FLAG],
-    positionals: [
-      {
-        name: "bundle",
-        summary: "Tar file or layout folder; by default the box's own store",
-        optional: true,
-        multiple: true,
-      },
-    ],
+    positionals: [BUNDLES],
     examples: [
       { command: "alga-appliance release check media.tar", about: "After copying it to a stick" },
       {
@@ -44,10 +34,8 @@ export const commands: readonly Command[] = [
 ];
 
 async function check(context: CommandContext): Promise<ExitCode> {
-  const { deps, args, env, settings, out } = context;
-  const places =
-    args.length > 0 ? args.map((one) => typedPath(one, env)) : [statePaths(settings.get("root") ?? "/").store];
-  const layout = unionOf(await Promise.all(places.map((place) => openLayoutAt(deps, place))));
+  const { deps, out } = context;
+  const layout = await openBundles(deps, bundlePlaces(context));
   try {
     const catalog = await readCatalog(layout);
     const found = await completenessOf(layout, catalog);

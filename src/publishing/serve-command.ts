@@ -3,16 +3,15 @@ import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { flagText, typedPath } from "../cli/flag-values.ts";
 import { listenFlags, parsePort } from "../cli/listen-flags.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
-import { statePaths } from "../core/paths.ts";
 import type { Fetch } from "../core/ports.ts";
 import { type LayoutCatalog, readCatalog } from "../oci/layout-catalog.ts";
 import { createLiveRegistry } from "../oci/layout-live.ts";
 import { createLayoutRegistry } from "../oci/layout-registry.ts";
 import { openLayoutAt } from "../oci/layout-tar.ts";
-import { unionOf } from "../oci/layout-union.ts";
 import { DEFAULT_PLACE } from "../release/location.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
 import { refsOfTags } from "../release/registry-flags.ts";
+import { BUNDLES, bundlePlaces, openBundles } from "./named-bundles.ts";
 
 /** Milliseconds that downloads get to end after SIGTERM. */
 const DRAIN_MS = 5_000;
@@ -43,14 +42,7 @@ export const commands: readonly Command[] = [
       "an argument it serves the store that release load fills, and follows it. Setup and update run unchanged against the " +
       "address that it prints. Every blob is checked while it is sent; release check looks at all of them before.",
     flags: FLAGS,
-    positionals: [
-      {
-        name: "bundle",
-        summary: "Tar file or layout folder; by default the box's own store",
-        optional: true,
-        multiple: true,
-      },
-    ],
+    positionals: [BUNDLES],
     examples: [
       {
         command: "alga-appliance release serve media.tar",
@@ -101,16 +93,17 @@ async function serve(context: CommandContext): Promise<ExitCode> {
 }
 
 /** A folder is followed, because `release load` may fill it meanwhile; tars and several layouts are read once. */
-async function openServed({ deps, args, env, settings }: CommandContext, base: string): Promise<Served> {
-  const places = args.map((place) => typedPath(place, env));
-  const [place = statePaths(settings.get("root") ?? "/").store, second] = places;
-  const isFolder = places.length === 0 || (await deps.files.stat(place))?.kind === "directory";
+async function openServed(context: CommandContext, base: string): Promise<Served> {
+  const { deps, args } = context;
+  const places = bundlePlaces(context);
+  const [place = "", second] = places;
+  const isFolder = args.length === 0 || (await deps.files.stat(place))?.kind === "directory";
   if (second === undefined && isFolder) {
-    if (places.length > 0) await (await openLayoutAt(deps, place)).close();
+    if (args.length > 0) await (await openLayoutAt(deps, place)).close();
     const live = createLiveRegistry(deps, place, { base });
     return { fetch: live.fetch, catalog: await live.catalog(), close: async () => {} };
   }
-  const layout = unionOf(await Promise.all(places.map((one) => openLayoutAt(deps, one))));
+  const layout = await openBundles(deps, places);
   const catalog = await readCatalog(layout);
   return { fetch: createLayoutRegistry(layout, catalog, { base }), catalog, close: () => layout.close() };
 }
