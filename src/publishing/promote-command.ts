@@ -16,7 +16,7 @@ export const commands: readonly Command[] = [
     description:
       "Asks the registry for everything the release refers to, on all platforms and blob by blob, before anything is written, " +
       "and refuses when a part is missing or is not what the release pins. The move is recorded in the channel's history beside the releases, signed with --key; " +
-      " then the channel is read, written and read again. Registries have no compare-and-set: of two promotions at " +
+      "then the channel is read, written and read again. Registries have no compare-and-set: of two promotions at " +
       "the same instant the last one stays, and the other one is told if it can still see it. Safe to call again.",
     flags: [
       { name: "from", type: "string", value: "<channel>", summary: "The release that this channel points at" },
