@@ -38,8 +38,11 @@ function assertHelpful(problem: Problem): void {
   assert.ok((problem.hint ?? "").length > 5, `problem ${problem.code} has no next step`);
 }
 
-/** Prints what was told, so that a person can judge the words, and looks for the cause on the page. */
-async function show(appliance: Appliance, problem: Problem, words = problem.message.slice(0, 60)): Promise<void> {
+/**
+ * Prints what was told, so that a person can judge the words, and looks for the cause on the page. The page may tell it in the words
+ * of the operation or in those of a check that knows a deeper cause, whichever came first: both must name the same thing.
+ */
+async function show(appliance: Appliance, problem: Problem, words: string): Promise<void> {
   const evidence = problem.evidence
     .map((one) => `${one.ref}: ${one.text}`)
     .join(" | ")
@@ -69,7 +72,7 @@ async function registryDown(lab: LabState): Promise<void> {
   try {
     const problem = await appliance.tells(id, /registry\.alga\.test|10\.77\.0\.1:5443/, CAUSE_SECONDS);
     assertHelpful(problem);
-    await show(appliance, problem);
+    await show(appliance, problem, "registry.alga.test:5443");
     assert.equal((await appliance.call("GET", "/healthz")).status, 200);
   } finally {
     await startRegistry();
@@ -86,7 +89,7 @@ async function wrongDigest(lab: LabState): Promise<void> {
     const problem = await appliance.tells(id, /digest/, CAUSE_SECONDS);
     assert.equal(problem.code, "oci/digest-mismatch");
     assertHelpful(problem);
-    await show(appliance, problem);
+    await show(appliance, problem, "digest");
     assert.ok(!exists("namespace", "default", "flux-system"), "bytes of a wrong digest were used");
     mend();
     await appliance.finishes(id, SETUP_SECONDS, true);
@@ -166,7 +169,7 @@ async function wrongImageTag(lab: LabState): Promise<void> {
   const { id } = await appliance.start({ ...ANSWERS, channel: "wrong-tag" });
   const problem = await appliance.tells(id, new RegExp(`alga-psa-ee:${tag}`), CAUSE_SECONDS);
   assertHelpful(problem);
-  await show(appliance, problem);
+  await show(appliance, problem, tag);
   pushLayout(ensureImages().standins.layout, [`${BASE}/alga-psa-ee:${tag}`]);
   await appliance.finishes(id, SETUP_SECONDS, true);
   await loginAnswers();

@@ -64,3 +64,7 @@ test("verifiedText() calls a release without a key unverified", () => {
     ["unverified", "verified by key 2026-a", true, false],
   );
 });
+
+test("verifiedText() tells a key id that is a digest by its first twelve digits", () => {
+  assert.equal(verifiedText("19152ed02d5c".padEnd(64, "0")), verifiedText("19152ed02d5c"));
+});

@@ -8,5 +8,10 @@ export function isUnverified(verifiedBy: string): boolean {
 
 /** The short form, for a row among others: "unverified", "verified by key release-2026-a". */
 export function verifiedText(verifiedBy: string): string {
-  return isUnverified(verifiedBy) ? text("verified.none") : text("verified.by", { key: verifiedBy });
+  return isUnverified(verifiedBy) ? text("verified.none") : text("verified.by", { key: shortKey(verifiedBy) });
+}
+
+/** A key id that is a digest is told by its first twelve digits, as the commands do; a name is told whole. */
+export function shortKey(id: string): string {
+  return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id;
 }
