@@ -11,7 +11,14 @@ import { packTree, readTarGz } from "../oci/tar.ts";
 import { createApiServer } from "../rehearsal/kubernetes/api-server.ts";
 import { fluxManifestsLayer } from "../rehearsal/sample/flux-manifests.ts";
 import { buildSampleRelease } from "../rehearsal/sample-release.ts";
-import { FLUX_CONTROLLERS, installFlux, pullFluxObjects, readFluxObjects, waitForFlux } from "./install.ts";
+import {
+  FLUX_CONTROLLERS,
+  installFlux,
+  pullFluxObjects,
+  readFluxObjects,
+  type Waiting,
+  waitForFlux,
+} from "./install.ts";
 
 function testClock(onSleep: () => Promise<void> = async () => {}): Clock {
   let nowMs = 0;
@@ -185,10 +192,17 @@ test("says which controller is not ready and why, when the time is over", async 
     { name: "manager", image: "x", imageID: "", ready: false, restartCount: 0, state: { waiting } },
   ];
   await kube.patch(pod, { status: { containerStatuses } }, { subresource: "status" });
-  await assert.rejects(waitForFlux({ clock, kube }, { timeoutMs: 5_000 }), (thrown) => {
+  const failures: (string | undefined)[] = [];
+  const onLook = ({ failure }: Waiting): void => void failures.push(failure?.message);
+  await assert.rejects(waitForFlux({ clock, kube }, { timeoutMs: 5_000, onLook }), (thrown) => {
     assert.ok(thrown instanceof ApplianceError);
     assert.equal(thrown.code, "flux/not-ready");
     assert.match(thrown.message, /source-controller is not ready \(ImagePullBackOff: Back-off pulling image/);
+    assert.deepEqual(
+      [failures[0], failures.length],
+      [thrown.message, 5],
+      "it is told at every look, not only at the end",
+    );
     return true;
   });
 });

@@ -41,9 +41,17 @@ export function installFlux(
 export interface WaitOptions {
   /** Default 5 min: the images are pulled meanwhile. */
   readonly timeoutMs?: number;
-  /** Told when what is awaited changes. */
-  readonly onProgress?: (detail: string) => void;
+  /** Told at every look, once a second, while a controller is not ready. */
+  readonly onLook?: (waiting: Waiting) => void | Promise<void>;
   readonly signal?: AbortSignal;
+}
+
+/** What is awaited. */
+export interface Waiting {
+  /** One line: each controller that is not ready, and why. */
+  readonly detail: string;
+  /** How the waiting will end, when a controller has failed and stays so; undefined while all only need time. */
+  readonly failure: ApplianceError | undefined;
 }
 
 /** What one controller is like. */
@@ -61,16 +69,21 @@ const POLL_MS = 1_000;
  */
 export async function waitForFlux(deps: InstallDeps, options: WaitOptions = {}): Promise<void> {
   const endsAt = deps.clock.monotonic() + (options.timeoutMs ?? WAIT_MS);
-  let told = "";
   for (;;) {
     const waiting = (await fluxControllers(deps.kube, options)).filter((one) => one.state !== "ready");
     if (waiting.length === 0) return;
     if (deps.clock.monotonic() >= endsAt) throw notReady(waiting);
-    const detail = waiting.map((one) => `${one.name}: ${one.message}`).join("; ");
-    if (detail !== told) options.onProgress?.(detail);
-    told = detail;
+    await options.onLook?.(describeWaiting(waiting));
     await deps.clock.sleep(POLL_MS, options.signal);
   }
+}
+
+function describeWaiting(waiting: readonly ControllerState[]): Waiting {
+  const failed = waiting.filter((one) => one.state === "failed");
+  return {
+    detail: waiting.map((one) => `${one.name}: ${one.message}`).join("; "),
+    failure: failed.length === 0 ? undefined : notReady(failed),
+  };
 }
 
 /** Looks at each controller once; a missing one is failed. */

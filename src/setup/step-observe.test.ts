@@ -5,7 +5,7 @@ import { statusWith } from "../../test/support/status.ts";
 import { ApplianceError } from "../core/errors.ts";
 import type { StepProblem } from "../operation/journal.ts";
 import type { ApplianceStatus, Check, State } from "../status/model.ts";
-import { waitForTiers } from "./step-observe.ts";
+import { troublesBelow, waitForTiers } from "./step-observe.ts";
 
 interface Look {
   readonly bootstrap: State;
@@ -133,4 +133,33 @@ test("doubt alone becomes a problem after a minute, and a status that cannot be 
   assert.deepEqual([doubt[29], doubt[30]?.message], [undefined, "is unknown"]);
   const silent = await told(times(6, "silent"));
   assert.deepEqual([silent[4], silent[5]?.code], [undefined, "kube/unreachable"]);
+});
+
+test("a step with a look of its own tells what it has seen, unless the status knows a deeper cause", async () => {
+  const own: StepProblem = {
+    code: "flux/not-ready",
+    message: "ImagePullBackOff",
+    hint: null,
+    retrySafe: true,
+    fields: [],
+    evidence: [],
+  };
+  const codes = async (look: Look, seen: StepProblem | undefined): Promise<readonly (string | undefined)[]> => {
+    const box = createFakeBox({ instant: true });
+    const { signal } = new AbortController();
+    const context = { deps: { clock: box.clock, observe: async () => statusOf(look) }, settings: {} };
+    const trouble = troublesBelow({ context, progress: () => undefined, signal }, ["platform"]);
+    const told: (string | undefined)[] = [];
+    for (let count = 0; count < 3; count++) {
+      told.push((await trouble(seen))?.code);
+      await box.clock.sleep(5_000);
+    }
+    return told;
+  };
+  const away: Look = { bootstrap: "unknown", failed: [{ code: "registry/refused", tier: "platform" }] };
+  const calm: Look = { bootstrap: "unknown" };
+  assert.deepEqual(await codes(away, own), [undefined, undefined, "registry/refused"]);
+  assert.deepEqual(await codes(away, undefined), [undefined, undefined, "registry/refused"]);
+  assert.deepEqual(await codes(calm, own), [undefined, undefined, "flux/not-ready"]);
+  assert.deepEqual(await codes(calm, undefined), [undefined, undefined, undefined]);
 });

@@ -45,6 +45,24 @@ export async function waitForTiers(call: WatchCall, tiers: readonly TierName[]):
   }
 }
 
+/**
+ * What lasts and is wrong at or below the tiers, for a step that waits by a look of its own: asked at each of its looks. A deeper
+ * cause that the status knows goes before what the step has seen itself.
+ */
+export function troublesBelow(
+  call: WatchCall,
+  tiers: readonly TierName[],
+): (seen: StepProblem | undefined) => Promise<StepProblem | undefined> {
+  const { deps, settings } = call.context;
+  const troubles = createTroubles(settings.graceMs ?? GRACE_MS);
+  return async (own) => {
+    const seen = await observe(call);
+    const found = "status" in seen ? problemIn(seen.status, tiers) : seen.problem;
+    const isCause = found !== undefined && !("doubt" in found);
+    return troubles.at(deps.clock.monotonic(), isCause ? found : own);
+  };
+}
+
 interface Troubles {
   /** The problem to tell now: one that lasts. */
   at(nowMs: number, found: StepProblem | Doubt | undefined): StepProblem | undefined;

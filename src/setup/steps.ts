@@ -3,10 +3,10 @@ import { paced } from "../core/pace.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import { toInstant } from "../core/time.ts";
-import { installFlux, pullFluxObjects, waitForFlux } from "../flux/install.ts";
+import { installFlux, pullFluxObjects, type Waiting, waitForFlux } from "../flux/install.ts";
 import { sourceObjects } from "../flux/source.ts";
 import { valuesOf } from "../flux/values.ts";
-import { PATIENT_RETRY, type Step, type StepResult } from "../operation/step.ts";
+import { PATIENT_RETRY, problemOf, type Step, type StepResult } from "../operation/step.ts";
 import { INSTALLED_SCHEMA, type Installed, readInstalled } from "../status/installed.ts";
 import { answersOf, applyAll, releaseOf, type SetupContext, type StepCall } from "./context.ts";
 import { answersDigest } from "./documents.ts";
@@ -15,7 +15,7 @@ import { nudgeFlux } from "./nudge.ts";
 import { namespaces, selectionObject } from "./objects.ts";
 import { assertPreflight, REQUIREMENTS, runPreflight } from "./preflight.ts";
 import { type RunRelease, registryFor } from "./release-of-run.ts";
-import { waitForTiers } from "./step-observe.ts";
+import { troublesBelow, waitForTiers } from "./step-observe.ts";
 import { secretsStep } from "./step-secrets.ts";
 import { storageStep } from "./step-storage.ts";
 import { tenantStep } from "./step-tenant.ts";
@@ -168,7 +168,10 @@ async function flux(call: StepCall): Promise<StepResult> {
   const registry = registryFor(deps, await answersOf(context));
   const objects = await pullFluxObjects(deps, registry, { manifest, place: deps.registry.place, signal });
   if (objects !== undefined) await installFlux(deps, objects, { onProgress: progress, signal });
-  await waitForFlux(deps, { onProgress: progress, signal });
+  const trouble = troublesBelow(call, ["platform"]);
+  const onLook = async ({ detail, failure }: Waiting): Promise<void> =>
+    progress(detail, await trouble(failure && problemOf(failure)));
+  await waitForFlux(deps, { onLook, signal });
   if (objects === undefined) return { state: "skipped", detail: "The cluster's own Flux is used" };
   return { state: "done", detail: `Flux ${manifest.flux?.version ?? manifest.flux?.digest.slice(0, 19) ?? ""}` };
 }
