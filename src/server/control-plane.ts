@@ -94,7 +94,17 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   const app = createServerApp(deps, {
     paths: options.paths,
     routes: (own) => [
-      ...roomRoutes({ operations, setup, status, inventory: { status, deps, kube: options.kube }, hostHistory }, own),
+      ...roomRoutes(
+        {
+          operations,
+          setup,
+          status,
+          inventory: { status, deps, kube: options.kube },
+          hostHistory,
+          name: { store, fallback: options.name, changed: status.refresh },
+        },
+        own,
+      ),
       ...(options.routes ?? []),
     ],
     assets: options.assets,

@@ -18,7 +18,14 @@ export const ROUTE_REFERENCE: readonly RouteRow[] = describeRoutes(
       paths: statePaths(),
       routes: (own) =>
         roomRoutes(
-          { operations: absent(), setup: absent(), status: absent(), inventory: absent(), hostHistory: absent() },
+          {
+            operations: absent(),
+            setup: absent(),
+            status: absent(),
+            inventory: absent(),
+            hostHistory: absent(),
+            name: absent(),
+          },
           own,
         ),
       assets: [{ path: "index.html", bytes: new Uint8Array() }],

@@ -4,6 +4,8 @@ import type { Operations } from "../operation/operations.ts";
 import { operationRoutes } from "../operation/routes.ts";
 import type { Setup } from "../setup/engine.ts";
 import { setupRoutes } from "../setup/routes.ts";
+import { type NameEdge, nameRoutes } from "../status/appliance-name.ts";
+import { type EventListEdge, eventListRoutes } from "../status/event-list.ts";
 import { guideRoutes } from "../status/guide.ts";
 import { type HostHistory, hostHistoryRoutes } from "../status/host-history.ts";
 import { type InventoryEdge, inventoryRoutes } from "../status/inventory-routes.ts";
@@ -17,8 +19,9 @@ export interface RoomEngines {
   readonly setup: Setup;
   readonly status: StatusEngine;
   /** Logs of pods come from the cluster itself. */
-  readonly inventory: InventoryEdge;
+  readonly inventory: InventoryEdge & EventListEdge;
   readonly hostHistory: HostHistory;
+  readonly name: NameEdge;
 }
 
 /** All routes of the rooms, in the order of the reference. */
@@ -27,7 +30,9 @@ export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[
     ...operationRoutes(engines.operations),
     ...setupRoutes(engines.setup),
     ...inventoryRoutes(engines.inventory),
+    ...eventListRoutes(engines.inventory),
     ...hostHistoryRoutes(engines.hostHistory),
+    ...nameRoutes(engines.name),
     ...guideRoutes(),
     ...statusRoutes(engines.status, { hasSession: own.hasSession }),
   ];

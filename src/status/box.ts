@@ -18,6 +18,7 @@ import type { OperationView } from "../operation/model.ts";
 import type { StateStore } from "../operation/store.ts";
 import { type ComponentSpec, componentsOf, DEFAULT_COMPONENTS, parseReleaseManifest } from "../release/model.ts";
 import type { ResolvedStore } from "../release/resolved-store.ts";
+import { readChosenName } from "./appliance-name.ts";
 import { createDiskTrend } from "./disk-trend.ts";
 import { applianceId } from "./identity.ts";
 import { type Installed, readInstalled } from "./installed.ts";
@@ -40,7 +41,7 @@ export interface BoxSources {
   /** For the component table of the installed release; the network is not asked. */
   readonly releases: Pick<ResolvedStore, "bytes">;
   readonly kube?: Pick<Kube, "get">;
-  /** Absent: the host name. */
+  /** Shown while none was chosen in the settings. Absent: the host name. */
   readonly name?: string | undefined;
   /** Of this executable. */
   readonly version: string;
@@ -68,10 +69,11 @@ export function createBoxReader(deps: BoxDeps, sources: BoxSources): () => Promi
     const shown = installed === undefined && !hasFolder ? await selectedRelease(sources.kube) : shownOf(installed);
     const components = await componentsFor(shown?.digest);
     const expectedMs = await expectedMsOf();
+    const chosen = await tolerant(deps, () => readChosenName(sources.store));
     return {
       appliance: {
         id: id ?? "unknown",
-        name: sources.name ?? (await deps.machine.hostName()),
+        name: chosen ?? sources.name ?? (await deps.machine.hostName()),
         version: sources.version,
         addresses: await deps.network.addresses(),
         rehearsal: sources.rehearsal === true,

@@ -99,7 +99,8 @@ function containerOf(container: ContainerFacts): InventoryContainer {
   return { name: oneLine(name), image: oneLine(image), ready, restarts, state, reason };
 }
 
-function eventOf({ kind, namespace, name, reason, message, atMs }: EventFacts): InventoryEvent {
+/** One event as safe lines. Pure. */
+export function eventOf({ kind, namespace, name, reason, message, atMs }: EventFacts): InventoryEvent {
   const place = namespace === "" ? name : `${namespace}/${name}`;
   return {
     at: instantOrNull(atMs === 0 ? undefined : atMs),
