@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { STRINGS, text } from "./strings.ts";
+import { type Catalogue, STRINGS, text } from "./strings.ts";
 
 const SOURCES = ["parts", "pages", "."].flatMap((folder) =>
   readdirSync(new URL(folder, import.meta.url))
@@ -51,6 +51,36 @@ test("every key is used", () => {
   );
   assert.deepEqual(idle, []);
 });
+
+test("no key stands in two files of words", () => {
+  const keys = readdirSync(new URL("words", import.meta.url)).flatMap((name) => [
+    ...readFileSync(new URL(`words/${name}`, import.meta.url), "utf8").matchAll(/^ {2}"([^"]+)":/gm),
+  ]);
+  assert.equal(keys.length, Object.keys(STRINGS).length);
+  assert.equal(new Set(keys.map(([, key]) => key)).size, keys.length);
+});
+
+test("faultsOf() holds another language to the keys and holes of this one", () => {
+  const backwards = Object.fromEntries(
+    Object.entries(STRINGS).map(([key, words]) => [
+      key,
+      words
+        .split(/(?=\{)|(?<=\})/)
+        .reverse()
+        .join(""),
+    ]),
+  ) as Catalogue;
+  assert.deepEqual(faultsOf(backwards), []);
+  assert.deepEqual(faultsOf({ ...backwards, "app.title": "Alga" }), ["app.title"]);
+});
+
+/** Keys whose holes differ from those of the words here. */
+function faultsOf(catalogue: Catalogue): readonly string[] {
+  const holes = (words: string): string => (words.match(/\{\w+\}/g) ?? []).sort().join();
+  return Object.entries(STRINGS)
+    .filter(([key, words]) => holes(words) !== holes(catalogue[key as keyof Catalogue]))
+    .map(([key]) => key);
+}
 
 test("the words are calm: no exclamation mark, no please, no error occurred", () => {
   const loud = Object.entries(STRINGS).filter(([, words]) =>

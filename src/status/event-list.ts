@@ -73,7 +73,7 @@ async function warningsAlone({ kube }: EventListEdge, signal: AbortSignal): Prom
 }
 
 /** The newest first, bounded. Pure. */
-export function foldEvents(facts: readonly EventFacts[]): EventList {
+function foldEvents(facts: readonly EventFacts[]): EventList {
   const sorted = [...facts].sort((a, b) => b.atMs - a.atMs);
   return {
     events: sorted.slice(0, MAX_TOLD).map((one) => ({ ...eventOf(one), warning: one.warning })),

@@ -4,9 +4,12 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import type { RouteRequest } from "../core/http.ts";
 import { BOX_WORDS } from "./checks/guide-box.ts";
+import { ENGLISH_GUIDE } from "./checks/guide-english.ts";
 import { PART_WORDS } from "./checks/guide-parts.ts";
+import type { GuideCatalogue } from "./checks/guide-words.ts";
 import { CHECKS } from "./checks/index.ts";
-import { GUIDE, type GuideAnswer, guideLines, guidePage, guideRoutes } from "./guide.ts";
+import { GUIDE, type GuideAnswer, guideIn, guideLines, guidePage, guideRoutes } from "./guide.ts";
+import { TIER_NAMES } from "./ladder.ts";
 
 const codes = CHECKS.map((rule) => rule.code);
 const file = readFileSync(new URL("../../docs/operator-guide.md", import.meta.url), "utf8");
@@ -41,6 +44,30 @@ describe("the operator guide", () => {
         assert.match(words, /^[A-Za-z].{10,}\.$/, code);
         assert.doesNotMatch(words, /!|please|error occurred|\bfailed to\b|\bsimply\b|\bjust\b/i, code);
       }
+    }
+  });
+
+  test("can be had in another language by one catalogue: no English word is left on any page but the rung's name", () => {
+    const strange = (words: string): string => words.replace(/(?<!\{)\b\p{L}+\b(?!\})/gu, "ø");
+    const checks = Object.fromEntries(
+      GUIDE.map(({ code, means, look, title, about, next }) => {
+        const own = { title: strange(title), about: strange(about), next: next === null ? null : strange(next) };
+        return [code, { means: strange(means), look: strange(look), own }];
+      }),
+    );
+    const { titles, again, notAgain, wait, order } = ENGLISH_GUIDE;
+    const other: GuideCatalogue = {
+      titles: Object.fromEntries(Object.entries(titles).map(([key, title]) => [key, strange(title)])) as typeof titles,
+      ...{ again: strange(again), notAgain: strange(notAgain), wait: strange(wait), order: strange(order) },
+      checks,
+    };
+    const pages = guideIn(other);
+    assert.equal(pages.length, GUIDE.length);
+    for (const page of pages) {
+      const said = guideLines(page, other).map(
+        (line) => `${line.name}\n${line.text.replace(TIER_NAMES[page.tier], "")}`,
+      );
+      assert.doesNotMatch(said.join("\n"), /[a-z]{2}/, page.code);
     }
   });
 

@@ -1,35 +1,38 @@
 /** The operator guide: one page per check code, made of the checks' own data. The file, the page and the command show the same. */
 import { ApplianceError } from "../core/errors.ts";
 import { json, type Route } from "../core/http.ts";
-import { BOX_WORDS } from "./checks/guide-box.ts";
-import { PART_WORDS } from "./checks/guide-parts.ts";
-import type { GuideWords } from "./checks/guide-words.ts";
+import { ENGLISH_GUIDE } from "./checks/guide-english.ts";
+import type { GuideCatalogue, GuideWords } from "./checks/guide-words.ts";
 import { CHECKS } from "./checks/index.ts";
 import type { CheckRule } from "./checks/rule.ts";
 import { TIER_NAMES } from "./ladder.ts";
 
 /** The page of one check. Fixed text of this version: safe to show to anybody. */
-export interface GuidePage extends GuideWords, Pick<CheckRule, "code" | "tier" | "title" | "about" | "next"> {
+export interface GuidePage
+  extends Pick<GuideWords, "means" | "look">,
+    Pick<CheckRule, "code" | "tier" | "title" | "about" | "next"> {
   /** Whether trying again is safe and may help, as a sentence. */
   readonly again: string;
   /** Where it stands in the written guide: "operator-guide.md#fluxsource-not-ready". */
   readonly docs: string;
 }
 
-const WORDS: Readonly<Record<string, GuideWords | undefined>> = { ...BOX_WORDS, ...PART_WORDS };
-const AGAIN = "Yes: trying again without a change does no harm, and may help.";
-const NOT_AGAIN = "No: trying again without a change does not help, or is not safe. Take the next step first.";
-const WAIT = "Nothing: it waits for something else, whose own check has the next step.";
+/** All pages in one language, root causes first, as the checks stand; a check without words has no page. Pure. */
+export function guideIn(catalogue: GuideCatalogue): readonly GuidePage[] {
+  return CHECKS.flatMap((rule) => {
+    const words = catalogue.checks[rule.code];
+    return words === undefined ? [] : [pageOf(rule, words, catalogue)];
+  });
+}
 
-/** All pages, root causes first, as the checks stand; a test holds one for every check. */
-export const GUIDE: readonly GuidePage[] = CHECKS.flatMap((rule) => {
-  const words = WORDS[rule.code];
-  return words === undefined ? [] : [pageOf(rule, words)];
-});
+/** All pages; a test holds one for every check. */
+export const GUIDE: readonly GuidePage[] = guideIn(ENGLISH_GUIDE);
 
-function pageOf({ code, tier, title, about, next, retrySafe }: CheckRule, words: GuideWords): GuidePage {
+function pageOf(rule: CheckRule, words: GuideWords, catalogue: GuideCatalogue): GuidePage {
+  const { code, tier, retrySafe } = rule;
+  const { title, about, next } = words.own ?? rule;
   const { means, look } = words;
-  const again = retrySafe ? AGAIN : NOT_AGAIN;
+  const again = retrySafe ? catalogue.again : catalogue.notAgain;
   // The anchor that GitHub makes of the heading: letters and hyphens stay, the slash goes.
   return { code, tier, title, about, means, look, next, again, docs: `operator-guide.md#${code.replace("/", "")}` };
 }
@@ -50,14 +53,16 @@ export interface GuideLine {
 }
 
 /** A page as titled paragraphs, in the order in which one reads them. Pure. */
-export function guideLines(page: GuidePage): readonly GuideLine[] {
+export function guideLines(page: GuidePage, words: GuideCatalogue = ENGLISH_GUIDE): readonly GuideLine[] {
+  const { titles } = words;
+  const order = words.order.replace("{title}", page.title).replace("{tier}", TIER_NAMES[page.tier]);
   return [
-    { name: "What it checks", text: page.about },
-    { name: "What it means for people", text: page.means },
-    { name: "What to look at", text: page.look },
-    { name: "What to do", text: page.next ?? WAIT },
-    { name: "Is trying again safe", text: page.again },
-    { name: "In order when", text: `${page.title}. Rung: ${TIER_NAMES[page.tier]}.` },
+    { name: titles.about, text: page.about },
+    { name: titles.means, text: page.means },
+    { name: titles.look, text: page.look },
+    { name: titles.next, text: page.next ?? words.wait },
+    { name: titles.again, text: page.again },
+    { name: titles.order, text: order },
   ];
 }
 

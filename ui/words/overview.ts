@@ -1,0 +1,22 @@
+/** The overview and its causes, and the page that explains a check. */
+export const OVERVIEW = {
+  "overview.asking": "Asking the box how it is",
+  "overview.release": "Release {version} is installed, {verified}.",
+  "overview.to-operation": "Show the installation",
+  "overview.to-setup": "Set up this box",
+  "ladder.title": "From power to login",
+  "tier.platform": "Platform",
+  "tier.core": "Core",
+  "tier.bootstrap": "Tenant",
+  "tier.login": "Login",
+  "tier.background": "Background work",
+  "cause.evidence": "Evidence",
+  "cause.copy": "Copy the evidence",
+  "cause.help": "What this means",
+  "cause.help-of": "What this means: {title}",
+  "findings.title": "Also seen",
+  "findings.more": "Also seen here ({n})",
+  "help.title": "What {code} means",
+  "help.back": "To the overview",
+  "help.about": "This text is in the box. It needs no internet.",
+} as const;
