@@ -49,6 +49,22 @@ export interface LogOptions extends CallOptions {
   readonly previous?: boolean;
 }
 
+export interface FollowOptions {
+  /** Lines of the past that come first. Absent: all of them. */
+  readonly tailLines?: number;
+  /** RFC 3339; only lines of this second and later. */
+  readonly since?: string;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+}
+
+/** One line of a log without its line break. Untrusted text. */
+export interface LogLine {
+  /** When the container wrote it, RFC 3339 with up to nine digits of a second, in the zone of the node; "" when nobody says. */
+  readonly at: string;
+  readonly text: string;
+}
+
 export interface WatchOptions {
   /** Changes after this version are sent; from a list or a bookmark. */
   readonly resourceVersion: string;
@@ -122,6 +138,12 @@ export interface Kube {
   watch(kind: KindRef, options: WatchOptions): AsyncIterable<WatchEvent>;
   /** Reads the end of a container's log, at most `limitBytes`. The text is untrusted and may hold secrets of others. */
   logs(ref: PodRef, options: LogOptions): Promise<string>;
+  /**
+   * Follows a container's log: pieces of lines as they come, until the container ends. May stay silent without limit.
+   *
+   * @throws {ApplianceError} internal/aborted when the signal fires, kube/unreachable when the stream breaks.
+   */
+  follow(ref: PodRef, options: FollowOptions): AsyncIterable<readonly LogLine[]>;
   /** Asks the API server whether we may (SelfSubjectAccessReview). */
   canI(
     question: AccessQuestion,

@@ -21,6 +21,7 @@ import type {
   WatchOptions,
 } from "./calls.ts";
 import { type AccessRule, type Attempt, describeRule } from "./errors.ts";
+import { followLog } from "./follow-log.ts";
 import { listObjects } from "./list.ts";
 import { readLogs } from "./logs.ts";
 import {
@@ -68,6 +69,7 @@ export function createKube(
     delete: (ref, call = {}) => deleteObject(client, ref, call),
     watch: (kind, call) => watchLate(deps, client, kind, call),
     logs: (ref, call) => readLogs(transport, ref, call),
+    follow: (ref, call) => followLog(transport, ref, call),
     canI: (question, call = {}) => askAccess(transport, question, call),
   };
 }

@@ -1,4 +1,5 @@
 /** `GET /api/events`: the hub as `text/event-stream`. The stream ends when its session does. */
+import { EVENT_STREAM_HEADERS } from "../core/event-stream.ts";
 import type { Route } from "../core/http.ts";
 import type { EventHub } from "./events.ts";
 import type { Sessions } from "./sessions.ts";
@@ -22,13 +23,7 @@ export function eventRoutes(edge: {
                 lastEventId: request.headers.get("last-event-id"),
                 isAllowed: async () => (await edge.sessions.find(request))?.kind === "full",
               });
-        return new Response(body, {
-          headers: {
-            "content-type": "text/event-stream; charset=utf-8",
-            "cache-control": "no-store, no-transform",
-            "x-accel-buffering": "no",
-          },
-        });
+        return new Response(body, { headers: EVENT_STREAM_HEADERS });
       },
     },
   ];

@@ -9,6 +9,7 @@
  * @see HTML Living Standard, "Server-sent events"
  */
 import { ApplianceError } from "../core/errors.ts";
+import { eventBytes } from "../core/event-stream.ts";
 import type { Deps } from "../core/ports.ts";
 import { createReaders, type Reader } from "./event-readers.ts";
 import { createEventRing } from "./event-ring.ts";
@@ -65,7 +66,7 @@ export function createEventHub(deps: Pick<Deps, "clock" | "random" | "log">, opt
 
   const emit = (type: EventType, data: unknown): void => {
     const sequence = ring.latest() + 1;
-    const bytes = frame({ id: `${epoch}-${sequence}`, type, data });
+    const bytes = eventBytes({ id: `${epoch}-${sequence}`, type, data });
     ring.add({ sequence, bytes });
     readers.sendAll(bytes);
   };
@@ -78,7 +79,7 @@ export function createEventHub(deps: Pick<Deps, "clock" | "random" | "log">, opt
     for (const event of missed ?? []) controller.enqueue(event.bytes);
     if (missed !== undefined) return;
     const id = `${epoch}-${ring.latest()}`;
-    for (const document of options.documents()) controller.enqueue(frame({ ...document, id }));
+    for (const document of options.documents()) controller.enqueue(eventBytes({ ...document, id }));
   };
   return {
     publish: (type, data) => {
@@ -140,11 +141,6 @@ function createCoalescer(
     },
     stop: () => stopTimer?.(),
   };
-}
-
-/** JSON has no line break, so one data line holds any document. */
-function frame(event: { readonly id: string; readonly type: EventType; readonly data: unknown }): Uint8Array {
-  return encoder.encode(`id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event.data)}\n\n`);
 }
 
 /** The number in an id of this process; one that is never kept for anything else. */

@@ -29,7 +29,7 @@ export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[
   return [
     ...operationRoutes(engines.operations),
     ...setupRoutes(engines.setup),
-    ...inventoryRoutes(engines.inventory),
+    ...inventoryRoutes(engines.inventory, own.openStream),
     ...eventListRoutes(engines.inventory),
     ...hostHistoryRoutes(engines.hostHistory),
     ...nameRoutes(engines.name),

@@ -3,6 +3,7 @@
  *
  * `serve` and the rehearsal call this with everything injected; it opens no socket and starts nothing by itself.
  */
+import type { OpenStream } from "../core/event-stream.ts";
 import type { Route } from "../core/http.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
@@ -17,6 +18,7 @@ import { createLockout } from "./lockout.ts";
 import { assetFiles, pageRoutes } from "./page-routes.ts";
 import { exchangeLink, type SessionEdge, sessionRoutes } from "./session-routes.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
+import { createStreams } from "./streams.ts";
 
 /** What the server serves and whom it tells; sockets and sessions are its own. */
 export interface ServerOptions {
@@ -40,6 +42,8 @@ export interface ServerOptions {
 export interface OwnParts {
   /** Tells whether a request carries a full session. */
   readonly hasSession: (request: Request) => Promise<boolean>;
+  /** Opens a stream of events of its own for one reader. */
+  readonly openStream: OpenStream;
 }
 
 export interface ServerApp {
@@ -64,13 +68,17 @@ export function createServerApp(
   const claim = createClaim(deps, options.paths);
   const sessions = createSessions(deps, { paths: options.paths, credentialId: () => credentialId(claim) });
   const events = createEventHub(deps, { documents: options.documents });
+  const streams = createStreams(deps, sessions);
   const edge: SessionEdge = {
     sessions,
     claim,
     lockout: createLockout(deps, options.paths),
     mode: options.mode,
     rehearsal: options.rehearsal,
-    onRevoked: events.recheck,
+    onRevoked: () => {
+      events.recheck();
+      streams.recheck();
+    },
     ...(options.onClaimed === undefined ? {} : { onClaimed: options.onClaimed }),
     log: deps.log,
   };
@@ -84,7 +92,10 @@ export function createServerApp(
     ...(options.readiness === undefined ? [] : [readyRoute(options.readiness)]),
     ...sessionRoutes(edge),
     ...eventRoutes({ events, sessions }),
-    ...options.routes({ hasSession: async (request) => (await sessions.find(request))?.kind === "full" }),
+    ...options.routes({
+      hasSession: async (request) => (await sessions.find(request))?.kind === "full",
+      openStream: streams.open,
+    }),
     ...pageRoutes(pages),
   ];
   return {
@@ -102,7 +113,10 @@ export function createServerApp(
       await deps.files.makeDirectory(options.paths.state);
       await claim.finish();
     },
-    stop: events.close,
+    stop: () => {
+      events.close();
+      streams.close();
+    },
   };
 }
 

@@ -1,12 +1,14 @@
 /** The HTTP edge of the inventory: pods and warnings from memory, and the end of one container's log from the cluster. */
 import { withDeadline } from "../core/deadline.ts";
 import { ApplianceError } from "../core/errors.ts";
+import type { OpenStream } from "../core/event-stream.ts";
 import { json, type Route, type RouteRequest } from "../core/http.ts";
 import type { Deps } from "../core/ports.ts";
-import { redactText } from "../core/redact.ts";
-import type { Kube } from "../kube/calls.ts";
+import { redactLines } from "../core/redact-lines.ts";
+import type { Kube, PodRef } from "../kube/calls.ts";
 import { harmless } from "./evidence.ts";
 import type { InventoryPod } from "./inventory.ts";
+import { logEvents, MAX_LINE } from "./log-stream.ts";
 import type { StatusEngine } from "./observer.ts";
 
 /** The end of one container's log; redacted, and without characters that steer a screen. */
@@ -23,18 +25,17 @@ export interface LogTail {
 
 export interface InventoryEdge {
   readonly status: Pick<StatusEngine, "inventory">;
-  readonly kube: Pick<Kube, "logs">;
+  readonly kube: Pick<Kube, "logs" | "follow">;
   readonly deps: Pick<Deps, "clock">;
 }
 
 const MAX_LINES = 2_000;
 const DEFAULT_LINES = 500;
 const LIMIT_BYTES = 512 * 1024;
-const MAX_LINE = 4_096;
 const TIMEOUT_MS = 10_000;
 
 /** `GET /api/inventory` and the log of a pod of it. Pods outside the product are not readable here. */
-export function inventoryRoutes(edge: InventoryEdge): readonly Route[] {
+export function inventoryRoutes(edge: InventoryEdge, openStream: OpenStream): readonly Route[] {
   return [
     {
       method: "GET",
@@ -50,14 +51,33 @@ export function inventoryRoutes(edge: InventoryEdge): readonly Route[] {
       summary: "The end of a container's log, redacted; `container`, `lines` (2000 at most) and `previous` as query",
       handle: async (call) => json(await readTail(edge, call)),
     },
+    {
+      method: "GET",
+      path: "/api/pods/:namespace/:pod/log/stream",
+      access: "session",
+      summary: "Follows a container's log as events `log`, `problem` and `end`; resumes by Last-Event-ID",
+      handle: async (call) => followLog(edge, call, openStream),
+    },
   ];
 }
 
-async function readTail({ status, kube, deps }: InventoryEdge, call: RouteRequest): Promise<LogTail> {
+function followLog({ status, kube, deps }: InventoryEdge, call: RouteRequest, openStream: OpenStream): Response {
+  const ref = askedOf(status.inventory().pods, call);
+  const tailLines = linesOf(call.url.searchParams.get("lines"));
+  const lastEventId = call.request.headers.get("last-event-id");
+  return openStream(call, (signal) => logEvents({ kube, deps }, ref, { tailLines, lastEventId, signal }));
+}
+
+/** The container that a request asks for. @throws {ApplianceError} http/not-found for one that is not of the product. */
+function askedOf(pods: readonly InventoryPod[], call: RouteRequest): Required<PodRef> {
   const { namespace = "", pod = "" } = call.params;
-  const found = status.inventory().pods.find((one) => one.namespace === namespace && one.name === pod);
+  const found = pods.find((one) => one.namespace === namespace && one.name === pod);
   if (found === undefined) throw notThere(`pod "${namespace}/${pod}"`, "a pod of the product");
-  const container = containerOf(found, call.url.searchParams.get("container"));
+  return { namespace, pod, container: containerOf(found, call.url.searchParams.get("container")) };
+}
+
+async function readTail({ status, kube, deps }: InventoryEdge, call: RouteRequest): Promise<LogTail> {
+  const { namespace, pod, container } = askedOf(status.inventory().pods, call);
   const previous = call.url.searchParams.get("previous") === "true";
   const tailLines = linesOf(call.url.searchParams.get("lines"));
   const text = await withDeadline(deps.clock, TIMEOUT_MS, {
@@ -72,14 +92,14 @@ async function readTail({ status, kube, deps }: InventoryEdge, call: RouteReques
     pod,
     container,
     previous,
-    lines: text === "" ? [] : lines.map(safeLine),
+    lines: text === "" ? [] : safeLines(lines),
     cut: lines.length >= tailLines || text.length >= LIMIT_BYTES,
   };
 }
 
 /** Secrets are masked before the cut, so that a cut never leaves half of one. */
-function safeLine(line: string): string {
-  return harmless(redactText(line.slice(0, 4 * MAX_LINE))).slice(0, MAX_LINE);
+function safeLines(lines: readonly string[]): readonly string[] {
+  return redactLines(lines.map((line) => line.slice(0, 4 * MAX_LINE))).map((line) => harmless(line).slice(0, MAX_LINE));
 }
 
 function containerOf(pod: InventoryPod, asked: string | null): string {

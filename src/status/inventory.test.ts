@@ -79,16 +79,20 @@ describe("foldInventory()", () => {
 describe("GET /api/pods/:namespace/:pod/log", () => {
   const asked: { ref: PodRef; options: LogOptions }[] = [];
   const edgeOf = (text: string): readonly Route[] =>
-    inventoryRoutes({
-      status: { inventory: () => inventoryOf("healthy") },
-      kube: {
-        logs: async (ref, options) => {
-          asked.push({ ref, options });
-          return text;
+    inventoryRoutes(
+      {
+        status: { inventory: () => inventoryOf("healthy") },
+        kube: {
+          logs: async (ref, options) => {
+            asked.push({ ref, options });
+            return text;
+          },
+          follow: () => assert.fail("nobody follows here"),
         },
+        deps: { clock: { after: () => () => {} } as never },
       },
-      deps: { clock: { after: () => () => {} } as never },
-    });
+      () => assert.fail("nobody follows here"),
+    );
   const ask = async (text: string, path: string): Promise<LogTail> => {
     const route = edgeOf(text).find((one) => one.path.endsWith("/log"));
     const url = new URL(`http://box${path}`);
@@ -107,6 +111,16 @@ describe("GET /api/pods/:namespace/:pod/log", () => {
     assert.doesNotMatch(tail.lines.join("\n"), /\u001b|\u202e|abcdef0123456789/);
     assert.match(tail.lines[0] ?? "", /<img src=x/);
     assert.deepEqual(asked.at(-1)?.options.tailLines, 2);
+  });
+
+  it("masks a private key of many lines, also one whose beginning was cut off", async () => {
+    const body = ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "BKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"];
+    const end = "-----END PRIVATE KEY-----";
+    const tail = await ask(["before", "-----BEGIN PRIVATE KEY-----", ...body, end, "after"].join("\n"), path);
+    assert.doesNotMatch(tail.lines.join("\n"), /MIIE|BKcw/);
+    assert.deepEqual([tail.lines[0], tail.lines.at(-1)], ["before", "after"]);
+    const cut = await ask([...body, end, "after"].join("\n"), path);
+    assert.deepEqual(cut.lines, ["[redacted]", "[redacted]", "[redacted]", "after"]);
   });
 
   it("holds the number and the length of lines, whatever is asked for", async () => {

@@ -13,11 +13,11 @@ import { type Answer, requestBody, respond, respondRefusal } from "./exchange.ts
 import { createFaults, type Faults } from "./faults.ts";
 import { collectionOf } from "./kinds.ts";
 import { afterStored } from "./lifecycle.ts";
-import { createPodLogs, type PodLogs } from "./pod-logs.ts";
+import { createPodLogs, type LogPlace, type PodLogs } from "./pod-logs.ts";
 import { createPages, list, type Pages, partialList, partialObject, read, wantsMetadataOnly } from "./read.ts";
 import { badRequest, methodNotAllowed, Refusal } from "./refusal.ts";
 import { createStore, type StoreSnapshot } from "./store.ts";
-import { watch } from "./watch.ts";
+import { closeQuietly, watch } from "./watch.ts";
 import { type Call, DEFINITIONS, kindOf, servedKinds, type World } from "./world.ts";
 import { apply, create, patch, remove, update } from "./write.ts";
 
@@ -83,7 +83,8 @@ export function createApiServer(deps: Pick<Deps, "clock" | "random">, options: A
     world,
     pages: createPages(),
     faults: createFaults(deps.clock),
-    logs: createPodLogs(),
+    // The API counts in seconds, the kubelet in nanoseconds.
+    logs: createPodLogs(() => toInstant(deps.clock.now()).replace("Z", "000000Z")),
     open: new Set(),
     bookmarkMs: options.bookmarkMs ?? 60_000,
   };
@@ -200,8 +201,41 @@ function readLog(server: Server, call: Call): Response {
     throw badRequest(`a container name must be specified for pod ${call.name}, choose one of: [${names.join(" ")}]`);
   }
   if (!names.includes(container)) throw badRequest(`container ${container} is not valid for pod ${call.name}`);
-  const text = server.logs.read({ namespace: call.namespace, pod: call.name, container }, call.query);
-  return new Response(text, { headers: { "content-type": "text/plain" } });
+  const place = { namespace: call.namespace, pod: call.name, container };
+  const text = server.logs.read(place, call.query);
+  const body = call.query.get("follow") === "true" ? followLog(server, place, { call, text }) : text;
+  return new Response(body, { headers: { "content-type": "text/plain" } });
+}
+
+/** The log and what is appended to it, until the container or its pod ends, or a fault cuts all streams. */
+function followLog(
+  server: Server,
+  place: LogPlace,
+  { call, text }: { readonly call: Call; readonly text: string },
+): ReadableStream<Uint8Array> {
+  let close = (): void => {};
+  const start = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+    const send = (more: string): void => {
+      if (more !== "") controller.enqueue(new TextEncoder().encode(more));
+    };
+    const stops = [
+      server.logs.follow(place, call.query, (more) => (more === undefined ? close() : send(more))),
+      server.world.store.subscribe(({ type, object }) => {
+        const { name, namespace } = object.metadata;
+        if (type === "DELETED" && object.kind === "Pod" && name === place.pod && namespace === place.namespace) close();
+      }),
+    ];
+    const end = (): void => close();
+    close = () => {
+      close = () => {};
+      server.open.delete(end);
+      for (const stop of stops) stop();
+      closeQuietly(controller);
+    };
+    server.open.add(end);
+    send(text);
+  };
+  return new ReadableStream({ start, cancel: () => close() });
 }
 
 async function writing(server: Server, identity: Identity, { call, request }: Asked): Promise<Answer> {

@@ -111,7 +111,8 @@ function stream(
   return new ReadableStream({ start, cancel: () => close() });
 }
 
-function closeQuietly(controller: ReadableStreamDefaultController<Uint8Array>): void {
+/** Closes a stream whose reader may have gone already. */
+export function closeQuietly(controller: ReadableStreamDefaultController<Uint8Array>): void {
   try {
     controller.close();
   } catch {
