@@ -2,10 +2,10 @@
 import type { Command, CommandContext } from "../cli/command.ts";
 import { EXIT } from "../core/errors.ts";
 import { humanBytes } from "../core/quantity.ts";
+import { type Change, differenceOf, type ReleaseDifference, type Side } from "../release/difference.ts";
 import { openRegistryOf, REGISTRY_FLAGS } from "../release/registry-flags.ts";
 import { resolveRelease } from "../release/resolve.ts";
 import { describeReleaseRef, type ResolvedRelease } from "../release/resolved.ts";
-import { type Change, differenceOf, type ReleaseDifference, type Side } from "./difference.ts";
 import { namedRelease, RELEASE_ARGUMENT } from "./named-release.ts";
 
 export const commands: readonly Command[] = [

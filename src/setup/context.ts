@@ -53,8 +53,3 @@ export async function applyAll(call: StepCall, objects: readonly KubeObject[]): 
   const { created, changed, unchanged } = result;
   return { state: "done", detail: `${created} created, ${changed} changed, ${unchanged} unchanged` };
 }
-
-/** Milliseconds between looks at the cluster. */
-export function pollMsOf(settings: Pick<SetupSettings, "pollMs">): number {
-  return settings.pollMs ?? 2_000;
-}

@@ -1,12 +1,11 @@
 /**
- * The Kubernetes objects that setup writes itself: namespaces, the release selection and the Secrets of the application.
+ * The Kubernetes objects that setup writes itself: namespaces and the Secrets of the application.
  *
  * Pure: answers and release in, objects out. Names and keys are contracts with the application.
  *
  * @see interfaces.md section 5; reference/host-service.md section 6.3
  */
 import type { KubeObject } from "../kube/model.ts";
-import type { ResolvedRelease } from "../release/resolved.ts";
 import type { License } from "./license.ts";
 import type { SetupInputs } from "./model.ts";
 import { PASSWORD_ALGORITHM, type PasswordHash } from "./password-hash.ts";
@@ -16,7 +15,6 @@ const SYSTEM_NAMESPACE = "alga-system";
 export const SHARED_SECRET = "alga-psa-shared";
 export const TENANT_SECRET = "appliance-initial-tenant";
 export const LICENSE_SECRET = "appliance-license-seed";
-const SELECTION = "appliance-release-selection";
 
 const LABELS = { "app.kubernetes.io/part-of": "alga-appliance" };
 
@@ -100,30 +98,4 @@ export function licenseValues(
     CHECK_IN_URL: license.checkInUrl ?? "",
   };
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ""));
-}
-
-/** The release selection, which the application and support read. */
-export function selectionObject(release: ResolvedRelease, channel: string | null): KubeObject {
-  const { manifest } = release;
-  const { images } = manifest;
-  const values = {
-    releaseVersion: manifest.version,
-    selectedChannel: channel ?? "",
-    appVersion: images.algaCore ?? "",
-    registryHost: release.registry,
-    repository: release.repository,
-    manifestDigest: release.digest,
-    algaCoreTag: images.algaCore ?? "",
-    workflowWorkerTag: images.workflowWorker ?? "",
-    emailServiceTag: images.emailService ?? "",
-    temporalWorkerTag: images.temporalWorker ?? "",
-    controlPlaneTag: manifest.controlPlane ?? "",
-    supportAgent: manifest.supportAgent ?? "",
-  };
-  return {
-    apiVersion: "v1",
-    kind: "ConfigMap",
-    metadata: { name: SELECTION, namespace: SYSTEM_NAMESPACE, labels: LABELS },
-    data: values,
-  };
 }

@@ -7,6 +7,7 @@
 import { type Digest, digestOfValue } from "../core/digest.ts";
 import { isApplianceError } from "../core/errors.ts";
 import { paced } from "../core/pace.ts";
+import { selectionObject } from "../flux/selection.ts";
 import { CHILD_KUSTOMIZATIONS, FLUX_NAMESPACE, sourceObjects } from "../flux/source.ts";
 import { valuesOf } from "../flux/values.ts";
 import { describeRef, type KubeObject, type ObjectRef, refOf } from "../kube/model.ts";
@@ -14,15 +15,7 @@ import { componentsOf } from "../release/model.ts";
 import type { ResolvedRelease } from "../release/resolved.ts";
 import { answersDigest } from "./documents.ts";
 import { appHost, type SetupInputs } from "./model.ts";
-import {
-  APP_NAMESPACE,
-  LICENSE_SECRET,
-  namespaces,
-  SHARED_SECRET,
-  secretObject,
-  selectionObject,
-  TENANT_SECRET,
-} from "./objects.ts";
+import { APP_NAMESPACE, LICENSE_SECRET, namespaces, SHARED_SECRET, secretObject, TENANT_SECRET } from "./objects.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 import { refOfAnswers, resolveForSetup } from "./release-of-run.ts";
 import { SETUP_STEPS } from "./steps.ts";

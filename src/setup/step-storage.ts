@@ -5,7 +5,8 @@ import { type KubeObject, listAt, textAt } from "../kube/model.ts";
 import { readinessOf } from "../kube/readiness.ts";
 import type { StepProblem } from "../operation/journal.ts";
 import type { StepResult } from "../operation/step.ts";
-import { pollMsOf, type StepCall } from "./context.ts";
+import { pollMsOf } from "../status/waiting.ts";
+import type { StepCall } from "./context.ts";
 import { isDefaultClass } from "./preflight-cluster.ts";
 import { PROVISIONER, provisionerObjects, STORAGE_IMAGES, STORAGE_NAMESPACE, storageClass } from "./storage-objects.ts";
 

@@ -8,10 +8,10 @@ import { conditionOf, type KubeObject, type ObjectRef, refOf } from "../kube/mod
 import type { StepResult } from "../operation/step.ts";
 import type { ComponentSpec } from "../release/components.ts";
 import { componentsOf } from "../release/model.ts";
+import { waitForTiers } from "../status/waiting.ts";
 import { releaseOf, type StepCall } from "./context.ts";
 import { APP_NAMESPACE, secretValues, TENANT_SECRET } from "./objects.ts";
 import { operatorsWord } from "./operator-word.ts";
-import { waitForTiers } from "./step-observe.ts";
 
 /** @see Flux, "Triggering a reconcile" and "Forcing a release" of the HelmRelease reference */
 const REQUESTED = "reconcile.fluxcd.io/requestedAt";

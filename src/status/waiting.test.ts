@@ -4,8 +4,8 @@ import { createFakeBox } from "../../test/crash/fake-box.ts";
 import { statusWith } from "../../test/support/status.ts";
 import { ApplianceError } from "../core/errors.ts";
 import type { StepProblem } from "../operation/journal.ts";
-import type { ApplianceStatus, Check, State } from "../status/model.ts";
-import { troublesBelow, waitForTiers } from "./step-observe.ts";
+import type { ApplianceStatus, Check, State } from "./model.ts";
+import { troublesBelow, waitForTiers } from "./waiting.ts";
 
 interface Look {
   readonly bootstrap: State;

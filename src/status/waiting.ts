@@ -1,48 +1,110 @@
 /**
- * The steps "reconcile", "tenant" and "login": they change nothing and wait for what the status says.
+ * Waiting for what the status says: steps of setup and of updates that change nothing and only watch.
  *
  * They judge by the one `ApplianceStatus` and have no second opinion. While a check fails, its cause, evidence and next
  * step are the problem of the operation; when it is mended the step goes on by itself.
  */
 import { humanDuration } from "../core/duration.ts";
 import { publicError } from "../core/errors.ts";
+import type { Deps } from "../core/ports.ts";
 import { redactText } from "../core/redact.ts";
 import type { StepProblem } from "../operation/journal.ts";
-import type { StepResult } from "../operation/step.ts";
-import { withoutAges } from "../status/age.ts";
-import { type ApplianceStatus, type Check, TIERS, type TierName } from "../status/model.ts";
-import { pollMsOf, type StepCall } from "./context.ts";
-import type { SetupDeps, SetupSettings } from "./ports.ts";
-import { STORAGE_NAMESPACE } from "./storage-objects.ts";
+import type { Progress, StepResult } from "../operation/step.ts";
+import { withoutAges } from "./age.ts";
+import { type ApplianceStatus, type Check, TIERS, type TierName } from "./model.ts";
 
 /** Milliseconds a check must fail before it is called a problem: Flux and pods pass through bad moments by design. */
 const GRACE_MS = 10_000;
 /** Milliseconds a tier must be unknown: the first look at everything takes some seconds. */
 const DOUBT_MS = 60_000;
+const POLL_MS = 2_000;
 
 /** What a step that only watches may touch. */
-export interface WatchCall extends Pick<StepCall, "progress" | "signal"> {
+export interface WatchCall {
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
   readonly context: {
-    readonly deps: Pick<SetupDeps, "clock" | "observe">;
-    readonly settings: Pick<SetupSettings, "pollMs" | "graceMs">;
+    readonly deps: Pick<Deps, "clock"> & {
+      /** The status of the appliance as its one fold tells it. */
+      readonly observe: (signal: AbortSignal) => Promise<ApplianceStatus>;
+    };
+    readonly settings: WatchSettings;
   };
 }
 
+export interface WatchSettings {
+  /** Milliseconds between looks at the cluster. Absent: 2 s. */
+  readonly pollMs?: number;
+  /** Milliseconds that a check must fail before it is called a problem. Absent: 10 s. */
+  readonly graceMs?: number;
+}
+
+export interface WatchOptions {
+  /** Milliseconds after which a problem that lasts is the end. Absent: it is waited for without end. */
+  readonly patienceMs?: number;
+  /** What is awaited beside the tiers: undefined when it is there, else one line that says what is missing. */
+  readonly awaited?: (signal: AbortSignal) => Promise<string | undefined>;
+}
+
+/** How watching ended. */
+export type WatchEnd =
+  | { readonly ready: true; readonly tookMs: number }
+  | { readonly ready: false; readonly problem: StepProblem };
+
 /** Waits until all the tiers are ready. Ends by the step's budget only. */
 export async function waitForTiers(call: WatchCall, tiers: readonly TierName[]): Promise<StepResult> {
+  const end = await watchTiers(call, tiers);
+  return { state: "done", detail: end.ready ? `Ready after ${humanDuration(end.tookMs)}` : end.problem.message };
+}
+
+/** Waits until all the tiers are ready and what else is awaited is there, or until a problem has lasted too long. */
+export async function watchTiers(
+  call: WatchCall,
+  tiers: readonly TierName[],
+  options: WatchOptions = {},
+): Promise<WatchEnd> {
   const { deps, settings } = call.context;
   const startedMs = deps.clock.monotonic();
   const troubles = createTroubles(settings.graceMs ?? GRACE_MS);
+  let isOver = createPatience(options.patienceMs);
   for (;;) {
-    const seen = await observe(call);
+    const missing = await options.awaited?.(call.signal);
+    const look = lookAt(await observe(call), tiers);
     const nowMs = deps.clock.monotonic();
-    if ("status" in seen && tiers.every((tier) => seen.status.tiers[tier].state === "ready")) {
-      return { state: "done", detail: `Ready after ${humanDuration(nowMs - startedMs)}` };
-    }
-    const detail = "status" in seen ? describe(seen.status, tiers) : "The status cannot be read";
-    call.progress(detail, troubles.at(nowMs, "status" in seen ? problemIn(seen.status, tiers) : seen.problem));
+    if (look.isReady && missing === undefined) return { ready: true, tookMs: nowMs - startedMs };
+    const problem = troubles.at(nowMs, look.problem);
+    if (problem === undefined) isOver = createPatience(options.patienceMs);
+    if (problem !== undefined && isOver(nowMs)) return { ready: false, problem };
+    call.progress(look.isReady ? (missing ?? look.told) : look.told, problem);
     await deps.clock.sleep(pollMsOf(settings), call.signal);
   }
+}
+
+/** Tells whether a trouble has lasted too long, from the first time it is asked. */
+function createPatience(patienceMs: number | undefined): (nowMs: number) => boolean {
+  let sinceMs: number | undefined;
+  return (nowMs) => {
+    sinceMs ??= nowMs;
+    return patienceMs !== undefined && nowMs - sinceMs >= patienceMs;
+  };
+}
+
+interface Look {
+  readonly isReady: boolean;
+  readonly told: string;
+  readonly problem: StepProblem | Doubt | undefined;
+}
+
+function lookAt(seen: Awaited<ReturnType<typeof observe>>, tiers: readonly TierName[]): Look {
+  if ("problem" in seen) return { isReady: false, told: "The status cannot be read", problem: seen.problem };
+  const { status } = seen;
+  const isReady = tiers.every((tier) => status.tiers[tier].state === "ready");
+  return { isReady, told: describe(status, tiers), problem: problemIn(status, tiers) };
+}
+
+/** Milliseconds between looks at the cluster. */
+export function pollMsOf(settings: Pick<WatchSettings, "pollMs">): number {
+  return settings.pollMs ?? POLL_MS;
 }
 
 /**
@@ -160,7 +222,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   "login/foreign-redirect": ["appHostname"],
 };
 /** The provisioner's image is no part of a release. */
-const OF_NO_RELEASE = `Pod ${STORAGE_NAMESPACE}/`;
+const OF_NO_RELEASE = "Pod local-path-storage/";
 
 function fieldsFor({ code, evidence }: Check): readonly string[] {
   return evidence[0]?.ref.startsWith(OF_NO_RELEASE) === true ? [] : (FIELDS[code] ?? []);

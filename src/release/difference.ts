@@ -8,8 +8,8 @@ import { parseDocument } from "yaml";
 import type { Digest } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { canonicalJson, isPlainObject } from "../core/json.ts";
-import type { ReleaseManifest } from "../release/model.ts";
-import type { MissingArtifact, ResolvedArtifact, ResolvedRelease } from "../release/resolved.ts";
+import type { ReleaseManifest } from "./model.ts";
+import type { MissingArtifact, ResolvedArtifact, ResolvedRelease } from "./resolved.ts";
 
 /** One side of a change; null: this side does not have it. */
 export type Side = string | number | boolean | null;
