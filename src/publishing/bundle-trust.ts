@@ -44,7 +44,7 @@ export async function verifyReleases(context: TrustContext, bundle: BundleToTrus
   const fetch = createLayoutRegistry(bundle.layout, bundle.catalog);
   const client = createRegistryClient({ ...deps, fetch }, { registry: HERE, plainHttp: true });
   const keys = await trustedKeysOf(context);
-  const trust = keys.length > 0 ? undefined : await readableTrust(await openTrust(deps, settings));
+  const trust = keys.length > 0 ? undefined : await readableTrust(openTrust(deps, settings));
   const judge = async (release: HeldRelease): Promise<string> => {
     const thing = { repository: RELEASE_REPOSITORY, digest: release.digest, signal };
     if (keys.length > 0) return (await verifySignatures(client, { ...thing, keys })).keyId;

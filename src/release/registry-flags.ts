@@ -104,7 +104,7 @@ export async function registryAccess(context: RegistryContext, reference?: Refer
   const ca = await caOf(context, settings.get("registry.ca"));
   const { credentials, hint } = await credentialsOf(context, place);
   const proxy = proxyOf(context);
-  const trust = await openTrust(context.deps, settings);
+  const trust = openTrust(context.deps, settings);
   const plainHttp = settings.get("registry.plainHttp") === "true" || isLoopbackHost(place.registry);
   return {
     place,
@@ -113,7 +113,7 @@ export async function registryAccess(context: RegistryContext, reference?: Refer
     ...(credentials === undefined ? {} : { credentials }),
     ...(hint === undefined ? {} : { loginHint: hint }),
     ...(proxy === undefined ? {} : { proxy }),
-    ...(trust === undefined ? {} : { trust }),
+    trust,
   };
 }
 

@@ -41,6 +41,8 @@ export interface FoundRelease {
   readonly verifiedBy: string;
   /** Set when something was accepted that would be refused otherwise: "timestamp metadata expired 3 days ago". */
   readonly accepted?: string;
+  /** Where signed metadata was asked: when the first of its documents expires, RFC 3339. */
+  readonly goodUntil?: string;
 }
 
 export interface ResolvedRelease extends FoundRelease {

@@ -20,7 +20,7 @@ import { signManifest } from "../trust/signatures.ts";
 import { resolveOrLast, resolveRelease } from "./resolve.ts";
 import type { ReleaseRef } from "./resolved.ts";
 import { createResolvedStore } from "./resolved-store.ts";
-import { type BoxTrust, openTrust, type ReleaseTrust } from "./trust.ts";
+import { acceptingExpired, type BoxTrust, openTrust, type ReleaseTrust, readableTrust } from "./trust.ts";
 
 const away: Fetch = async () => {
   throw new ApplianceError("net/unreachable", "Cannot reach the registry: it is down");
@@ -90,10 +90,12 @@ test("a box without keys and without root verifies nothing and says so", async (
   const world = await trustWorld();
   const { deps } = box(world);
   const settings = { get: (key: string) => (key === "root" ? "/box" : undefined) };
-  assert.equal(await openTrust(deps, settings), undefined);
+  const trust = openTrust(deps, settings);
+  assert.equal(await readableTrust(trust), undefined);
   const client = createRegistryClient({ ...deps, random: rolled("box"), fetch: world.fetch }, { registry: HOST });
-  const resolved = await resolveRelease(deps, client, { channel: "stable" }, { base: BASE, running: "9.0.0" });
+  const resolved = await resolveRelease(deps, client, { channel: "stable" }, { base: BASE, running: "9.0.0", trust });
   assert.equal(resolved.verifiedBy, "none");
+  assert.equal(resolved.goodUntil, undefined);
 });
 
 test("metadata seen last that the disk has damaged counts as not seen, and the box goes on with the registry's", async () => {
@@ -121,12 +123,11 @@ test("a key file that is none opens, and then no release is taken: not by name, 
   await world.files.makeDirectory(KEYS);
   await world.files.write(`${KEYS}/good.pem`, signer.publicPem);
   await world.files.write(`${KEYS}/other.pem`, "garbage");
-  const trust = await openTrust(deps, loose);
+  const trust = openTrust(deps, loose);
   const refused = { code: "trust/bad-key", message: /trusted-keys\/other\.pem/, hint: /public key, or remove it/ };
   await assert.rejects(resolve({ channel: "stable" }, trust), refused);
   await assert.rejects(resolve({ version: "1.0.4" }, trust), refused);
   await assert.rejects(resolve({ digest }, trust, away), refused);
-  assert.ok(trust !== undefined);
   await assert.rejects(last({ channel: "stable" }, trust, away), refused);
   await signManifest(world.publisher(), signer, { repository: REPOSITORY, digest });
   await world.files.write(`${KEYS}/other.pem`, keyNamed("another").publicPem);
@@ -139,10 +140,41 @@ test("a root document that is none, and a key file without an end, refuse in the
   const { deps, resolve } = box(world);
   await world.files.makeDirectory(KEYS);
   await world.files.write(ROOT, '{"signed":{"_type":"root"}}');
-  const trust = await openTrust(deps, loose);
+  const trust = openTrust(deps, loose);
   await assert.rejects(resolve({ channel: "stable" }, trust), { code: "trust/bad-metadata", message: /root\.json/ });
   await world.files.write(ROOT, world.root);
   assert.equal((await resolve({ channel: "stable" }, trust)).verifiedBy, world.keys.targets.id);
   await world.files.write(`${KEYS}/endless.pem`, "x".repeat(100_000));
-  await assert.rejects(resolve({ channel: "stable" }, await openTrust(deps, loose)), { code: "file/too-large" });
+  await assert.rejects(resolve({ channel: "stable" }, openTrust(deps, loose)), { code: "file/too-large" });
+});
+
+test("a key that is put on the box counts at once, and so does its removal", async () => {
+  const world = await trustWorld();
+  const { deps, resolve } = box(world);
+  const trust = openTrust(deps, { get: (key: string) => (key === "root" ? "/box" : undefined) });
+  assert.equal((await resolve({ channel: "stable" }, trust)).verifiedBy, "none");
+  await world.files.makeDirectory(KEYS);
+  await world.files.write(`${KEYS}/publisher.pem`, keyNamed("signer").publicPem);
+  await assert.rejects(resolve({ channel: "stable" }, trust), { code: "trust/unsigned" });
+  await world.files.remove(`${KEYS}/publisher.pem`);
+  assert.equal((await resolve({ channel: "stable" }, trust)).verifiedBy, "none");
+});
+
+test("an operator's decision lasts until its instant, and never shortens that of the settings", async () => {
+  const world = await trustWorld();
+  const { resolve, believes } = box(world);
+  const fresh = await resolve({ channel: "stable" }, believes());
+  assert.equal(fresh.goodUntil, "2026-12-21T00:00:00Z", "the timestamp expires first");
+  world.clock.nowMs = START + 33 * DAY;
+  const decided = (until: string | undefined, settings?: number) =>
+    acceptingExpired(believes(settings === undefined ? {} : { acceptExpiredUntil: settings }), until);
+  await assert.rejects(resolve({ channel: "stable" }, decided(undefined)), { code: "trust/expired" });
+  const taken = await resolve({ channel: "stable" }, decided("2026-12-25T00:00:00Z"));
+  assert.equal(taken.accepted, "timestamp metadata expired 3 days ago");
+  world.clock.nowMs = START + 35 * DAY;
+  await assert.rejects(resolve({ channel: "stable" }, decided("2026-12-25T00:00:00Z")), { code: "trust/expired" });
+  assert.match(
+    (await resolve({ channel: "stable" }, decided("2026-12-25T00:00:00Z", START + 40 * DAY))).accepted ?? "",
+    /5 days ago/,
+  );
 });

@@ -37,16 +37,14 @@ export interface ReleaseTrust {
   readonly deps: Pick<Deps, "clock" | "files" | "log">;
 }
 
-/** Keys or a root that lie on the box and cannot be read: until they can, no release is taken, signed or not. */
-export interface UnreadableTrust {
-  /** Why, and what to do. */
-  readonly problem: ApplianceError;
-  /** Reads the files again; throws while they are no better. Safe to call again. */
-  readonly readAgain: () => Promise<ReleaseTrust | undefined>;
+/** The files of the box, read whenever a release is judged: what is put there, taken away or repaired counts without a restart. */
+export interface TrustOnDisk {
+  /** Undefined while there is neither a key nor a root; throws while they cannot be read, and then no release is taken. */
+  readonly read: () => Promise<ReleaseTrust | undefined>;
 }
 
 /** What a box trusts, as `ResolveOptions.trust` takes it. */
-export type BoxTrust = ReleaseTrust | UnreadableTrust;
+export type BoxTrust = ReleaseTrust | TrustOnDisk;
 
 type BoxDeps = ReleaseTrust["deps"];
 
@@ -82,17 +80,15 @@ export async function boxKeys(deps: Pick<Deps, "files">, root: string | undefine
 }
 
 /**
- * Opens what a box trusts; undefined when it has neither keys nor a root document: then nothing is verified.
- *
- * Files that cannot be read are no error here, so that the control plane comes up and can say it: whoever wants to use them
- * calls `readableTrust`, which throws.
+ * Opens what a box trusts. Reads nothing yet, so that the control plane comes up whatever the files hold, and can say it:
+ * whoever judges a release calls `readableTrust`.
  *
  * @throws {ApplianceError} config/invalid for a setting that is no instant.
  */
-export async function openTrust(
+export function openTrust(
   deps: BoxDeps,
   settings: { readonly get: (key: SettingKey) => string | undefined },
-): Promise<BoxTrust | undefined> {
+): TrustOnDisk {
   const box = settings.get("root");
   const until = acceptUntil(settings.get("trust.acceptExpired"));
   const read = async (): Promise<ReleaseTrust | undefined> => {
@@ -107,22 +103,35 @@ export async function openTrust(
       deps,
     };
   };
-  try {
-    return await read();
-  } catch (thrown) {
-    if (!(thrown instanceof ApplianceError)) throw thrown;
-    return { problem: thrown, readAgain: read };
-  }
+  return { read };
 }
 
 /**
- * Gives what a box trusts to whoever is about to judge a release. What could not be read is read again, so that a repaired
- * file counts without a restart. Safe to call again.
+ * Gives what a box trusts now to whoever is about to judge a release; undefined: nothing, so nothing is verified. Safe to call
+ * again.
  *
  * @throws {ApplianceError} trust/bad-key, trust/bad-metadata or a file/ code while the box's keys or root cannot be read.
  */
 export async function readableTrust(trust: BoxTrust | undefined): Promise<ReleaseTrust | undefined> {
-  return trust !== undefined && "readAgain" in trust ? trust.readAgain() : trust;
+  return trust !== undefined && "read" in trust ? trust.read() : trust;
+}
+
+/**
+ * The same trust with an operator's decision: expired metadata is good until an instant, or until that of the settings where it
+ * is later.
+ *
+ * @param until RFC 3339, validated; undefined: no decision.
+ */
+export function acceptingExpired(trust: BoxTrust | undefined, until: string | undefined): BoxTrust | undefined {
+  const decided = until === undefined ? undefined : parseInstant(until);
+  if (trust === undefined || decided === undefined) return trust;
+  return {
+    read: async () => {
+      const box = await readableTrust(trust);
+      if (box === undefined) return undefined;
+      return { ...box, acceptExpiredUntil: Math.max(decided, box.acceptExpiredUntil ?? decided) };
+    },
+  };
 }
 
 async function boxRoot(deps: Pick<Deps, "files">, box: string | undefined): Promise<Uint8Array | undefined> {
@@ -157,6 +166,8 @@ function acceptUntil(text: string | undefined): number | undefined {
 /** A release as signed metadata names it, with the key that stands for it. */
 export interface TrustedTarget extends SignedTarget {
   readonly keyId: string;
+  /** When the first of the signed documents expires, RFC 3339. */
+  readonly goodUntil: string;
   /** In words, when expired metadata was accepted. */
   readonly accepted?: string;
 }
@@ -187,7 +198,13 @@ export async function targetOf(
   const target = findTarget(state.targets.signed, asked.ref);
   const accepted = acceptedText(state.expired);
   if (accepted !== undefined) deps.log.warn("expired metadata accepted, as the settings say", { accepted });
-  return { ...target, keyId: state.signers[0] ?? "", ...(accepted === undefined ? {} : { accepted }) };
+  const found = { ...target, keyId: state.signers[0] ?? "", goodUntil: goodUntil(state) };
+  return accepted === undefined ? found : { ...found, accepted };
+}
+
+function goodUntil({ root, timestamp, snapshot, targets }: TrustState): string {
+  const dates = [root, timestamp, snapshot, targets].map(({ signed }) => signed.expires);
+  return dates.reduce((first, one) => (Date.parse(one) < Date.parse(first) ? one : first));
 }
 
 function acceptedText(expired: readonly ExpiredRole[]): string | undefined {

@@ -55,7 +55,7 @@ function targetKeys(root: Uint8Array): readonly string[] {
   return readMetadata("root", root).signed.roles.targets?.keyIDs ?? [];
 }
 
-type Believed = Pick<FoundRelease, "verifiedBy" | "accepted">;
+type Believed = Pick<FoundRelease, "verifiedBy" | "accepted" | "goodUntil">;
 
 interface Candidate {
   readonly ref: ReleaseRef;
@@ -90,6 +90,7 @@ export async function believe(
   const accepted = target?.accepted;
   return {
     verifiedBy: signer ?? target?.keyId ?? "none",
+    ...(target === undefined ? {} : { goodUntil: target.goodUntil }),
     ...(accepted === undefined ? {} : { accepted }),
   };
 }

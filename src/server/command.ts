@@ -9,6 +9,7 @@ import { findKubeAccess, openConnection } from "../kube/config.ts";
 import { createLiveRegistry } from "../oci/layout-live.ts";
 import { DEFAULT_PLACE } from "../release/location.ts";
 import { REGISTRY_FLAGS, registryAccess, TRUST_FLAGS } from "../release/registry-flags.ts";
+import { readableTrust } from "../release/trust.ts";
 import { type ControlPlane, createControlPlane } from "./control-plane.ts";
 
 /** Milliseconds that requests get to end after SIGTERM; Kubernetes kills after 20 s. */
@@ -110,9 +111,9 @@ async function openControlPlane(context: CommandContext, setupUrl: () => string 
   const { deps, settings } = context;
   const { kube, problem } = await openKube(context);
   const registry = await registryAccess(context);
-  if (registry.trust !== undefined && "problem" in registry.trust) {
-    deps.log.warn("what this box trusts cannot be read: no release is taken", { error: registry.trust.problem });
-  }
+  await readableTrust(registry.trust).catch((error: unknown) => {
+    deps.log.warn("what this box trusts cannot be read: no release is taken", { error });
+  });
   return createControlPlane(deps, {
     paths: statePaths(settings.get("root") ?? "/"),
     build: context.build,

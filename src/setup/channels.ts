@@ -1,9 +1,12 @@
 /** The channels that a registry offers, for the wizard's first page: asked briefly, remembered for half a minute. */
 import type { Digest } from "../core/digest.ts";
 import { isApplianceError, type PublicError, publicError } from "../core/errors.ts";
+import type { RegistryClient } from "../oci/client.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
 import { openRegistry } from "../release/registry-access.ts";
-import { resolveOrLast } from "../release/resolve.ts";
+import { findRelease, type ResolveOptions, resolveOrLast } from "../release/resolve.ts";
+import type { FoundRelease } from "../release/resolved.ts";
+import { acceptingExpired } from "../release/trust.ts";
 import { readVersion } from "../release/version.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 
@@ -14,6 +17,8 @@ export interface ChannelOffer {
   /** RFC 3339; null where the release does not say. */
   readonly publishedAt: string | null;
   readonly verifiedBy: string;
+  /** In words, where signed metadata has expired: it is installed only when the operator decides so. */
+  readonly expired?: string;
 }
 
 export interface ChannelOffers {
@@ -56,34 +61,45 @@ async function askWithin(deps: SetupDeps, settings: SetupSettings): Promise<Chan
 
 async function ask(deps: SetupDeps, settings: SetupSettings, signal: AbortSignal): Promise<ChannelOffers> {
   const client = openRegistry(deps, deps.registry);
+  const { trust, place } = deps.registry;
+  const options = { base: place.base, running: settings.controlPlane, trust, signal };
   const names = await channelNames(deps, signal);
   let problem: PublicError | null = null;
   const channels: ChannelOffer[] = [];
   for (const channel of names) {
     try {
-      const { base } = deps.registry.place;
-      const options = {
-        base,
-        running: settings.controlPlane,
-        store: deps.releases,
-        trust: deps.registry.trust,
-        signal,
-      };
-      const { manifest, digest, verifiedBy, stale } = await resolveOrLast(deps, client, { channel }, options);
-      problem ??= stale?.problem ?? null;
-      channels.push({
-        name: channel,
-        version: manifest.version,
-        digest,
-        publishedAt: manifest.createdAt ?? null,
-        verifiedBy,
-      });
+      const resolved = await resolveOrLast(deps, client, { channel }, { ...options, store: deps.releases });
+      problem ??= resolved.stale?.problem ?? null;
+      channels.push(offerOf(channel, resolved));
     } catch (thrown) {
       if (!isApplianceError(thrown)) throw thrown;
       if (thrown.code !== "release/unknown-channel") problem ??= publicError(thrown);
+      if (thrown.code === "trust/expired") channels.push(...(await lookAtExpired(client, channel, options)));
     }
   }
   return { channels, channelsProblem: problem };
+}
+
+function offerOf(name: string, { manifest, digest, verifiedBy }: FoundRelease): ChannelOffer {
+  return { name, version: manifest.version, digest, publishedAt: manifest.createdAt ?? null, verifiedBy };
+}
+
+const FOR_EVER = "9999-12-31T00:00:00Z";
+
+/** What the channel was when its metadata was good, so that the operator can decide. Kept nowhere: nothing is decided by it. */
+async function lookAtExpired(
+  client: RegistryClient,
+  channel: string,
+  options: ResolveOptions,
+): Promise<readonly ChannelOffer[]> {
+  const trust = acceptingExpired(options.trust, FOR_EVER);
+  try {
+    const found = await findRelease(client, { channel }, { ...options, trust });
+    return [{ ...offerOf(channel, found), expired: found.accepted ?? "" }];
+  } catch (thrown) {
+    if (isApplianceError(thrown)) return [];
+    throw thrown;
+  }
 }
 
 /** Tags that are no versions are channels. A registry that lists no tags still has the usual ones. */

@@ -13,6 +13,8 @@ export const EXAMPLE_ANSWERS = `# Answers for: alga-appliance setup run --answer
 channel: stable
 # Install exactly this instead of the channel: a version or sha256:...
 releaseRef: ""
+# A decision for boxes without a way to the publisher: signed metadata that has expired is good until then all the same.
+acceptExpired: ""
 # The address people will open.
 appHostname: https://psa.example.com
 # system, or custom with dnsServers.

@@ -51,6 +51,7 @@ async function scene(change: Change = {}): Promise<Scene> {
       certificate: notAsked,
     },
     machine: box.machineOf(box.spawn()),
+    exec: notAsked,
     log: SILENT_LOG,
   };
   const bench = openBench(deps, {
@@ -338,7 +339,7 @@ test("the routes say what the contract says", async () => {
 test("keys of the box that cannot be read leave the wizard up, without a plan and without a run", async () => {
   const given = await scene();
   const unreadable = new ApplianceError("trust/bad-key", "Cannot use trusted key", { hint: "Replace the file" });
-  const trust = { problem: unreadable, readAgain: () => Promise.reject(unreadable) };
+  const trust = { read: () => Promise.reject(unreadable) };
   const deps = { ...given.deps, registry: { ...given.deps.registry, trust } };
   const settings = { controlPlane: "1.0.0", stateFolder: "/var/lib/alga-appliance", rehearsal: false };
   const setup = createSetup(deps, settings, given.operations);

@@ -11,6 +11,7 @@ import type { FieldProblem } from "../core/http.ts";
 import { isPlainObject } from "../core/json.ts";
 import { brokenPasswordRules } from "../core/password-policy.ts";
 import { Secret } from "../core/secret.ts";
+import { parseInstant, toInstant } from "../core/time.ts";
 import { readVersion } from "../release/version.ts";
 import { parseAppUrl } from "./app-url.ts";
 import { isIpAddress } from "./ip.ts";
@@ -74,6 +75,12 @@ export const answersSchema = z.object({
     if (text === "" || isDigest(text) || readVersion(text) !== undefined) return text;
     return refuse("invalid", "Write a version such as 1.0.3, or a digest: sha256: and 64 hex digits.");
   }),
+  /** A decision: until when expired metadata of channels is good all the same. Empty: never. */
+  acceptExpired: field((text, refuse) => {
+    const until = text === "" ? undefined : parseInstant(text);
+    if (until !== undefined) return toInstant(until);
+    return text === "" ? text : refuse("invalid", "Write an instant such as 2026-12-31T00:00:00Z, or leave it empty.");
+  }),
   /** The address people open. */
   appHostname: field((text, refuse) => {
     if (text === "") return refuse("missing", "Write the address people will open, such as https://psa.example.com.");
@@ -129,7 +136,10 @@ type Parsed = z.output<typeof answersSchema>;
 const SECRET_FIELDS = ["adminPassword", "licenseKey", "installCode"] as const;
 
 /** The answers without secrets, in their kept form. */
-export type SetupInputs = Omit<Parsed, (typeof SECRET_FIELDS)[number] | "adminPasswordConfirm">;
+export type SetupInputs = Omit<Parsed, (typeof SECRET_FIELDS)[number] | "adminPasswordConfirm" | "acceptExpired"> & {
+  /** RFC 3339. Absent where nothing was decided, so that answers of before keep their digest. */
+  readonly acceptExpired?: string | undefined;
+};
 export type SetupSecrets = { readonly [K in (typeof SECRET_FIELDS)[number]]?: Secret };
 
 export interface ValidAnswers {
@@ -141,6 +151,7 @@ export interface ValidAnswers {
 export const inputsSchema = z.object({
   channel: z.string(),
   releaseRef: z.string(),
+  acceptExpired: z.string().optional(),
   appHostname: z.string(),
   dnsMode: z.enum(["system", "custom"]),
   dnsServers: z.string(),
@@ -176,10 +187,15 @@ export function validateAnswers(value: unknown, options: ValidateOptions = {}): 
   const errors = parsed.success ? [] : parsed.error.issues.map(toProblem);
   errors.push(...crossProblems(value, options).filter((one) => !errors.some((other) => other.field === one.field)));
   if (!parsed.success || errors.length > 0) throw invalid(firstPerField(errors));
-  const { adminPassword, licenseKey, installCode, adminPasswordConfirm: _confirm, ...inputs } = parsed.data;
+  const { adminPassword, licenseKey, installCode, adminPasswordConfirm: _confirm, ...given } = parsed.data;
+  const { acceptExpired, ...inputs } = given;
   const isEnterprise = inputs.editionChoice === "ee";
   return {
-    inputs: { ...inputs, dnsServers: inputs.dnsMode === "custom" ? inputs.dnsServers : "" },
+    inputs: {
+      ...inputs,
+      dnsServers: inputs.dnsMode === "custom" ? inputs.dnsServers : "",
+      ...(acceptExpired === "" ? {} : { acceptExpired }),
+    },
     secrets: {
       ...(adminPassword === undefined ? {} : { adminPassword }),
       ...(licenseKey === undefined || !isEnterprise ? {} : { licenseKey }),
@@ -219,6 +235,19 @@ export function validateNameQuestion(value: unknown): NameQuestion {
   if (!parsed.success || errors.length > 0) throw invalid(firstPerField(errors));
   const { appHostname } = parsed.data as { readonly appHostname?: string };
   return { nameServers: nameServersOf(parsed.data), appUrl: appHostname };
+}
+
+const addressSchema = answersSchema.pick({ appHostname: true });
+
+/**
+ * Reads `appHostname` alone from an untrusted value, in its kept form; other fields are not read.
+ *
+ * @throws {ApplianceError} setup/invalid-answers as `validateAnswers`.
+ */
+export function validateAddress(value: unknown): string {
+  const parsed = addressSchema.safeParse(isPlainObject(value) ? value : {});
+  if (!parsed.success) throw invalid(firstPerField(parsed.error.issues.map(toProblem)));
+  return parsed.data.appHostname;
 }
 
 function noNameServers(value: Record<string, unknown>): FieldProblem | undefined {

@@ -2,10 +2,15 @@
 import { publicError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import { redactText } from "../core/redact.ts";
+import type { ReleaseRef } from "../release/resolved.ts";
+import type { SetupInputs } from "./model.ts";
 import type { Requirements, SetupDeps, SetupSettings } from "./ports.ts";
 
 export interface PreflightContext extends Omit<SetupDeps, "license" | "observe"> {
   readonly settings: SetupSettings;
+  readonly inputs: SetupInputs;
+  /** What the run goes by: the answers' release, or the digest that was planned. */
+  readonly ref: ReleaseRef;
   readonly requirements: Requirements;
   /** Name servers of the answers; absent: the system's. */
   readonly nameServers: readonly string[] | undefined;
@@ -13,9 +18,16 @@ export interface PreflightContext extends Omit<SetupDeps, "license" | "observe">
 
 /** What one check found. */
 export type Finding =
-  | { readonly ok: true; readonly evidence: readonly Evidence[] }
+  | {
+      readonly ok: true;
+      readonly evidence: readonly Evidence[];
+      /** What the operator should know all the same, in a few words: "release unverified". */
+      readonly warning?: string;
+    }
   | {
       readonly ok: false;
+      /** Where the check knows it better than by its own code. */
+      readonly code?: string;
       readonly cause: string;
       readonly evidence: readonly Evidence[];
       readonly next: string;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ANSWERS } from "../../test/crash/bench.ts";
 import { createFakeBox } from "../../test/crash/fake-box.ts";
 import { createMemoryFiles } from "../../test/crash/memory-files.ts";
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
@@ -10,6 +11,7 @@ import { createKube, type Kube } from "../kube/client.ts";
 import { createFileStore } from "../operation/file-store.ts";
 import { createApiServer, type Identity } from "../rehearsal/kubernetes/api-server.ts";
 import { createResolvedStore } from "../release/resolved-store.ts";
+import { validateAnswers } from "./model.ts";
 import { assertPreflight, PREFLIGHT_CHECKS, REQUIREMENTS, runPreflight } from "./preflight.ts";
 import type { PreflightContext } from "./preflight-check.ts";
 
@@ -75,6 +77,8 @@ async function preflight(change: Change = {}) {
     settings: { controlPlane: "1.0.0", stateFolder: "/var/lib/alga-appliance", rehearsal: false },
     requirements: { ...REQUIREMENTS, ...change.requirements },
     nameServers: change.nameServers,
+    inputs: validateAnswers(ANSWERS).inputs,
+    ref: { channel: "stable" },
   };
   return runPreflight(context, new AbortController().signal);
 }
@@ -105,7 +109,7 @@ test("on a good machine every check is told, and none fails", async () => {
     [],
   );
   assert.equal(checks.length, PREFLIGHT_CHECKS.length);
-  assert.ok(checks.length >= 17);
+  assert.ok(checks.length >= 18);
   assert.ok(checks.every((check) => check.evidence.length > 0 || check.code === "network/proxy"));
 });
 

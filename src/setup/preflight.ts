@@ -12,6 +12,7 @@ import { type Finding, findingOf, type PreflightCheck, type PreflightContext } f
 import { CLUSTER_CHECKS } from "./preflight-cluster.ts";
 import { HOST_CHECKS } from "./preflight-host.ts";
 import { NETWORK_CHECKS } from "./preflight-network.ts";
+import { TRUST_CHECKS } from "./preflight-trust.ts";
 
 export const REQUIREMENTS: Requirements = {
   freeDiskBytes: 20e9,
@@ -30,9 +31,16 @@ export interface PreflightResult {
   readonly checks: readonly Check[];
   /** Answers that the failed checks would have corrected. */
   readonly fields: readonly string[];
+  /** What holds and should be known all the same: "release unverified". */
+  readonly warnings: readonly string[];
 }
 
-export const PREFLIGHT_CHECKS: readonly PreflightCheck[] = [...NETWORK_CHECKS, ...HOST_CHECKS, ...CLUSTER_CHECKS];
+export const PREFLIGHT_CHECKS: readonly PreflightCheck[] = [
+  ...NETWORK_CHECKS,
+  ...HOST_CHECKS,
+  ...CLUSTER_CHECKS,
+  ...TRUST_CHECKS,
+];
 
 /** Runs all checks side by side. Never rejects, unless the signal fires. */
 export async function runPreflight(context: PreflightContext, signal: AbortSignal): Promise<PreflightResult> {
@@ -41,6 +49,7 @@ export async function runPreflight(context: PreflightContext, signal: AbortSigna
   return {
     checks: PREFLIGHT_CHECKS.map((check, index) => toCheck(check, findings[index])),
     fields: [...new Set(findings.flatMap((finding) => (finding.ok ? [] : (finding.fields ?? []))))],
+    warnings: findings.flatMap((finding) => (finding.ok && finding.warning !== undefined ? [finding.warning] : [])),
   };
 }
 
@@ -105,5 +114,6 @@ function toCheck(check: PreflightCheck, finding: Finding | undefined): Check {
     evidence: [...(finding?.evidence ?? [])],
   };
   if (finding === undefined || finding.ok) return { ...common, state: "ok", cause: "", next: null };
-  return { ...common, title: check.wrong, state: "failed", cause: finding.cause, next: finding.next };
+  const { cause, next } = finding;
+  return { ...common, code: finding.code ?? code, title: check.wrong, state: "failed", cause, next };
 }

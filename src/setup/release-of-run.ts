@@ -6,8 +6,9 @@
  */
 import { isDigest } from "../core/digest.ts";
 import { openRegistry } from "../release/registry-access.ts";
-import { resolveRelease } from "../release/resolve.ts";
-import { describeReleaseRef, type ReleaseRef, type ResolvedRelease } from "../release/resolved.ts";
+import { findRelease, resolveRelease } from "../release/resolve.ts";
+import { describeReleaseRef, type FoundRelease, type ReleaseRef, type ResolvedRelease } from "../release/resolved.ts";
+import { acceptingExpired } from "../release/trust.ts";
 import { readInstalled } from "../status/installed.ts";
 import { RELEASE_OF_RUN_SCHEMA, releaseOfRunSchema } from "./documents.ts";
 import { nameServersOf, type SetupInputs } from "./model.ts";
@@ -19,8 +20,10 @@ export function refOfAnswers(inputs: Pick<SetupInputs, "channel" | "releaseRef">
   return isDigest(inputs.releaseRef) ? { digest: inputs.releaseRef } : { version: inputs.releaseRef };
 }
 
+type RegistryDeps = Pick<SetupDeps, "clock" | "random" | "log" | "transports" | "registry">;
+
 /** A client of the registry that asks the name servers of the answers. */
-export function registryFor(deps: SetupDeps, inputs: Pick<SetupInputs, "dnsMode" | "dnsServers">) {
+export function registryFor(deps: RegistryDeps, inputs: Pick<SetupInputs, "dnsMode" | "dnsServers">) {
   const nameServers = nameServersOf(inputs);
   return openRegistry(deps, { ...deps.registry, ...(nameServers === undefined ? {} : { nameServers }) });
 }
@@ -35,17 +38,40 @@ export interface ResolveForSetup {
 
 /** Resolves a release as setup does it: never below what is installed, unless it is named exactly. */
 export async function resolveForSetup(deps: SetupDeps, options: ResolveForSetup): Promise<ResolvedRelease> {
-  const { inputs, settings, signal } = options;
+  const { inputs } = options;
   const installed = await readInstalled(deps);
   return resolveRelease(deps, registryFor(deps, inputs), options.ref ?? refOfAnswers(inputs), {
+    ...judgeOf(deps, options),
+    asked: !("channel" in refOfAnswers(inputs)),
+    ...(installed === undefined ? {} : { installed: installed.version }),
+  });
+}
+
+/**
+ * Finds the release and who stands for it, and nothing of what it refers to: for a look before anything is changed.
+ *
+ * @throws {ApplianceError} as `findRelease`.
+ */
+export function findForSetup(
+  deps: RegistryDeps & Pick<SetupDeps, "releases">,
+  options: ResolveForSetup,
+): Promise<FoundRelease> {
+  const { inputs, ref } = options;
+  return findRelease(registryFor(deps, inputs), ref ?? refOfAnswers(inputs), judgeOf(deps, options));
+}
+
+/** What the box believes, with the decision of the answers. */
+function judgeOf(
+  deps: Pick<SetupDeps, "registry" | "releases">,
+  { inputs, settings, signal }: Pick<ResolveForSetup, "inputs" | "settings" | "signal">,
+) {
+  return {
     base: deps.registry.place.base,
     running: settings.controlPlane,
     store: deps.releases,
-    trust: deps.registry.trust,
-    asked: !("channel" in refOfAnswers(inputs)),
+    trust: acceptingExpired(deps.registry.trust, inputs.acceptExpired),
     signal,
-    ...(installed === undefined ? {} : { installed: installed.version }),
-  });
+  };
 }
 
 /** The release of a run with the channel it was found under. */
@@ -64,13 +90,12 @@ export interface RunOptions extends ResolveForSetup {
  * release, whatever the channel points at by then.
  */
 export async function releaseOfRun(deps: SetupDeps, options: RunOptions): Promise<RunRelease> {
-  const { inputs, operationId, planned } = options;
+  const { inputs, operationId } = options;
   const ref = refOfAnswers(inputs);
   const name = describeReleaseRef(ref);
   const channel = "channel" in ref ? ref.channel : null;
   const saved = await deps.store.readDocument("setup-release", releaseOfRunSchema);
-  const digest = saved?.operationId === operationId && saved.ref === name ? saved.digest : plannedDigest(planned, name);
-  const resolved = await resolveForSetup(deps, digest === undefined ? options : { ...options, ref: { digest } });
+  const resolved = await resolveForSetup(deps, { ...options, ref: await refOfRun(deps, options) });
   if (saved?.digest !== resolved.digest || saved.operationId !== operationId || saved.ref !== name) {
     const { digest: found, manifest } = resolved;
     const document = {
@@ -84,6 +109,21 @@ export async function releaseOfRun(deps: SetupDeps, options: RunOptions): Promis
     await deps.store.writeDocument("setup-release", document);
   }
   return { ...resolved, channel };
+}
+
+/**
+ * What a run goes by: the digest that it has saved or that was planned, as long as the answers name the same; else what they
+ * name now.
+ */
+export async function refOfRun(
+  { store }: Pick<SetupDeps, "store">,
+  { inputs, operationId, planned }: Pick<RunOptions, "inputs" | "operationId" | "planned">,
+): Promise<ReleaseRef> {
+  const ref = refOfAnswers(inputs);
+  const name = describeReleaseRef(ref);
+  const saved = await store.readDocument("setup-release", releaseOfRunSchema);
+  const digest = saved?.operationId === operationId && saved.ref === name ? saved.digest : plannedDigest(planned, name);
+  return digest === undefined ? ref : { digest };
 }
 
 function plannedDigest(planned: RunOptions["planned"], name: string) {

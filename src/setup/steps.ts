@@ -16,7 +16,7 @@ import { appHost, nameServersOf, type SetupInputs } from "./model.ts";
 import { nudgeFlux } from "./nudge.ts";
 import { namespaces } from "./objects.ts";
 import { assertPreflight, REQUIREMENTS, runPreflight } from "./preflight.ts";
-import { type RunRelease, registryFor } from "./release-of-run.ts";
+import { type RunRelease, refOfRun, registryFor } from "./release-of-run.ts";
 import { secretsStep } from "./step-secrets.ts";
 import { storageStep } from "./step-storage.ts";
 import { tenantStep } from "./step-tenant.ts";
@@ -32,7 +32,7 @@ const WATCHFUL_RETRY: RetryPolicy = { attempts: 40, baseMs: 15_000, maxMs: 300_0
 /** Observing again after a whole budget has passed. */
 const OBSERVE_RETRY: RetryPolicy = { attempts: 3, baseMs: 5_000, maxMs: 15_000 };
 const DNS = ["dnsMode", "dnsServers"] as const;
-const RELEASE = ["channel", "releaseRef"] as const;
+const RELEASE = ["channel", "releaseRef", "acceptExpired"] as const;
 
 /** A step as a row: what it does with a call, and a retry only where it is not the patient one. */
 type Row = Omit<SetupStep, "run" | "retry"> &
@@ -45,7 +45,7 @@ const ROWS: readonly Row[] = [
     about: "Nothing is changed.",
     budgetMs: 2 * MINUTE_MS,
     retry: WATCHFUL_RETRY,
-    answers: DNS,
+    answers: [...DNS, ...RELEASE],
     work: preflight,
   },
   {
@@ -153,13 +153,15 @@ export const SETUP_STEPS: readonly SetupStep[] = ROWS.map(({ work, ...row }) => 
 }));
 
 async function preflight({ context, progress, signal }: StepCall): Promise<StepResult> {
-  const { deps, settings } = context;
+  const { deps, settings, operationId, plan } = context;
   const inputs = await answersOf(context);
   progress("All checks run side by side");
   const requirements = { ...REQUIREMENTS, ...settings.requirements };
-  const result = await runPreflight({ ...deps, settings, requirements, nameServers: nameServersOf(inputs) }, signal);
+  const ref = await refOfRun(deps, { inputs, operationId, planned: plan.release });
+  const answered = { inputs, ref, nameServers: nameServersOf(inputs) };
+  const result = await runPreflight({ ...deps, ...answered, settings, requirements }, signal);
   assertPreflight(result);
-  return { state: "done", detail: `${result.checks.length} checks passed` };
+  return { state: "done", detail: [`${result.checks.length} checks passed`, ...result.warnings].join(", ") };
 }
 
 async function flux(call: StepCall): Promise<StepResult> {

@@ -143,7 +143,7 @@ function expired(role: Role, ageMs: number, expires: string): ApplianceError {
     "trust/expired",
     `Cannot trust ${role} metadata: it expired ${humanDuration(ageMs)} ago (${expires}), a fresh one is wanted`,
     {
-      hint: "Check the clock of this box; without a way to the publisher, decide with --accept-expired <instant> until when it is good",
+      hint: "Check the clock of this box; without a way to the publisher, decide until when it is good all the same: by the answer acceptExpired, or with --accept-expired <instant>",
       details: { role, ageMs, expires },
     },
   );

@@ -1,0 +1,66 @@
+/**
+ * Preflight of trust: what this box believes can be read, and the release verifies by it.
+ *
+ * A box without keys is warned, not refused: then the registry decides, and every screen says "unverified". A registry that
+ * does not answer is told by the checks of the network. What fails later in the run is refused again by the step that reads it.
+ */
+import { ApplianceError } from "../core/errors.ts";
+import type { Evidence } from "../core/evidence.ts";
+import { type ReleaseTrust, readableTrust } from "../release/trust.ts";
+import { type Finding, findingOf, type PreflightCheck, type PreflightContext } from "./preflight-check.ts";
+import { findForSetup } from "./release-of-run.ts";
+
+export const TRUST_CHECKS: readonly PreflightCheck[] = [
+  {
+    code: "trust/release",
+    title: "The release is one that this box believes",
+    wrong: "The release is none that this box believes",
+    retrySafe: false,
+    look: release,
+  },
+];
+
+const BOX = "what this box trusts";
+
+async function release(context: PreflightContext, signal: AbortSignal): Promise<Finding> {
+  try {
+    const trust = await readableTrust(context.registry.trust);
+    if (trust === undefined) {
+      return { ok: true, warning: "release unverified", evidence: [{ ref: BOX, text: "no key and no root document" }] };
+    }
+    return await judge(context, trust, signal);
+  } catch (thrown) {
+    return explain(thrown);
+  }
+}
+
+async function judge(context: PreflightContext, trust: ReleaseTrust, signal: AbortSignal): Promise<Finding> {
+  const { inputs, settings, ref } = context;
+  const { verifiedBy, accepted, goodUntil, manifest } = await findForSetup(context, { inputs, settings, ref, signal });
+  const isVerified = verifiedBy !== "none";
+  const by = isVerified ? `verified by key ${verifiedBy.slice(0, 12)}` : "unsigned, allowed by trust.allowUnsigned";
+  const evidence: readonly Evidence[] = [
+    { ref: BOX, text: believedText(trust) },
+    { ref: `release ${manifest.version}`, text: by },
+    ...(goodUntil === undefined ? [] : [{ ref: "signed metadata", text: accepted ?? `good until ${goodUntil}` }]),
+  ];
+  const warning = isVerified ? accepted : "release unverified";
+  return { ok: true, evidence, ...(warning === undefined ? {} : { warning }) };
+}
+
+function believedText({ keys, root }: ReleaseTrust): string {
+  const count = `${keys.length} ${keys.length === 1 ? "key" : "keys"}`;
+  return root === undefined ? count : `${count} and a root document`;
+}
+
+/** Codes of files that this box cannot read; the release has nothing to do with them. */
+const OF_THE_BOX = /^(?:file\/|trust\/bad-key$)/;
+
+/** What the trust codes mean for the answers. Other failures belong to other checks, or to the step that resolves the release. */
+function explain(thrown: unknown): Finding {
+  if (!(thrown instanceof ApplianceError)) throw thrown;
+  const { code } = thrown;
+  if (!/^(?:trust|file)\//.test(code)) return { ok: true, evidence: [{ ref: code, text: "could not be asked yet" }] };
+  const fields = code === "trust/expired" ? ["acceptExpired"] : ["channel", "releaseRef"];
+  return { ...findingOf(thrown), code, ...(OF_THE_BOX.test(code) ? {} : { fields }) };
+}
