@@ -26,7 +26,7 @@ export const NOUNS: readonly Noun[] = [
   {
     name: "host",
     group: "On the box",
-    summary: "Make the setup token",
+    summary: "Make the setup token, and say which control plane this box runs",
     load: async () => (await import("./host/command.ts")).commands,
   },
   {

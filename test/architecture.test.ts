@@ -31,8 +31,8 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
     why: "the engine of the first installation",
   },
   host: {
-    to: ["cli", "kube", "operation", "status"],
-    why: "the thin side of systemd; the cluster is not its business",
+    to: ["cli", "oci", "kube", "operation", "release", "status"],
+    why: "the thin side of systemd: it asks which control plane a channel names; the product is not its business",
   },
   server: {
     to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "setup"],

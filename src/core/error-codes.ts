@@ -67,6 +67,12 @@ export const ERROR_CODES = {
   "net/reset": away("The connection broke while it was used"),
   "net/malformed": upstream("The other side does not speak HTTP, or its headers are too large"),
 
+  "exec/not-found": failed("A program of the host is not there, or may not be run"),
+  "exec/timeout": failed("A program of the host took longer than its time", { status: 504, retry: true }),
+  "exec/failed": failed("A program of the host ended with an error", { retry: true }),
+
+  "host/no-control-plane": failed("No image of the control plane can be had on this box", { retry: true }),
+
   "oci/bad-reference": input("An OCI reference has a form that cannot be used"),
   "oci/bad-digest": input("A digest has another algorithm or form than sha256 with 64 hex digits"),
   "oci/unauthorized": denied("The registry rejects the credentials", { status: 502 }),

@@ -31,7 +31,11 @@ export interface StatePaths {
   readonly trustedKeys: string;
   /** Root document of the publisher: channels must be what its metadata says. */
   readonly trustRoot: string;
+  /** Folder of the host's own side (bootstrap, images of the control plane): root's alone, out of the pod's reach. */
+  readonly host: string;
   readonly hostAgentSocket: string;
+  /** The program of the Kubernetes distribution, where it installs itself. */
+  readonly k3s: string;
   readonly payload: string;
 }
 
@@ -58,7 +62,9 @@ export function statePaths(root = "/"): StatePaths {
     config: join(root, "etc/alga-appliance/config.yaml"),
     trustedKeys: join(root, "etc/alga-appliance/trusted-keys"),
     trustRoot: join(root, "etc/alga-appliance/root.json"),
+    host: join(root, "var/lib/alga-appliance-host"),
     hostAgentSocket: join(root, "run/alga-appliance/host-agent.sock"),
+    k3s: join(root, "usr/local/bin/k3s"),
     payload: join(root, "opt/alga-appliance"),
   };
 }

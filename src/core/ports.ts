@@ -198,6 +198,36 @@ export interface ProcessIdentity {
   readonly pidNamespace: string;
 }
 
+/** What a program left behind when it ended. */
+export interface ExecResult {
+  /** Exit code; 128 and the number of the signal when a signal ended it, as shells count. */
+  readonly code: number;
+  /** At most `maxBytes`, from its beginning. */
+  readonly stdout: string;
+  /** At most `maxBytes`, from its end: that is where the cause stands. */
+  readonly stderr: string;
+  /** Something was left away on either. */
+  readonly truncated: boolean;
+}
+
+export interface ExecOptions {
+  /** Milliseconds; then SIGTERM to it and all it started, and SIGKILL 2 s later. */
+  readonly timeoutMs: number;
+  /** Bytes kept of each stream. Default 256 KiB. */
+  readonly maxBytes?: number;
+  /** Standard input; a secret goes in here, never into an argument. Absent: empty. */
+  readonly input?: string;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs a program of the host by its argument vector. There is no shell, so no argument can be more than an argument. The
+ * program gets PATH, HOME and a plain locale, nothing else of this process. An exit code other than 0 is a result.
+ *
+ * @throws {ApplianceError} exec/not-found, exec/timeout, internal/aborted.
+ */
+export type Exec = (argv: readonly [string, ...string[]], options: ExecOptions) => Promise<ExecResult>;
+
 /** Everything there is. Functions take a `Pick` of it. */
 export interface Deps {
   readonly clock: Clock;
@@ -206,5 +236,6 @@ export interface Deps {
   readonly transports: Transports;
   readonly network: Network;
   readonly machine: Machine;
+  readonly exec: Exec;
   readonly log: Log;
 }

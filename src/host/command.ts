@@ -3,6 +3,7 @@
 import type { Command, CommandContext } from "../cli/command.ts";
 import { EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
+import { commands as resolveCommands } from "./resolve-command.ts";
 import { ensureSetupToken } from "./setup-token.ts";
 
 export const commands: readonly Command[] = [
@@ -16,6 +17,7 @@ export const commands: readonly Command[] = [
     examples: [{ command: "alga-appliance host init-token", about: "At every boot, before the control plane starts" }],
     run: initToken,
   },
+  ...resolveCommands,
 ];
 
 async function initToken({ deps, settings, out }: CommandContext): Promise<ExitCode> {

@@ -2,6 +2,7 @@
 import type { Log } from "../core/log.ts";
 import type { Deps } from "../core/ports.ts";
 import { systemClock } from "./clock.ts";
+import { systemExec } from "./exec.ts";
 import { createTransports } from "./fetch.ts";
 import { systemFiles } from "./files.ts";
 import { systemMachine } from "./machine.ts";
@@ -17,6 +18,7 @@ export function createDeps(log: Log): Deps {
     transports: createTransports(),
     network: systemNetwork,
     machine: systemMachine,
+    exec: systemExec,
     log,
   };
 }

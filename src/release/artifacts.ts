@@ -1,5 +1,7 @@
 /** What a release refers to, as a list of things to ask the registry for. Pure. */
 import type { Digest } from "../core/digest.ts";
+import { type AdditionalImage, additionalImages } from "./additional-images.ts";
+import { controlPlaneImage } from "./control-plane.ts";
 import { locate, placeText, publishedPlace, type RegistryPlace } from "./location.ts";
 import { type ComponentSpec, componentsOf, type ReleaseManifest } from "./model.ts";
 import type { ResolvedArtifact } from "./resolved.ts";
@@ -28,7 +30,8 @@ export function wantedArtifacts(manifest: ReleaseManifest, place: RegistryPlace)
       : [{ name: "flux", kind: "flux" as const, repository: moved(flux.repository), digest: flux.digest }]),
     ...chartNames(components).flatMap((chart) => wantedChart(chart, { manifest, place })),
     ...imageRows(components).flatMap((row) => wantedImage(row, { manifest, place })),
-    ...controlPlaneImage(manifest, place),
+    ...wantedControlPlane({ manifest, place }),
+    ...additionalImages(manifest, place).map(wantedAdditional),
   ];
 }
 
@@ -74,25 +77,7 @@ function wantedImage(row: ImageRow, { manifest, place }: At): readonly WantedArt
   return [{ name: `image ${row.key}`, kind: "image", repository, tag, ...(digest === undefined ? {} : { digest }) }];
 }
 
-const CONTROL_PLANE = "alga-appliance-control-plane";
-
-/** The manifest names it by a tag, or by a whole reference with a tag or a digest. */
-function controlPlaneImage(manifest: ReleaseManifest, place: RegistryPlace): readonly WantedArtifact[] {
-  const text = manifest.controlPlane;
-  if (text === undefined || text === null) return [];
-  const name = "control-plane image";
-  const kind = "image";
-  const whole = /^(.+?\/.+?)(?::([A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(text);
-  if (whole === null) return [{ name, kind, repository: `${placeText(place)}/${CONTROL_PLANE}`, tag: text }];
-  const repository = locate(whole[1] ?? "", { published: publishedPlace(manifest), place });
-  const [tag, digest] = [whole[2], whole[3]];
-  return [
-    {
-      name,
-      kind,
-      repository,
-      ...(tag === undefined ? {} : { tag }),
-      ...(digest === undefined ? {} : { digest: digest as Digest }),
-    },
-  ];
+function wantedControlPlane({ manifest, place }: At): readonly WantedArtifact[] {
+  const found = controlPlaneImage(manifest, place);
+  return found === undefined ? [] : [{ name: "control-plane image", kind: "image", ...found }];
 }

@@ -6,6 +6,9 @@
 import semver from "semver";
 import { ApplianceError } from "../core/errors.ts";
 
+/** For who only reads what a release names and does not take it in: no `minimumControlPlane` is too new for it. */
+export const ANY_VERSION = "0.0.0-source";
+
 /** The semantic version that a text means, or undefined when it means none. */
 export function readVersion(text: string): string | undefined {
   const parsed = semver.parse(text, { loose: true });

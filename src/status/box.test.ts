@@ -62,6 +62,7 @@ async function told(files: Readonly<Record<string, string>>): Promise<Told> {
     clock: box.clock,
     random: box.random,
     files: memory,
+    exec: () => Promise.reject(new Error("nothing is run in this test")),
     machine: box.machineOf(box.spawn()),
     network,
     transports,

@@ -35,6 +35,7 @@ async function runOn(world: World, registry: Fetch, onWrite: (name: string, when
     transports: { open: () => registry },
     network: NO_NETWORK,
     machine: box.machineOf(process),
+    exec: absent,
     log: SILENT_LOG,
   };
   const mortal = makeMortal(deps, {
@@ -120,6 +121,7 @@ test("an answer of a license service without keys that was lost is told as lost,
       transports: { open: () => registry },
       network: NO_NETWORK,
       machine: box.machineOf(process),
+      exec: absent,
       log: SILENT_LOG,
     },
     {

@@ -1,0 +1,55 @@
+/**
+ * The node's containerd, by k3s' own command: which images it has.
+ */
+import { join } from "node:path/posix";
+import { ApplianceError } from "../core/errors.ts";
+import type { StatePaths } from "../core/paths.ts";
+import type { Deps, ExecResult } from "../core/ports.ts";
+
+const LIST_MS = 30_000;
+
+type ContainerdDeps = Pick<Deps, "exec" | "files">;
+
+/** Path of k3s: where it is installed, else the one that the payload brought. */
+async function findK3s({ files }: Pick<Deps, "files">, paths: StatePaths): Promise<string> {
+  const brought = join(paths.payload, "bin/k3s");
+  return (await files.stat(paths.k3s)) === undefined && (await files.stat(brought)) !== undefined ? brought : paths.k3s;
+}
+
+/**
+ * Names of all images that the node has, as containerd spells them.
+ * @throws {ApplianceError} exec/failed when containerd does not answer, and what `Exec` throws.
+ */
+export async function listImages(
+  deps: ContainerdDeps,
+  paths: StatePaths,
+  signal?: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const k3s = await findK3s(deps, paths);
+  const limits = { timeoutMs: LIST_MS, maxBytes: 4 * 1024 * 1024, ...(signal === undefined ? {} : { signal }) };
+  const result = await deps.exec([k3s, "ctr", "images", "list", "-q"], limits);
+  if (result.code !== 0) throw programFailed(`${k3s} ctr images list`, result);
+  return new Set(result.stdout.split("\n").filter((line) => line !== ""));
+}
+
+/** Tells whether the node has an image under this name, or under its digest in the same repository. */
+export function hasImage(images: ReadonlySet<string>, name: string): boolean {
+  const [repository = "", digest] = name.split("@");
+  if (images.has(name) || digest === undefined) return images.has(name);
+  const colon = repository.lastIndexOf(":");
+  const bare = colon > repository.lastIndexOf("/") ? repository.slice(0, colon) : repository;
+  return images.has(`${bare}@${digest}`);
+}
+
+/** The error for a program that ended with another code than 0; its last words are the evidence. */
+function programFailed(what: string, { code, stdout, stderr }: ExecResult): ApplianceError {
+  const text = (stderr.trim() === "" ? stdout : stderr).trim().slice(-1_000);
+  const last = text.split("\n").at(-1) ?? "";
+  return new ApplianceError(
+    "exec/failed",
+    `Cannot finish "${what}": it ended with code ${code} (${last.slice(0, 160)})`,
+    {
+      details: { evidence: [{ ref: what, text }] },
+    },
+  );
+}
