@@ -1,6 +1,5 @@
 /** What a release refers to, as a list of things to ask the registry for. Pure. */
 import type { Digest } from "../core/digest.ts";
-import { type AdditionalImage, additionalImages } from "./additional-images.ts";
 import { controlPlaneImage } from "./control-plane.ts";
 import { locate, placeText, publishedPlace, type RegistryPlace } from "./location.ts";
 import { type ComponentSpec, componentsOf, type ReleaseManifest } from "./model.ts";
@@ -31,7 +30,6 @@ export function wantedArtifacts(manifest: ReleaseManifest, place: RegistryPlace)
     ...chartNames(components).flatMap((chart) => wantedChart(chart, { manifest, place })),
     ...imageRows(components).flatMap((row) => wantedImage(row, { manifest, place })),
     ...wantedControlPlane({ manifest, place }),
-    ...additionalImages(manifest, place).map(wantedAdditional),
   ];
 }
 
