@@ -22,8 +22,13 @@ export interface BlobsOptions {
   readonly concurrency: number;
   /** Repositories of the registry that may have a blob, beside those of the push. */
   readonly mountFrom: (digest: Digest) => readonly string[];
+  /** Which blobs are read back. */
+  readonly verify: Verify;
   readonly meter: ProgressMeter;
 }
+
+/** Which blobs are read back whole; the others were looked at by HEAD. */
+export type Verify = "sent" | "all" | "sizes";
 
 /** What the registry has of one blob. */
 export interface BlobState {
@@ -82,7 +87,12 @@ export async function assertSource(states: readonly BlobState[], source: Content
   }
 }
 
-/** Brings every blob to every repository that lacks it. Safe to call again. Throws as `uploadBlob` does. */
+/**
+ * Brings every blob to every repository that lacks it, and reads each back as soon as it is there, while others are still on
+ * their way. Safe to call again.
+ *
+ * @throws {ApplianceError} as `uploadBlob`; oci/digest-mismatch, oci/not-found and others of reading.
+ */
 export async function sendBlobs(
   wire: PushWire,
   states: readonly BlobState[],
@@ -100,6 +110,9 @@ export async function sendBlobs(
       from = [repository];
     }
     if (!isSent) options.meter.skipped(state.descriptor.size);
+    const last = from[0];
+    if (options.verify !== "sizes" && last !== undefined)
+      await readBack(wire.with(signal), { state, from: last }, options);
   });
   return arrivals;
 }
@@ -158,30 +171,30 @@ async function mountBlob(
 /** Blobs up to this size are read back whatever way they came: they are configs and charts, and cost nothing. */
 const SMALL_BYTES = 1024 * 1024;
 
-/** Which blobs are read back whole; the others were looked at by HEAD. */
-export type Verify = "sent" | "all" | "sizes";
-
 /**
- * Reads blobs back from the registry and compares their digests.
+ * Reads back what needed no sending: everything, or the small ones, as `verify` wants it.
  *
  * @throws {ApplianceError} oci/digest-mismatch, oci/not-found and others of reading: nothing may be tagged then.
  */
-export async function readBackBlobs(
+export async function readBackPresent(
   wire: PushWire,
-  given: { readonly states: readonly BlobState[]; readonly arrivals: readonly BlobArrival[]; readonly verify: Verify },
+  states: readonly BlobState[],
   options: BlobsOptions,
 ): Promise<void> {
-  const { states, arrivals, verify } = given;
-  const sent = new Map(arrivals.map((arrival) => [arrival.descriptor.digest, arrival.repository]));
-  const isRead = ({ digest, size }: Descriptor): boolean =>
-    verify === "all" || (verify === "sent" && (sent.has(digest) || size <= SMALL_BYTES));
-  const wanted = states.filter(({ descriptor }) => isRead(descriptor));
-  await inParallel(wanted, { limit: options.concurrency, signal: wire.signal }, async (state, signal) => {
-    const { descriptor, present, lacking } = state;
-    const repository = sent.get(descriptor.digest) ?? present[0] ?? lacking[0] ?? "";
-    const call = { signal };
-    for await (const chunk of blobChunks(wire.connection, { repository, descriptor, call })) {
-      options.meter.checked(chunk.length);
-    }
-  });
+  const isRead = ({ descriptor, lacking }: BlobState): boolean =>
+    lacking.length === 0 && (options.verify === "all" || (options.verify === "sent" && descriptor.size <= SMALL_BYTES));
+  await inParallel(states.filter(isRead), { limit: options.concurrency, signal: wire.signal }, (state, signal) =>
+    readBack(wire.with(signal), { state, from: state.present[0] ?? "" }, options),
+  );
+}
+
+async function readBack(
+  wire: PushWire,
+  { state: { descriptor }, from }: { readonly state: BlobState; readonly from: string },
+  { meter }: BlobsOptions,
+): Promise<void> {
+  const call = { signal: wire.signal };
+  for await (const chunk of blobChunks(wire.connection, { repository: from, descriptor, call })) {
+    meter.checked(chunk.length);
+  }
 }

@@ -9,7 +9,7 @@ export interface PushProgress {
   readonly totalBytes: number;
   /** Bytes that need not be sent: they were there, or were mounted. */
   readonly skippedBytes: number;
-  /** Of what was sent, since the first byte. */
+  /** Of what was sent, from the beginning of the sending to its last byte so far. */
   readonly bytesPerSecond: number;
   /** Bytes that were read back and have the right digest. */
   readonly checkedBytes: number;
@@ -34,8 +34,9 @@ export function createMeter(
   let phase: PushProgress["phase"] = "looking";
   let [sentBytes, skippedBytes, checkedBytes] = [0, 0, 0];
   let startedMs: number | undefined;
+  let lastMs = 0;
   const now = (): PushProgress => {
-    const seconds = startedMs === undefined ? 0 : (clock.monotonic() - startedMs) / 1_000;
+    const seconds = startedMs === undefined ? 0 : (lastMs - startedMs) / 1_000;
     const bytesPerSecond = seconds > 0 ? Math.round(Math.max(0, sentBytes) / seconds) : 0;
     return { phase, sentBytes, totalBytes, skippedBytes, bytesPerSecond, checkedBytes };
   };
@@ -57,6 +58,7 @@ export function createMeter(
     sent: (bytes) =>
       change(() => {
         sentBytes += bytes;
+        lastMs = clock.monotonic();
       }),
     checked: (bytes) =>
       change(() => {

@@ -1,23 +1,30 @@
 /**
- * Uploading one blob: in one PUT when it is small, else in chunks that go on where the registry says it is.
+ * Uploading one blob: in one PUT when it is small, else streamed in one PATCH that goes on where the registry says it is, and
+ * in chunks where a stream is refused or nothing of a broken one was kept.
  *
  * Parties: the registry names the place of an upload; it must be its own, or nothing is sent there. It also says how far an
- * upload is; it is believed only between the start of the chunk that is on its way and its end. In the end it checks the
- * digest, and the push reads back. What is in memory is one chunk.
+ * upload is; it is believed only between the start of the request that is on its way and its end. In the end it checks the
+ * digest, and the push reads back. What is in memory is the last 8 MiB that were read.
  *
  * @see OCI distribution-spec v1.1.1, "Pushing blobs", "Pushing a blob in chunks"
  */
 import { ApplianceError, isRetryable } from "../core/errors.ts";
 import type { Descriptor } from "./model.ts";
 import type { PushWire } from "./push-wire.ts";
-import { bytesAlong, piecesOf } from "./streams.ts";
+import { createReplay, type Replay } from "./replay.ts";
+import { bytesAlong } from "./streams.ts";
 
-/** GitHub's registry refuses chunks of more than 4 MiB; who wants larger ones says so. */
+/** What goes in one PUT at most, and in one chunk where a registry takes no stream: proxies let that much through. */
 const CHUNK_BYTES = 4_000_000;
 /** A larger smallest chunk is not kept in memory; then the blob goes in one request. */
 const MAX_CHUNK_BYTES = 64 * 1024 * 1024;
-/** Uploads that are begun anew for one blob, after the registry has lost or refused one. */
+/** Kept of a stream for going on after a break: more than sockets hold on the way. */
+const KEEP_BYTES = 8 * 1024 * 1024;
+/** Uploads that are begun anew for one blob, after the registry has lost one. Refusals are not counted. */
 const MAX_STARTS = 3;
+/** How the bytes go, and what is tried when a registry refuses that: streamed by PATCH, in chunks, in one PUT. */
+const WAYS = ["stream", "chunks", "whole"] as const;
+type Way = (typeof WAYS)[number];
 
 export interface Upload {
   readonly repository: string;
@@ -45,25 +52,33 @@ export interface Session {
  */
 export async function uploadBlob(wire: PushWire, upload: Upload): Promise<void> {
   let { begun } = upload;
-  let isWhole = false;
-  for (let start = 1; ; start += 1) {
+  let way: Way = "stream";
+  for (let lostTimes = 0; ; ) {
     const session = begun ?? (await beginUpload(wire, upload));
     begun = undefined;
     const counted = counter(upload.onBytes);
     try {
-      return await uploadOnce(wire, { ...upload, onBytes: counted.add }, { session, isWhole });
+      return await uploadOnce(wire, { ...upload, onBytes: counted.add }, { session, way });
     } catch (thrown) {
       counted.takeBack();
-      if (start >= MAX_STARTS || wire.signal.aborted || !(thrown instanceof UploadLost)) throw causeOf(thrown);
-      isWhole ||= thrown.isRefused;
+      const next = wayAfter(way, thrown);
+      if (next === way) lostTimes += 1;
+      if (next === undefined || lostTimes >= MAX_STARTS || wire.signal.aborted) throw causeOf(thrown);
+      way = next;
     }
   }
+}
+
+/** The same way for an upload that was lost, the next one for what was refused; undefined: the blob cannot be sent. */
+function wayAfter(way: Way, thrown: unknown): Way | undefined {
+  if (!(thrown instanceof UploadLost)) return undefined;
+  return thrown.isRefused ? WAYS[WAYS.indexOf(way) + 1] : way;
 }
 
 /** The upload cannot go on, but the blob may be sent anew. */
 class UploadLost extends Error {
   readonly problem: ApplianceError;
-  /** The registry refuses chunks as such, so the next upload is one request. */
+  /** The registry refuses this way of sending, so the next upload goes another one. */
   readonly isRefused: boolean;
 
   constructor(problem: ApplianceError, isRefused: boolean) {
@@ -147,72 +162,116 @@ function locationOf(
   return target;
 }
 
-interface Way {
-  readonly session: Session;
-  /** In one request, whatever its size. */
-  readonly isWhole: boolean;
+async function uploadOnce(
+  wire: PushWire,
+  upload: Upload,
+  { session, way }: { readonly session: Session; readonly way: Way },
+): Promise<void> {
+  const { size } = upload.descriptor;
+  const chunkBytes = Math.max(CHUNK_BYTES, session.minChunkBytes);
+  const isTooLarge = way === "chunks" && chunkBytes > MAX_CHUNK_BYTES && size > MAX_CHUNK_BYTES;
+  if (isTooLarge || (way === "whole" && size > CHUNK_BYTES)) return putWhole(wire, upload, session.location);
+  const replay = createReplay(() => upload.stream(wire.signal), {
+    sizeBytes: size,
+    keepBytes: Math.max(KEEP_BYTES, chunkBytes),
+  });
+  const sending: Sending = {
+    wire,
+    upload,
+    replay,
+    chunkBytes,
+    location: session.location,
+    isInChunks: way === "chunks",
+    arrivedBytes: 0,
+    toldBytes: 0,
+  };
+  try {
+    if (size <= CHUNK_BYTES) return await close(sending, new Uint8Array(await readWhole(replay.part(0, size), size)));
+    while (sending.arrivedBytes < size) await sendOn(sending);
+    await close(sending, undefined);
+  } finally {
+    replay.end();
+  }
 }
 
-async function uploadOnce(wire: PushWire, upload: Upload, { session, isWhole }: Way): Promise<void> {
-  const chunkBytes = Math.max(CHUNK_BYTES, session.minChunkBytes);
-  if (isWhole || (chunkBytes > MAX_CHUNK_BYTES && upload.descriptor.size > MAX_CHUNK_BYTES)) {
-    return putWhole(wire, upload, session.location);
+/** A small blob, in memory as a whole. A source that ends early is found by the registry, which has the digest. */
+async function readWhole(stream: ReadableStream<Uint8Array>, size: number): Promise<Uint8Array> {
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for await (const bytes of stream) {
+    whole.set(bytes, at);
+    at += bytes.length;
   }
-  const sending: Sending = { wire, upload, location: session.location, arrivedBytes: 0 };
-  for await (const chunk of piecesOf(upload.stream(wire.signal), { bytes: chunkBytes })) {
-    if (chunk.length === upload.descriptor.size) return close(sending, chunk);
-    await sendChunk(sending, chunk);
-  }
-  return close(sending, undefined);
+  return whole.subarray(0, at);
 }
 
 interface Sending {
   readonly wire: PushWire;
   readonly upload: Upload;
+  readonly replay: Replay;
+  readonly chunkBytes: number;
   location: URL;
-  /** Bytes that the registry has acknowledged. */
+  /** In requests of `chunkBytes`; else all that is left goes in one. */
+  isInChunks: boolean;
+  /** Bytes that the registry has acknowledged, and those that were told as arrived: on the way they are told when they go. */
   arrivedBytes: number;
+  toldBytes: number;
 }
 
-/** Sends the part of a chunk that has not arrived, again and again until all of it has. */
-async function sendChunk(sending: Sending, chunk: Uint8Array<ArrayBuffer>): Promise<void> {
-  const { wire } = sending;
-  const chunkStart = sending.arrivedBytes;
-  const end = chunkStart + chunk.length;
-  let isUnsure = false;
-  while (sending.arrivedBytes < end) {
-    const before = sending.arrivedBytes;
-    await wire.attempts(async () => {
-      if (isUnsure) await askHowFar(sending, { from: chunkStart, to: end });
-      isUnsure = true;
-      if (sending.arrivedBytes < end) await patch(sending, chunk.subarray(sending.arrivedBytes - chunkStart));
-      isUnsure = false;
-    });
-    // A registry that takes a chunk and counts nothing would be asked for ever.
-    if (sending.arrivedBytes === before) throw lost(sending, "it takes chunks and counts no bytes", true);
-    sending.upload.onBytes(sending.arrivedBytes - before);
-  }
+/** One request with what has not arrived, again and again until some of it has. Whoever calls sends the rest. */
+async function sendOn(sending: Sending): Promise<void> {
+  const { wire, chunkBytes, upload } = sending;
+  const from = sending.arrivedBytes;
+  const end = (): number => Math.min(upload.descriptor.size, sending.isInChunks ? from + chunkBytes : Infinity);
+  await wire.attempts(async (attempt) => {
+    if (attempt > 1) {
+      const goneBytes = sending.toldBytes - from;
+      await askHowFar(sending, { from, to: end() });
+      // What has arrived is progress: the rest is a request of its own, with attempts of its own.
+      if (sending.arrivedBytes > from) return;
+      // Something before the registry keeps nothing of a request that breaks, so a break must not cost much.
+      if (goneBytes > chunkBytes) sending.isInChunks = true;
+    }
+    await patch(sending, end());
+  });
+  // A registry that takes a request and counts nothing would be asked for ever.
+  if (sending.arrivedBytes === from) throw lost(sending, "it takes bytes and counts none", true);
 }
 
-async function patch(sending: Sending, rest: Uint8Array<ArrayBuffer>): Promise<void> {
-  const { wire, location, arrivedBytes } = sending;
-  const what = nameOf(wire, sending.upload);
-  const last = arrivedBytes + rest.length - 1;
+/** Tells that so many bytes have arrived: more than before, or fewer after a break. */
+function tell(sending: Sending, bytes: number): void {
+  sending.upload.onBytes(bytes - sending.toldBytes);
+  sending.toldBytes = bytes;
+}
+
+async function patch(sending: Sending, end: number): Promise<void> {
+  const { wire, location, arrivedBytes, upload } = sending;
+  const what = nameOf(wire, upload);
+  const isAll = arrivedBytes === 0 && end === upload.descriptor.size;
   const response = await wire.send({
     method: "PATCH",
     url: location,
-    body: rest,
-    headers: { "content-type": "application/octet-stream", "content-range": `${arrivedBytes}-${last}` },
+    body: sending.replay
+      .part(arrivedBytes, end)
+      .pipeThrough(bytesAlong((bytes) => tell(sending, sending.toldBytes + bytes))),
+    headers: {
+      "content-type": "application/octet-stream",
+      "content-length": String(end - arrivedBytes),
+      // As everybody sends a blob that goes in one request; registries limit what they take as a chunk.
+      ...(isAll ? {} : { "content-range": `${arrivedBytes}-${end - 1}` }),
+    },
     what,
+    totalMs: sending.isInChunks ? undefined : 0,
   });
   if (response.status === 202 || response.status === 204) {
     await response.body?.cancel();
     sending.location = locationOf(wire, { response, from: location, what });
     const arrived = rangeOf(response);
     // Without a Range all has arrived; with one it counts, between what was there and what was sent.
-    const isOdd = arrived !== undefined && arrived !== 0 && (arrived < arrivedBytes || arrived > last + 1);
+    const isOdd = arrived !== undefined && arrived !== 0 && (arrived < arrivedBytes || arrived > end);
     if (isOdd) throw lost(sending, "it counts other bytes than were sent", true);
-    sending.arrivedBytes = arrived === undefined || last === 0 ? last + 1 : Math.max(arrived, arrivedBytes);
+    sending.arrivedBytes = arrived === undefined || end === 1 ? end : Math.max(arrived, arrivedBytes);
+    tell(sending, sending.arrivedBytes);
     return;
   }
   const problem = await wire.refusal(response, what);
@@ -232,7 +291,7 @@ function rangeOf(response: Response): number | undefined {
   return last === "0" ? 0 : Number(last) + 1;
 }
 
-/** After a broken request: what has arrived of the chunk? */
+/** After a broken request: what has arrived of it? */
 async function askHowFar(sending: Sending, chunk: { readonly from: number; readonly to: number }): Promise<void> {
   const { wire, location, upload } = sending;
   const what = nameOf(wire, upload);
@@ -244,12 +303,14 @@ async function askHowFar(sending: Sending, chunk: { readonly from: number; reado
   }
   if (response.headers.has("location")) sending.location = locationOf(wire, { response, from: location, what });
   sending.arrivedBytes = arrived;
+  tell(sending, arrived);
 }
 
 /** Ends the upload, with the whole blob when it is small. A broken end is looked at before it is tried again. */
 async function close({ wire, upload, location }: Sending, whole: Uint8Array<ArrayBuffer> | undefined): Promise<void> {
   const what = nameOf(wire, upload);
-  try {
+  await wire.attempts(async (attempt) => {
+    if (attempt > 1 && (await hasBlob(wire, upload))) return;
     const response = await wire.send({
       method: "PUT",
       url: withDigest(location, upload.descriptor),
@@ -257,10 +318,9 @@ async function close({ wire, upload, location }: Sending, whole: Uint8Array<Arra
       headers: { "content-type": "application/octet-stream" },
       what,
     });
+    // An upload of which a part came before the break is refused for its digest, and begun anew.
     await acceptEnd(wire, response, what);
-  } catch (thrown) {
-    await lookAtEnd(wire, upload, thrown);
-  }
+  });
   if (whole !== undefined) upload.onBytes(whole.length);
 }
 

@@ -26,7 +26,7 @@ export interface PushRequest {
   /** What it is about, for messages: "host/repository@digest". */
   readonly what: string;
   /** Milliseconds for all of it; default 10 min. 0: only silence ends it. */
-  readonly totalMs?: number;
+  readonly totalMs?: number | undefined;
 }
 
 export interface PushWire {

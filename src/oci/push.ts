@@ -15,7 +15,7 @@ import {
   assertSource,
   type BlobArrival,
   type BlobState,
-  readBackBlobs,
+  readBackPresent,
   sendBlobs,
   surveyBlobs,
   type Verify,
@@ -73,7 +73,7 @@ export interface Push {
   /** What `content` would do. Writes nothing; what may be mounted is counted as sent. */
   dryRun(): Promise<PushReport>;
   /**
-   * Blobs, then manifests by digest, bottom-up; all read back. No tags but lists of referrers.
+   * Blobs, each read back as it arrives, then manifests by digest, bottom-up, read back too. No tags but lists of referrers.
    *
    * @throws {ApplianceError} oci/not-found when the source lacks a part, before anything is sent; oci/digest-mismatch when
    *   the registry does not give back what was sent; oci/unauthorized, oci/forbidden, oci/unexpected-answer.
@@ -125,6 +125,7 @@ function blobsOf({ plan, source, options, wire }: Work) {
     source,
     concurrency: options.concurrency ?? CONCURRENCY,
     mountFrom: options.mountFrom ?? (() => []),
+    verify: options.verify ?? ("sent" as const),
     meter: createMeter(wire.connection.deps.clock, totalBytes, options.onProgress),
   };
 }
@@ -141,7 +142,7 @@ async function tryContent(work: Work): Promise<PushReport> {
 }
 
 async function pushContent(work: Work): Promise<PushReport> {
-  const { wire, plan, options } = work;
+  const { wire, plan } = work;
   const blobs = blobsOf(work);
   const { meter, concurrency } = blobs;
   meter.phase("looking");
@@ -151,12 +152,11 @@ async function pushContent(work: Work): Promise<PushReport> {
   const arrivals = await sendBlobs(wire, states, blobs);
   const manifests = await lackingManifests(wire, plan.manifests, concurrency);
   await putManifests(wire, manifests, concurrency);
-  const { bytesPerSecond } = meter.now();
   meter.phase("reading back");
   await readBackManifests(wire, plan.manifests, concurrency);
-  await readBackBlobs(wire, { states, arrivals, verify: options.verify ?? "sent" }, blobs);
+  await readBackPresent(wire, states, blobs);
   const lists = await listAsReferrers(wire, plan.manifests);
-  return reportOf(work, { states, arrivals, manifests, lists }, { ...meter.now(), bytesPerSecond });
+  return reportOf(work, { states, arrivals, manifests, lists }, meter.now());
 }
 
 function reportOf(

@@ -5,6 +5,7 @@ import { EXIT, type ExitCode } from "../core/errors.ts";
 import { openLayoutAt } from "../oci/layout-tar.ts";
 import { openRegistryOf, REGISTRY_FLAGS } from "../release/registry-flags.ts";
 import { KEY_FLAGS, TRUSTED_KEY_FLAG } from "../trust/key-flags.ts";
+import { OTHER_CA_FLAG } from "./other-registries.ts";
 import type { Promoted } from "./promote.ts";
 import { onlyRelease, type Published } from "./publish.ts";
 import { assertChannelName, promoteTo, publishingKeys, publishTo } from "./publish-run.ts";
@@ -17,7 +18,7 @@ export const commands: readonly Command[] = [
     path: ["release", "publish"],
     summary: "Send a built release to a registry",
     description:
-      "Sends what the registry lacks (four blobs at a time, large ones in chunks that go on after a break), mounts what another " +
+      "Sends what the registry lacks (four blobs at a time, each going on where a break has left it), mounts what another " +
       "repository of it has, reads everything back, and only then sets the tags; the version of the release last, when all " +
       "that it refers to is there. With --key the release is signed before its version is set. A version that names something else already is refused. Interrupted at any point, the " +
       "next run goes on. Channels stay where they are unless --channel is given.",
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
       ...KEY_FLAGS,
       ROOT_FLAG_OF_CHANNELS,
       TRUSTED_KEY_FLAG,
+      OTHER_CA_FLAG,
       ...REGISTRY_FLAGS,
     ],
     positionals: [{ name: "layout", summary: "OCI layout: the folder that release build wrote, or a tar of one" }],

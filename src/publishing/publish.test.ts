@@ -133,7 +133,7 @@ test("a blob that is altered in place between push and read back is told, and no
   };
   await assert.rejects(run({}, wire), { code: "oci/digest-mismatch" });
   assert.equal(version(), undefined);
-  assert.deepEqual(server.store.tags(`${BASE}/charts/sebastian`), []);
+  assert.deepEqual(server.store.tags(`${BASE}/charts/sebastian`) ?? [], []);
 });
 
 test("a registry that dies at any request shows no version that is not whole, and the next run completes it", async () => {

@@ -20,18 +20,14 @@ export function progressLines(context: Pick<CommandContext, "out" | "deps">): (p
   };
 }
 
-function progressLine({
-  phase,
-  sentBytes,
-  totalBytes,
-  skippedBytes,
-  bytesPerSecond,
-  checkedBytes,
-}: PushProgress): string {
+function progressLine(progress: PushProgress): string {
+  const { phase, sentBytes, totalBytes, skippedBytes, bytesPerSecond, checkedBytes } = progress;
   if (phase === "looking") return `Looking for ${humanBytes(totalBytes)} at the registry`;
   if (phase === "reading back") return `Reading back: ${humanBytes(checkedBytes)}`;
+  const there = skippedBytes === 0 ? "" : `, ${humanBytes(skippedBytes)} are there already`;
+  const checked = checkedBytes === 0 ? "" : `, ${humanBytes(checkedBytes)} read back`;
   const rate = bytesPerSecond === 0 ? "" : `, ${humanBytes(bytesPerSecond)}/s`;
-  return `Sending: ${humanBytes(sentBytes)} of ${humanBytes(totalBytes - skippedBytes)}, ${humanBytes(skippedBytes)} are there${rate}`;
+  return `Sending: ${humanBytes(sentBytes)} of ${humanBytes(totalBytes - skippedBytes)}${rate}${checked}${there}`;
 }
 
 /** Two lines: what went over the wire, and what was there. */

@@ -317,8 +317,8 @@ export function registryContract(name: string, open: () => Promise<Subject>, ski
         assert.deepEqual([other.status, await errorCode(other)], [400, "DIGEST_INVALID"]);
       });
 
-      it("takes a large blob from us in chunks, also over a line that is cut in the middle of one", async () => {
-        const bytes = chunkedBytes();
+      it("takes a large blob from us in one stream, and the rest of it when the line was cut in the middle", async () => {
+        const bytes = largeBytes();
         const store = createMemoryStore();
         pushArtifact(store, OTHER, { tag: "large", layers: [{ mediaType: "application/octet-stream", bytes }] });
         const methods: string[] = [];
@@ -327,7 +327,7 @@ export function registryContract(name: string, open: () => Promise<Subject>, ski
         const push = await openPush(storeContent(store), { ...deps, fetch }, { ...optionsOf(subject), retry });
         const report = await push.content();
         assert.equal(report.sentBytes + report.skippedBytes, report.totalBytes);
-        assert.deepEqual(methods.slice(0, 4), ["PATCH", "PATCH cut", "GET", "PATCH"]);
+        assert.deepEqual(methods.slice(0, 3), ["PATCH cut", "GET", "PATCH"]);
         await push.tags({ taken: "refuse" });
         const { manifest } = await client.manifest(OTHER, "large");
         const layer = manifest.layers[0] ?? assert.fail();
@@ -435,27 +435,29 @@ function loggedIn(subject: Subject): Fetch {
   return withAuth(subject.fetch, deps, { registry, credentials: optionsOf(subject).credentials });
 }
 
-/** Two chunks of a push and a rest; no two places of it are alike. */
-function chunkedBytes(): Uint8Array<ArrayBuffer> {
+/** No two places of it are alike. */
+function largeBytes(): Uint8Array<ArrayBuffer> {
   return new Uint8Array(8_500_000).map((_, index) => (index * 2_654_435_761) >>> 11);
 }
 
-/** Cuts the second PATCH in its middle, and names what is done with the upload. */
+/** Cuts the line in the middle of the first PATCH, and names what is done with the upload. */
 function cutOnce(fetch: Fetch, methods: string[]): Fetch {
   return async (request) => {
     if (!/\/blobs\/uploads\/./.test(request.url)) return fetch(request);
-    const isCut = request.method === "PATCH" && methods.length === 1;
+    const isCut = request.method === "PATCH" && methods.length === 0;
     methods.push(isCut ? "PATCH cut" : request.method);
     if (!isCut) return fetch(request);
-    const part = new Uint8Array(await request.arrayBuffer()).slice(0, 1_500_000);
-    const headers = new Headers(request.headers);
-    headers.set("content-length", String(part.length));
-    headers.set(
-      "content-range",
-      (headers.get("content-range") ?? "").replace(/-\d+$/, `-${4_000_000 + part.length - 1}`),
-    );
-    const response = await fetch(new Request(request.url, { method: "PATCH", headers, body: part }));
-    await response.body?.cancel();
+    let leftBytes = 5_500_000;
+    const line = new TransformStream<Uint8Array, Uint8Array>({
+      transform: (chunk, controller) => {
+        controller.enqueue(chunk.subarray(0, leftBytes));
+        leftBytes -= chunk.length;
+        if (leftBytes <= 0) controller.error(new Error("the line was cut"));
+      },
+    });
+    const init = { method: "PATCH", headers: request.headers, duplex: "half", body: request.body?.pipeThrough(line) };
+    const answer = await fetch(new Request(request.url, init as RequestInit)).catch(() => undefined);
+    await answer?.body?.cancel();
     throw new ApplianceError("net/reset", "Cannot go on: the line was cut");
   };
 }
