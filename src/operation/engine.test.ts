@@ -395,3 +395,40 @@ for (const text of ["\0\0\0\n", "", '{"kind":"finished","seq":1,"at":"","uptimeM
     await operations.stop();
   });
 }
+
+test("a step that ends its run leaves nothing to resume: the run has failed, and another may start", async () => {
+  const failing = async (): Promise<never> => {
+    throw new ApplianceError("release/incomplete", "Cannot go on: it is not there");
+  };
+  const { box, files, open, ran } = scene({ look: failing, never: async () => ({ state: "done" }) }, { endsRun: true });
+  const { operations } = open();
+  await operations.start("setup", { about: { version: "1.0.4" } });
+  await settle();
+  const view = operations.current();
+  assert.deepEqual([view?.state, view?.problem?.code, view?.endedAt !== null], ["failed", "release/incomplete", true]);
+  await assert.rejects(operations.resume("0001-setup"), (thrown) =>
+    isApplianceError(thrown, "operation/not-resumable"),
+  );
+  const history = createFileStore({ files, clock: box.clock }, statePaths("/"));
+  const [record] = await history.readHistory();
+  assert.deepEqual(
+    [record?.state, record?.about.version, record?.about.problem],
+    ["failed", "1.0.4", { code: "release/incomplete", message: "Cannot go on: it is not there" }],
+  );
+  assert.deepEqual([(await operations.start("setup", {})).id, ran[0]], ["0002-setup", "look"]);
+  await operations.stop();
+});
+
+const untilStopped: Body = (_context, _progress, signal) =>
+  new Promise((_resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+
+test("a run is not stopped at a step that must reach its end", async () => {
+  const { operations } = scene({ move: untilStopped }, { unstoppable: true }).open();
+  await operations.start("setup", {});
+  await settle();
+  await assert.rejects(operations.cancel("0001-setup"), /Cannot stop operation "0001-setup": it is at the step "MOVE"/);
+  assert.equal(operations.current()?.state, "running");
+  await operations.stop();
+});

@@ -17,6 +17,7 @@ import { busy, createJournal, firstStepReading, ignoreUnknown, isOlder, unknown,
 import { untilRest } from "./rest.ts";
 import { runSteps } from "./runner.ts";
 import type { Program } from "./step.ts";
+import { assertStoppable } from "./stoppable.ts";
 import type { StateStore } from "./store.ts";
 
 /** Milliseconds between looks at the journal of another process. */
@@ -133,6 +134,7 @@ class Engine implements Operations {
   cancel(id: string): Promise<OperationView> {
     return this.#exclusive(async () => {
       const run = await this.#unfinished(id, "operation/not-cancellable");
+      assertStoppable(this.#options.programs[run.kind], run);
       if (this.#active?.id === id) {
         this.#active.cancelled = true;
         await this.#halt();
@@ -187,7 +189,7 @@ class Engine implements Operations {
     const run = this.#latest;
     if (run === undefined) return;
     if (hasEnded(run.view)) return atStart ? this.#remember(run) : undefined;
-    if (needsOperator(run.view)) return;
+    if (needsOperator(run.view) || this.#options.programs[run.kind] === undefined) return;
     const lease = await acquireLease(this.#deps);
     if (lease === undefined) return;
     await this.#continue(run.id, lease);
@@ -306,7 +308,7 @@ class Engine implements Operations {
     if (lease === undefined) return;
     if (held === undefined) await this.#deps.store.sweep();
     const program = this.#options.programs[run.kind];
-    await writeHistory(this.#deps, run, run.view.state === "done" ? await program?.result?.() : undefined);
+    await writeHistory(this.#deps, run, run.view.state === "cancelled" ? undefined : await program?.result?.(run.view));
     if (held === undefined) await lease.release();
   }
 

@@ -34,7 +34,16 @@ const SECRETS: readonly SecretName[] = [
   "tenant",
   "license",
 ];
-const DOCUMENTS: readonly DocumentName[] = ["answers", "name", "release", "setup-release"];
+const DOCUMENTS: readonly DocumentName[] = [
+  "answers",
+  "name",
+  "release",
+  "setup-release",
+  "updates",
+  "update-policy",
+  "update-run",
+  "previous-release",
+];
 
 const historyRecordSchema = z.object({
   schema: z.literal("alga.appliance.history/v1"),

@@ -126,13 +126,10 @@ function apply(run: Draft, entry: Exclude<JournalEntry, { kind: "planned" }>): v
       correct(run, entry.from);
       return;
     case "cancelled":
+      setView(run, { state: "cancelled", endedAt: entry.at, problem: null });
+      return;
     case "finished":
-      setView(run, {
-        state: entry.kind === "finished" ? "done" : "cancelled",
-        step: entry.kind === "finished" ? null : run.view.step,
-        endedAt: entry.at,
-        problem: null,
-      });
+      finish(run, entry);
       return;
     case "repaired":
       return;
@@ -189,6 +186,12 @@ function failStep(run: Draft, entry: Extract<JournalEntry, { kind: "step-failed"
     step: entry.step,
     problem: { ...shown(entry.problem, run, nextAttemptAt), attempt: entry.attempt },
   });
+}
+
+function finish(run: Draft, entry: Extract<JournalEntry, { kind: "finished" }>): void {
+  const { failed, at } = entry;
+  if (failed === undefined) setView(run, { state: "done", step: null, endedAt: at, problem: null });
+  else setView(run, { state: "failed", endedAt: at, problem: shown(failed, run, null) });
 }
 
 function reopen(run: Draft): void {

@@ -37,6 +37,8 @@ export async function createJournal(
 /** Writes the end of a run into the history. What it was about comes from `about` of its plan, and from its result. */
 export function writeHistory(deps: RecordDeps, { id, kind, view, plan }: Run, result: object = {}): Promise<void> {
   const about = typeof plan === "object" && plan !== null && "about" in plan ? plan.about : {};
+  const { problem } = view;
+  const why = problem === null ? {} : { problem: { code: problem.code, message: problem.message } };
   return deps.store.appendHistory({
     schema: "alga.appliance.history/v1",
     at: view.endedAt ?? toInstant(deps.clock.now()),
@@ -44,7 +46,7 @@ export function writeHistory(deps: RecordDeps, { id, kind, view, plan }: Run, re
     kind,
     state: view.state,
     startedAt: view.startedAt,
-    about: { ...(about as object), ...result },
+    about: { ...(about as object), ...why, ...result },
   });
 }
 

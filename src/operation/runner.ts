@@ -32,7 +32,7 @@ type RunnerDeps = Pick<Deps, "clock" | "machine" | "random" | "log">;
 /**
  * Runs until all steps are done, one needs the operator, or the signal fires.
  *
- * @returns "done" when the run has finished, "blocked" when it needs the operator.
+ * @returns "done" when the run has finished, well or not, "blocked" when it needs the operator.
  * @throws {ApplianceError} the reason of the signal; operation/lease-lost when another process has taken over.
  */
 export async function runSteps(
@@ -50,7 +50,8 @@ export async function runSteps(
       continue;
     }
     await waitForTurn(deps, recorder, { ...options, step });
-    if ((await attempt(deps, recorder, { ...options, step })) === "blocked") return "blocked";
+    const end = await attempt(deps, recorder, { ...options, step });
+    if (end !== "ended") return end;
   }
   await recorder.append({ kind: "finished" });
   return "done";
@@ -89,7 +90,11 @@ async function nap(
   }
 }
 
-async function attempt(deps: RunnerDeps, recorder: Recorder, options: StepOptions): Promise<"ended" | "blocked"> {
+async function attempt(
+  deps: RunnerDeps,
+  recorder: Recorder,
+  options: StepOptions,
+): Promise<"ended" | "blocked" | "done"> {
   const { step, signal } = options;
   const number = recorder.run().failedAttempts + 1;
   await recorder.append({ kind: "step-started", step: step.id, attempt: number });
@@ -106,7 +111,10 @@ async function attempt(deps: RunnerDeps, recorder: Recorder, options: StepOption
   const again = problem.retrySafe && number < step.retry.attempts;
   const retryInMs = again ? backoffMs(step.retry, number + 1, deps.random.fraction()) : null;
   await recorder.append({ kind: "step-failed", step: step.id, attempt: number, problem, retryInMs });
-  return again ? "ended" : "blocked";
+  if (again) return "ended";
+  if (step.endsRun !== true) return "blocked";
+  await recorder.append({ kind: "finished", failed: problem });
+  return "done";
 }
 
 interface Failure {

@@ -9,6 +9,7 @@ import type { Evidence } from "../core/evidence.ts";
 import { redactText } from "../core/redact.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { StepProblem } from "./journal.ts";
+import type { OperationView } from "./model.ts";
 
 /** Ten attempts, 15 s to 5 min apart: the wait of a box whose network is being mended. */
 export const PATIENT_RETRY: RetryPolicy = { attempts: 10, baseMs: 15_000, maxMs: 300_000 };
@@ -33,6 +34,10 @@ export interface Step<C> {
   readonly answers?: readonly string[];
   /** A failure by the network is tried again only when the network answers. */
   readonly needsNetwork?: boolean;
+  /** A failure for good ends the run as failed: there is nothing to correct, and it is begun anew. */
+  readonly endsRun?: boolean;
+  /** The operator cannot stop the run here: the box would be left between two states. */
+  readonly unstoppable?: boolean;
   run(context: C, progress: Progress, signal: AbortSignal): Promise<StepResult>;
 }
 
@@ -43,11 +48,11 @@ export interface BoundStep extends Omit<Step<never>, "run"> {
 
 /** The steps of one kind of operation, and how to bind them to a plan, also after a restart. */
 export interface Program {
-  readonly steps: readonly Pick<Step<never>, "id" | "title" | "answers">[];
+  readonly steps: readonly Pick<Step<never>, "id" | "title" | "answers" | "unstoppable">[];
   /** @param plan What `start` was given, as it was read back from the journal. */
   open(operation: { readonly id: string; readonly plan: unknown }): Promise<readonly BoundStep[]>;
-  /** What a run that is done has made, for the history; never a secret. */
-  result?(): Promise<Readonly<Record<string, unknown>>>;
+  /** What a run that is done or has failed has made, for the history; never a secret. */
+  result?(view: OperationView): Promise<Readonly<Record<string, unknown>>>;
 }
 
 /** Makes a program of steps and of the function that builds their context. */

@@ -10,7 +10,15 @@ import type { Lease } from "./lease.ts";
 import type { OperationKind, OperationState } from "./model.ts";
 
 /** Names of documents: a file beside the others, "answers" is answers.json. */
-export type DocumentName = "answers" | "name" | "release" | "setup-release";
+export type DocumentName =
+  | "answers"
+  | "name"
+  | "release"
+  | "setup-release"
+  | "updates"
+  | "update-policy"
+  | "update-run"
+  | "previous-release";
 
 /** Names of secrets that setup keeps until they are used. */
 export type SecretName = "admin-password" | "install-code" | "install-request" | "license-key" | "tenant" | "license";

@@ -33,7 +33,7 @@ const installedSchema = z.object({
 export type Installed = z.infer<typeof installedSchema>;
 
 /** Kinds of operations after which another release is installed. */
-const INSTALLING: ReadonlySet<OperationKind> = new Set(["setup", "update"]);
+const INSTALLING: ReadonlySet<OperationKind> = new Set(["setup", "update", "rollback", "address"]);
 
 type InstalledDeps = Pick<Deps, "log"> & {
   readonly store: Pick<StateStore, "readDocument" | "readHistory">;

@@ -24,7 +24,8 @@ export const OPERATION_CHECKS: readonly CheckRule[] = [
     next: "Correct what is named, then let the operation go on",
     retrySafe: true,
     needs: [],
-    find: ({ seen }) => find(seen.operation, ["blocked", "failed"]),
+    // An update that failed has come to its end by itself: nothing stands half-way.
+    find: ({ seen }) => find(seen.operation, seen.operation?.kind === "setup" ? ["blocked", "failed"] : ["blocked"]),
   },
   {
     code: "operation/waiting",
