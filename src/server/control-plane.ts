@@ -20,6 +20,7 @@ import { createLicenseService } from "../setup/license.ts";
 import type { SetupDeps, SetupSettings } from "../setup/ports.ts";
 import { createBoxReader, createHostLook, writeBootstrap } from "../status/box.ts";
 import { createHostHistory } from "../status/host-history.ts";
+import { startMirror } from "../status/mirror.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { statusReadiness } from "../status/routes.ts";
 import type { StatusSources } from "../status/sources.ts";
@@ -132,6 +133,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
     start: async () => {
       mode = await setup.mode().catch(() => mode);
       await operations.recover();
+      if (options.kubeProblem === undefined) startMirror(deps, { kube: options.kube, status }, end.signal);
     },
     stop: async () => {
       for (const untold of told) untold();

@@ -2,6 +2,7 @@
 import { APPLY_CASES } from "./kubernetes-apply.ts";
 import { CUSTOM_CASES } from "./kubernetes-custom.ts";
 import { ENGINE_CASES } from "./kubernetes-engines.ts";
+import { MIRROR_CASES } from "./kubernetes-mirror.ts";
 import { OBJECT_CASES } from "./kubernetes-objects.ts";
 import type { Case } from "./kubernetes-suite.ts";
 import { VALIDATION_CASES } from "./kubernetes-validation.ts";
@@ -14,4 +15,5 @@ export const CASES: readonly Case[] = [
   ...VALIDATION_CASES,
   ...CUSTOM_CASES,
   ...ENGINE_CASES,
+  ...MIRROR_CASES,
 ];
