@@ -180,6 +180,8 @@ export const ERROR_CODES = {
   "setup/already-done": conflict("Setup has been completed"),
   "setup/preflight-failed": failed("A check before setup failed", { status: 412, log: "info" }),
   "setup/release-changed": conflict("The plan names another release than the channel offers now"),
+  "setup/plan-changed": conflict("What a plan was made of has changed meanwhile"),
+  "setup/not-done": conflict("Setup has not been completed"),
   "setup/step-failed": failed("A step of setup did not reach its goal", { status: 502 }),
   "setup/no-storage": failed("No storage class gives volumes", { status: 412 }),
   "setup/license-rejected": input("The license service rejects the install code"),

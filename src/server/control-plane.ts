@@ -15,12 +15,13 @@ import type { Operations } from "../operation/operations.ts";
 import type { StateStore } from "../operation/store.ts";
 import { openRegistry, type RegistryAccess } from "../release/registry-access.ts";
 import { createResolvedStore, type ResolvedStore } from "../release/resolved-store.ts";
-import { createSetup, type Setup, setupProgram } from "../setup/engine.ts";
+import { createAddress } from "../setup/address.ts";
+import { createSetup, type Setup } from "../setup/engine.ts";
 import { createLicenseService } from "../setup/license.ts";
 import type { SetupDeps, SetupSettings } from "../setup/ports.ts";
+import { setupPrograms } from "../setup/programs.ts";
 import { createBoxReader, createHostLook, writeBootstrap } from "../status/box.ts";
 import { createHostHistory } from "../status/host-history.ts";
-import { startMirror } from "../status/mirror.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { statusReadiness } from "../status/routes.ts";
 import type { StatusSources } from "../status/sources.ts";
@@ -71,7 +72,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   const operations = createOperations(
     { ...deps, store },
     {
-      programs: { setup: setupProgram(setupDeps, settings) },
+      programs: setupPrograms(setupDeps, settings),
       networkReady: (signal) => registryAnswers(deps, options, signal),
     },
   );
@@ -99,6 +100,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
         {
           operations,
           setup,
+          address: createAddress(setupDeps, settings, operations),
           status,
           inventory: { status, deps, kube: options.kube },
           hostHistory,
@@ -133,7 +135,6 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
     start: async () => {
       mode = await setup.mode().catch(() => mode);
       await operations.recover();
-      if (options.kubeProblem === undefined) startMirror(deps, { kube: options.kube, status }, end.signal);
     },
     stop: async () => {
       for (const untold of told) untold();

@@ -21,6 +21,7 @@ export const ROUTE_REFERENCE: readonly RouteRow[] = describeRoutes(
           {
             operations: absent(),
             setup: absent(),
+            address: absent(),
             status: absent(),
             inventory: absent(),
             hostHistory: absent(),

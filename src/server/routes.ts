@@ -2,8 +2,9 @@
 import type { Route } from "../core/http.ts";
 import type { Operations } from "../operation/operations.ts";
 import { operationRoutes } from "../operation/routes.ts";
+import type { Address } from "../setup/address.ts";
 import type { Setup } from "../setup/engine.ts";
-import { setupRoutes } from "../setup/routes.ts";
+import { addressRoutes, setupRoutes } from "../setup/routes.ts";
 import { type NameEdge, nameRoutes } from "../status/appliance-name.ts";
 import { type EventListEdge, eventListRoutes } from "../status/event-list.ts";
 import { guideRoutes } from "../status/guide.ts";
@@ -17,6 +18,7 @@ import type { OwnParts } from "./server.ts";
 export interface RoomEngines {
   readonly operations: Operations;
   readonly setup: Setup;
+  readonly address: Address;
   readonly status: StatusEngine;
   /** Logs of pods come from the cluster itself. */
   readonly inventory: InventoryEdge & EventListEdge;
@@ -29,6 +31,7 @@ export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[
   return [
     ...operationRoutes(engines.operations),
     ...setupRoutes(engines.setup),
+    ...addressRoutes(engines.address),
     ...inventoryRoutes(engines.inventory, own.openStream),
     ...eventListRoutes(engines.inventory),
     ...hostHistoryRoutes(engines.hostHistory),

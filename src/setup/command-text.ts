@@ -6,6 +6,7 @@ import { humanBytes } from "../core/quantity.ts";
 import type { JournalEntry } from "../operation/journal.ts";
 import type { OperationView } from "../operation/model.ts";
 import type { HistoryRecord } from "../operation/store.ts";
+import type { AddressPlan } from "./address.ts";
 import { describeChange, type SetupPlan } from "./plan.ts";
 
 /** An answers file to fill in: the names of the API, with what each is. */
@@ -45,6 +46,22 @@ export function planText(plan: SetupPlan): string {
     "",
     `${counted("create")} objects are created, ${counted("change")} changed, ${counted("keep")} kept:`,
     ...plan.changes.map((change) => `    ${describeChange(change)}`),
+    ...(plan.warnings.length === 0 ? [] : ["", ...plan.warnings.map((warning) => `Warning: ${warning}`)]),
+    "",
+    `Plan ${plan.digest}`,
+  ].join("\n");
+}
+
+/** Writes what a change of the address would do, for a terminal. */
+export function addressPlanText(plan: AddressPlan): string {
+  const restarts = plan.components.length === 0 ? "no component: the values are in place" : plan.components.join(", ");
+  return [
+    `From    ${plan.from}`,
+    `To      ${plan.to}`,
+    `Release ${plan.release.version} (${shortDigest(plan.release.digest)}) stays`,
+    `Starts again: ${restarts}; about ${humanDuration(plan.expectedMs)}`,
+    "",
+    ...plan.steps.map((step, index) => `${String(index + 1).padStart(2)}  ${step.title}. ${step.about}`),
     ...(plan.warnings.length === 0 ? [] : ["", ...plan.warnings.map((warning) => `Warning: ${warning}`)]),
     "",
     `Plan ${plan.digest}`,

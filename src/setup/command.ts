@@ -4,7 +4,7 @@ import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import type { OperationView } from "../operation/model.ts";
 import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
-import { EXAMPLE_ANSWERS, entryText, historyText, operationText, planText } from "./command-text.ts";
+import { addressPlanText, EXAMPLE_ANSWERS, entryText, historyText, operationText, planText } from "./command-text.ts";
 import { readAnswers } from "./documents.ts";
 import { validateAnswers } from "./model.ts";
 import { type OpenSetup, openSetup, openStore } from "./open.ts";
@@ -19,6 +19,9 @@ const ANSWERS: Flag = {
   value: "<file>",
   summary: "Answers as YAML or JSON; - reads standard input",
 };
+
+const APP_URL: Flag = { name: "app-url", type: "string", value: "<url>", summary: "The address people will open" };
+const DRY_RUN: Flag = { name: "dry-run", type: "boolean", summary: "Show what would be done, and change nothing" };
 
 export const commands: readonly Command[] = [
   {
@@ -46,6 +49,19 @@ export const commands: readonly Command[] = [
     flags: [KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
     examples: [{ command: "alga-appliance setup resume", about: "Try again now" }],
     run: (context) => work(context, resume),
+  },
+  {
+    path: ["setup", "change"],
+    summary: "Give an appliance that is set up another address",
+    description:
+      "Renders the values of the installed release for the new address and starts again what uses it. Going back is the same change " +
+      "with the former address.",
+    flags: [APP_URL, DRY_RUN, KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
+    examples: [
+      { command: "alga-appliance setup change --app-url https://psa.example.com --dry-run", about: "What it would do" },
+      { command: "alga-appliance setup change --app-url https://psa.example.com", about: "Do it" },
+    ],
+    run: change,
   },
   {
     path: ["setup", "answers"],
@@ -110,6 +126,23 @@ async function work(context: CommandContext, begin: (open: OpenSetup) => Promise
     return view.state === "done" ? EXIT.done : EXIT.failed;
   } finally {
     untold();
+    await open.close();
+  }
+}
+
+async function change(context: CommandContext): Promise<ExitCode> {
+  const answers = { appHostname: context.flags["app-url"] };
+  if (context.flags["dry-run"] !== true) {
+    return work(context, async ({ address }) => {
+      await address.start(answers, context.signal);
+    });
+  }
+  const open = await openSetup(context);
+  try {
+    const made = await open.address.plan(answers, context.signal);
+    context.out.result(made, () => addressPlanText(made));
+    return EXIT.done;
+  } finally {
     await open.close();
   }
 }

@@ -10,12 +10,15 @@ import type { StateStore } from "../operation/store.ts";
 import { openRegistryOf } from "../release/registry-flags.ts";
 import { openLocalSources } from "../status/local-sources.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
-import { createSetup, type Setup, setupProgram } from "./engine.ts";
+import { type Address, createAddress } from "./address.ts";
+import { createSetup, type Setup } from "./engine.ts";
 import { createLicenseService } from "./license.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
+import { setupPrograms } from "./programs.ts";
 
 export interface OpenSetup {
   readonly setup: Setup;
+  readonly address: Address;
   readonly operations: Operations;
   /** Leaves a run that is not done to the next process. */
   close(): Promise<void>;
@@ -63,11 +66,11 @@ export async function openSetup(context: CommandContext): Promise<OpenSetup> {
       () => true,
       () => false,
     );
-  const programs = { setup: setupProgram(setupDeps, settings) };
-  const operations = createOperations(setupDeps, { programs, networkReady });
+  const operations = createOperations(setupDeps, { programs: setupPrograms(setupDeps, settings), networkReady });
   return {
     operations,
     setup: createSetup(setupDeps, settings, operations),
+    address: createAddress(setupDeps, settings, operations),
     close: async () => {
       await operations.stop();
       status?.stop();

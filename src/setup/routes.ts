@@ -1,5 +1,6 @@
 /** The HTTP edge of setup: what the wizard shows first, the plan, and the start. */
 import { json, type Route } from "../core/http.ts";
+import type { Address } from "./address.ts";
 import type { Setup } from "./engine.ts";
 
 /** The routes of setup. Bodies are untrusted and read by the engine, which answers field by field. */
@@ -33,6 +34,33 @@ export function setupRoutes(setup: Setup): readonly Route[] {
       access: "session",
       summary: "Saves the answers and starts setup, or corrects and goes on with the one that waits or is blocked",
       handle: async ({ body, signal }) => json({ operation: await setup.start(body, signal) }, { status: 202 }),
+    },
+  ];
+}
+
+/** The routes of a change of the application's address. Bodies are untrusted and read by the engine. */
+export function addressRoutes(address: Address): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/api/settings/app-url",
+      access: "session",
+      summary: "The application's address, and the one before it",
+      handle: async () => json(await address.view()),
+    },
+    {
+      method: "POST",
+      path: "/api/settings/app-url/plan",
+      access: "session",
+      summary: "What another address would change and start again; nothing is changed",
+      handle: async ({ body, signal }) => json(await address.plan(body, signal)),
+    },
+    {
+      method: "POST",
+      path: "/api/settings/app-url",
+      access: "session",
+      summary: "Changes the application's address as an operation",
+      handle: async ({ body, signal }) => json({ operation: await address.start(body, signal) }, { status: 202 }),
     },
   ];
 }

@@ -42,8 +42,11 @@ export async function planWarnings(deps: SetupDeps, inputs: SetupInputs, options
   return address === undefined ? warnings : [...warnings, address];
 }
 
-/** People reach the application only when its name leads to this machine. */
-async function addressWarning(deps: SetupDeps, inputs: SetupInputs): Promise<string | undefined> {
+/** People reach the application only when its name leads to this machine. Asks the name servers; never rejects for what they say. */
+export async function addressWarning(
+  deps: Pick<SetupDeps, "network">,
+  inputs: Pick<SetupInputs, "appHostname" | "dnsMode" | "dnsServers">,
+): Promise<string | undefined> {
   const host = new URL(inputs.appHostname).hostname.replace(/^\[|\]$/g, "");
   const mine = await deps.network.addresses();
   const servers = nameServersOf(inputs);

@@ -4,7 +4,7 @@
  * All sentences of the summary stand here, so that the page, the CLI, the console and JSON say the same.
  */
 import { parseInstant } from "../core/time.ts";
-import type { OperationView } from "../operation/model.ts";
+import type { OperationKind, OperationView } from "../operation/model.ts";
 import { freshAnswers } from "./checks/login.ts";
 import { OPERATION_WORDS } from "./checks/operation.ts";
 import { oneLine } from "./evidence.ts";
@@ -18,7 +18,9 @@ export type Summary = ApplianceStatus["summary"];
 
 /** What goes on at large. */
 export function foldPhase(view: View): Phase {
-  const { operation, claimed, installed } = view.seen;
+  const { claimed, installed } = view.seen;
+  // A new password changes nothing of what runs.
+  const operation = view.seen.operation?.kind === "password" ? null : view.seen.operation;
   if (operation !== null && (operation.state === "running" || operation.state === "waiting")) {
     if (operation.kind === "setup") return "installing";
     return operation.kind === "recover" ? "recovering" : "updating";
@@ -73,13 +75,22 @@ function stopped({ view }: Given, root: Judged | undefined): Summary {
   return { state: "failed", message: `${who} has stopped`, next: "Look at its journal, then let it go on" };
 }
 
-const DOING = { setup: "Installing", update: "Updating", rollback: "Going back", recover: "Recovering" } as const;
-const NOUN = {
+const DOING: Readonly<Record<OperationKind, string>> = {
+  setup: "Installing",
+  update: "Updating",
+  rollback: "Going back",
+  recover: "Recovering",
+  address: "Changing the address",
+  password: "Setting the password",
+};
+const NOUN: Readonly<Record<OperationKind, string>> = {
   setup: "The installation",
   update: "The update",
   rollback: "The way back",
   recover: "The recovery",
-} as const;
+  address: "The change of the address",
+  password: "Setting the password",
+};
 
 function underWay({ view, judgement }: Given, root: Judged | undefined): Summary {
   const operation = view.seen.operation;

@@ -14,6 +14,8 @@ export const OPERATIONS = {
   "operation.update": "Update",
   "operation.rollback": "Return to an earlier release",
   "operation.recover": "Recovery",
+  "operation.address": "Change of the address",
+  "operation.password": "New password of the administrator",
   "operation-state.running": "Runs",
   "operation-state.waiting": "Waits",
   "operation-state.blocked": "Stopped",

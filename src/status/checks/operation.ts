@@ -8,11 +8,16 @@ import type { CheckRule, Finding } from "./rule.ts";
 /** Which rung a step of setup works on; steps that are not named work on the platform. */
 const STEP_TIER: Readonly<Record<string, TierName>> = { reconcile: "core", tenant: "bootstrap", login: "login" };
 
+/** What these kinds are about, whatever their step. */
+const KIND_TIER: Partial<Readonly<Record<OperationKind, TierName>>> = { address: "login", password: "full" };
+
 export const OPERATION_WORDS: Readonly<Record<OperationKind, string>> = {
   setup: "Setup",
   update: "The update",
   rollback: "The way back",
   recover: "The recovery",
+  address: "The change of the address",
+  password: "Setting the password",
 };
 
 export const OPERATION_CHECKS: readonly CheckRule[] = [
@@ -48,7 +53,7 @@ function find(operation: OperationView | null, states: readonly OperationView["s
   return [
     {
       scope: {},
-      tier: STEP_TIER[operation.step ?? ""] ?? "platform",
+      tier: KIND_TIER[operation.kind] ?? STEP_TIER[operation.step ?? ""] ?? "platform",
       state: waiting ? "progressing" : "failed",
       headline: message.slice(0, 1).toLowerCase() + message.slice(1),
       title: `${message}.`,
