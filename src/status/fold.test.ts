@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { parse } from "yaml";
 import type { KubeObject } from "../kube/model.ts";
+import type { OperationView } from "../operation/model.ts";
 import { foldStatus } from "./fold.ts";
 import { applianceStatusSchema, TIERS } from "./model.ts";
 import { LIST_KINDS, type ListKey, type Observations } from "./observation.ts";
@@ -145,6 +146,45 @@ describe("the fold", () => {
     );
   });
 
+  test("no rung is ready beside a failed check of its own", () => {
+    fc.assert(
+      fc.property(anything, (observations) => {
+        const { tiers, checks } = foldStatus(observations, nowMs);
+        const failed = checks.filter((check) => check.state === "failed");
+        for (const { code, tier } of failed) assert.notEqual(tiers[tier].state, "ready", `${code} on ${tier}`);
+      }),
+      { numRuns: 80 },
+    );
+  });
+
+  test("the step that the sentence counts is the one that it names, also behind steps that were skipped", () => {
+    const stepOf = (id: string, state: "done" | "skipped" | "running" | "pending") => ({
+      id,
+      title: `Title of ${id}`,
+      state,
+      startedAt: null,
+      endedAt: null,
+      detail: null,
+      attempts: 0,
+    });
+    const steps = [stepOf("a", "done"), stepOf("b", "running"), stepOf("c", "skipped"), stepOf("d", "pending")];
+    const operation: OperationView = {
+      id: "0001-setup",
+      kind: "setup",
+      state: "running",
+      step: "b",
+      steps,
+      progress: { done: 2, total: 4, unit: "steps" },
+      startedAt: "2026-11-21T08:00:00Z",
+      endedAt: null,
+      problem: null,
+    };
+    const { summary } = foldStatus({ ...healthy, installed: null, operation }, nowMs);
+    assert.equal(summary.message, "Installing, step 2 of 4: Title of b");
+    const between = foldStatus({ ...healthy, installed: null, operation: { ...operation, step: null } }, nowMs);
+    assert.equal(between.summary.message, "Installing, 2 of 4 steps done");
+  });
+
   test("a failure that is explained stands under one that is not", () => {
     fc.assert(
       fc.property(anything, (observations) => {
@@ -189,10 +229,10 @@ describe("the fold", () => {
     }
   });
 
-  test("a thousand broken pods are folded in well under a second", () => {
+  test("five thousand broken pods make no larger document than fifty", () => {
     const [pod] = healthy.lists.pods?.items ?? [];
     assert.ok(pod !== undefined);
-    const items = Array.from({ length: 1_000 }, (_, index) => ({
+    const items = Array.from({ length: 5_000 }, (_, index) => ({
       ...pod,
       metadata: { ...pod.metadata, name: `pod-${index}` },
       status: {
@@ -202,8 +242,10 @@ describe("the fold", () => {
         ],
       },
     }));
-    const startedMs = performance.now();
-    foldStatus({ ...healthy, lists: { ...healthy.lists, pods: { state: "synced", sinceMs: nowMs, items } } }, nowMs);
-    assert.ok(performance.now() - startedMs < 1_000);
+    const sizeOf = (pods: readonly KubeObject[]): number => {
+      const lists = { ...healthy.lists, pods: { state: "synced" as const, sinceMs: nowMs, items: pods } };
+      return JSON.stringify(foldStatus({ ...healthy, lists }, nowMs)).length;
+    };
+    assert.ok(sizeOf(items) < sizeOf(items.slice(0, 50)) + 2_000, `${sizeOf(items)} characters`);
   });
 });

@@ -11,7 +11,7 @@ import { judge } from "./judge.ts";
 import { type ApplianceStatus, STATUS_SCHEMA } from "./model.ts";
 import type { Observations } from "./observation.ts";
 import { foldPhase, foldSummary } from "./summary.ts";
-import { foldTiers } from "./tiers.ts";
+import { foldTiers, placed } from "./tiers.ts";
 import { createView } from "./view.ts";
 
 /** Folds observations into the status at `nowMs`. The generation is 0; who keeps the document counts it. */
@@ -29,7 +29,7 @@ export function foldStatus(observations: Observations, nowMs: number): Appliance
     phase,
     summary: foldSummary({ view, judgement, tiers, phase }),
     tiers,
-    checks: [...judgement.checks],
+    checks: placed(judgement.checks, tiers),
     components: [...foldComponents(view, judgement)],
     operation: observations.operation,
     host: foldHost(observations, nowMs),

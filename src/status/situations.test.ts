@@ -22,6 +22,7 @@ describe("recorded situations", () => {
     test(`${name}: ${situation.about}`, () => {
       const status = foldStatus(situation.observations, situation.nowMs);
       applianceStatusSchema.parse(status);
+      checkConsistency(status);
       checkAnswer(status, situation.expect);
       checkTop(status, situation.expect);
       checkRows(status, situation.expect);
@@ -38,6 +39,18 @@ function checkAnswer(status: ApplianceStatus, expect: Expected): void {
     TIERS.filter((tier) => tier in expect.tiers).map((tier) => [tier, status.tiers[tier].state]),
   );
   assert.deepEqual(tiers, expect.tiers, JSON.stringify(status.tiers, null, 1));
+}
+
+/** What holds whatever was seen: no rung is ready beside a failed check of its own, and a failure is never told as good news. */
+function checkConsistency(status: ApplianceStatus): void {
+  for (const check of status.checks.filter((one) => one.state === "failed")) {
+    assert.notEqual(status.tiers[check.tier].state, "ready", `${check.code} has failed, and ${check.tier} is ready`);
+  }
+  const { operation, summary } = status;
+  const [, step, total, title] = /step (\d+) of (\d+): (.*)$/.exec(summary.message) ?? [];
+  if (step === undefined) return;
+  assert.equal(operation?.steps[Number(step) - 1]?.title, title, summary.message);
+  assert.equal(operation?.steps.length, Number(total));
 }
 
 function checkTop(status: ApplianceStatus, expect: Expected): void {

@@ -123,10 +123,12 @@ function remaining(
     const minutes = Math.max(1, Math.round(leftMs / 60_000));
     return `about ${minutes} ${minutes === 1 ? "minute" : "minutes"} left`;
   }
-  const step = operation?.steps.find((one) => one.id === operation.step);
   if (operation === null || operation.progress.done >= operation.progress.total) return "almost done";
-  const { done, total } = operation.progress;
-  return `step ${done + 1} of ${total}${step === undefined ? "" : `: ${oneLine(step.title, 80)}`}`;
+  // The place in the list and not the count of what is done: a later step may have been skipped already.
+  const place = operation.steps.findIndex((one) => one.id === operation.step);
+  const step = operation.steps[place];
+  if (step === undefined) return `${operation.progress.done} of ${operation.progress.total} steps done`;
+  return `step ${place + 1} of ${operation.steps.length}: ${oneLine(step.title, 80)}`;
 }
 
 function running(given: Given, root: Judged | undefined): Summary {

@@ -2,7 +2,8 @@
  * The ladder: which rung is ready, by what each needs and nothing else (interfaces.md section 4).
  *
  * A rung is ready when all that it needs was seen to be there, failed when a check says why it is not, unknown when it
- * cannot be observed or waits for a rung that has failed, and progressing otherwise.
+ * cannot be observed or waits for a rung that has failed, and progressing otherwise. The platform is also failed when a check of
+ * the box fails; on the other rungs such a check counts for `full` while what the rung needs is there (`placed`).
  */
 
 import { ageText } from "./age.ts";
@@ -14,7 +15,7 @@ import { condition, nameOf } from "./facts.ts";
 import { instantOrNull } from "./instant.ts";
 import type { Judged, Judgement } from "./judge.ts";
 import { isApplied } from "./kustomization-state.ts";
-import type { ApplianceStatus, ReadinessTier, State, TierName } from "./model.ts";
+import type { ApplianceStatus, Check, ReadinessTier, State, TierName } from "./model.ts";
 import { isSourceReady } from "./source-state.ts";
 import type { View, WorkloadFacts } from "./view.ts";
 
@@ -78,6 +79,13 @@ export function foldTiers(view: View, judgement: Judgement): Tiers {
   return { ...lower, full: fullRung(lower, judgement) };
 }
 
+/** The checks, each with a rung that it does not contradict: what failed and takes nothing from its rung stands on top. */
+export function placed(checks: readonly Check[], tiers: Tiers): Check[] {
+  return checks.map((check) =>
+    check.state === "failed" && tiers[check.tier].state === "ready" ? { ...check, tier: "full" } : check,
+  );
+}
+
 function rungOf(
   name: Exclude<TierName, "full">,
   given: {
@@ -89,8 +97,13 @@ function rungOf(
 ): ReadinessTier {
   const { needs } = given;
   const missing = needs.filter((need) => need.state !== "ready");
-  if (missing.length === 0) return { state: "ready", since: latest(needs), reason: readyReason(name, needs) };
   const failures = given.judgement.findings.filter((one) => one.tier === name && one.state === "failed");
+  // What has failed on the platform is the box's own; on the other rungs something else may serve in its place. What only
+  // cannot be seen makes a rung unknown where the rung needs it, and never failed.
+  const holds = name !== "platform" || failures.every((one) => one.rule.code.startsWith("kube/"));
+  if (missing.length === 0 && holds) {
+    return { state: "ready", since: latest(needs), reason: readyReason(name, needs) };
+  }
   const failedNeed = missing.find((need) => need.state === "failed");
   const unknown = missing.find((need) => need.state === "unknown");
   if (failedNeed !== undefined || (failures.length > 0 && unknown === undefined)) {
