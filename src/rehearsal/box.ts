@@ -7,19 +7,17 @@ import { join } from "node:path/posix";
 import { z } from "zod";
 import type { Listen, Listening } from "../cli/command.ts";
 import { parseJson } from "../core/json.ts";
+import { statePaths } from "../core/paths.ts";
 import type { Deps, Fetch } from "../core/ports.ts";
 import { createKube, type Kube } from "../kube/client.ts";
 import { createRegistryClient } from "../oci/client.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
 import { DEFAULT_COMPONENTS } from "../release/components.ts";
-import { RELEASE_REPOSITORY } from "../release/model.ts";
-import { generateKey, openSigningKey, type PublicKey, readPublicKey } from "../trust/keys.ts";
-import { putSignature } from "../trust/signatures.ts";
 import type { Stage } from "./faults.ts";
 import { type ApiServer, type ApiServerState, createApiServer } from "./kubernetes/api-server.ts";
 import { answerAsApplication, isApplicationServing } from "./login-page.ts";
+import { openPublisher, type Publisher } from "./publisher.ts";
 import { refusedConnection } from "./rehearsed-deps.ts";
-import { buildSampleRelease } from "./sample-release.ts";
 import { openTheater } from "./theater.ts";
 
 const SAVE_MS = 2_000;
@@ -45,8 +43,8 @@ export interface Box {
   readonly application: Fetch;
   /** Address of the login page on this machine, for the person's browser. */
   readonly loginUrl: string;
-  /** Public key, made for this run, by which the sample releases are signed. */
-  readonly publisher: PublicKey;
+  /** Who releases there, and what the box trusts. */
+  readonly publisher: Publisher;
   close(): Promise<void>;
 }
 
@@ -56,7 +54,15 @@ export async function openBox(deps: Deps, listen: Listen, options: BoxOptions): 
   const api = await listen({ host: "127.0.0.1", port: 0, handle: cluster.fetch });
   const registry = await openRegistry(deps, listen, options);
   await keepRegistryPort(deps, options.stateDir, registry.port);
-  const publisher = publishSamples(deps, registry);
+  const publisher = await openPublisher(
+    deps,
+    { ...registry, base: SAMPLE_BASE },
+    { memory: statePaths(options.stateDir).trust },
+  );
+  await publishSamples(publisher);
+  const followTrust = (): Promise<void> => publisher.play(options.stage.faults().trust);
+  options.stage.onChange(followTrust);
+  await followTrust();
   const kubeFor = (manager: string): Kube => embeddedKube(deps, cluster.server, manager);
   const theater = openTheater(deps, {
     stage: options.stage,
@@ -91,26 +97,10 @@ export async function openBox(deps: Deps, listen: Listen, options: BoxOptions): 
   };
 }
 
-/**
- * What the embedded registry offers, signed as a publisher does it, by a key that ends with this run. The nightly is newer, so
- * that a channel change shows a difference.
- */
-function publishSamples({ random }: Pick<Deps, "random">, { store, host }: OpenRegistry): PublicKey {
-  const place = { registry: host, base: SAMPLE_BASE };
-  const samples = [
-    { version: "1.1.0-nightly.4", channels: ["nightly"], createdAt: "2026-02-11T02:10:00Z" },
-    { version: "1.0.3", channels: ["stable"], createdAt: "2026-01-20T09:00:00Z" },
-  ];
-  const { privatePem } = generateKey({ random }, { kind: "ed25519", passphrase: undefined });
-  const key = openSigningKey(privatePem, undefined);
-  const repository = `${SAMPLE_BASE}/${RELEASE_REPOSITORY}`;
-  for (const sample of samples) {
-    const { digest } = buildSampleRelease(store, { ...place, ...sample });
-    const { mediaType, bytes } = store.manifest(repository, digest) ?? { mediaType: "", bytes: new Uint8Array() };
-    const subject = { mediaType, digest, size: bytes.length };
-    putSignature(store, key, { reference: `${host}/${repository}`, repository, subject });
-  }
-  return readPublicKey(key.publicPem);
+/** What the publisher has released. The nightly is newer, so that a channel change shows a difference. */
+async function publishSamples({ publish }: Publisher): Promise<void> {
+  await publish({ version: "1.1.0-nightly.4", channels: ["nightly"], createdAt: "2026-02-11T02:10:00Z" });
+  await publish({ version: "1.0.3", channels: ["stable"], createdAt: "2026-01-20T09:00:00Z" });
 }
 
 function embeddedKube(deps: Deps, server: ApiServer, manager: string): Kube {
@@ -226,12 +216,12 @@ async function openRegistry(
       await closing.close(0);
     }
   };
-  const change = (): void => {
+  const change = (): Promise<void> => {
     queue = queue.then(follow);
+    return queue;
   };
   stage.onChange(change);
-  change();
-  await queue;
+  await change();
   return {
     host: `127.0.0.1:${port}`,
     port,

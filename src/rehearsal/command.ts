@@ -1,4 +1,5 @@
 /** `rehearse`: the whole appliance on this machine. Prints the address with its token, plays until it is stopped. */
+import { join } from "node:path/posix";
 import { renderUnicodeCompact } from "uqr";
 import { uiFiles } from "../../embed/ui.ts";
 import type { Command, CommandContext } from "../cli/command.ts";
@@ -10,11 +11,13 @@ import { statePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
 import { ensureSetupToken, readSetupToken } from "../host/setup-token.ts";
 import { createKube } from "../kube/client.ts";
+import { openTrust } from "../release/trust.ts";
 import { untilStopped } from "../server/command.ts";
 import { type ControlPlane, createControlPlane } from "../server/control-plane.ts";
 import { type Box, openBox, SAMPLE_BASE } from "./box.ts";
 import { createStage, SCENARIOS, type Stage } from "./faults.ts";
 import { createMemoryFiles } from "./memory-files.ts";
+import type { Publisher } from "./publisher.ts";
 import { rehearsedDeps } from "./rehearsed-deps.ts";
 import { scenarioRoutes } from "./scenario-routes.ts";
 
@@ -118,9 +121,10 @@ async function openRehearsal(context: CommandContext, stage: Stage, setupUrl: ()
   const real =
     folder === undefined ? { ...context.deps, files: createMemoryFiles(() => context.deps.clock.now()) } : context.deps;
   await real.files.makeDirectory(stateDir);
+  const paths = statePaths(stateDir);
   const box = await openBox(real, context.listen, { stage, speed, stateDir });
   const deps = rehearsedDeps(real, { stage, application: box.application });
-  const paths = statePaths(stateDir);
+  await putTrust(deps, stateDir, box.publisher);
   await deps.files.makeDirectory(paths.state);
   if ((await deps.files.stat(paths.adminCredential)) === undefined) await ensureSetupToken(deps, paths.setupToken);
   const plane = createControlPlane(deps, {
@@ -135,7 +139,7 @@ async function openRehearsal(context: CommandContext, stage: Stage, setupUrl: ()
     registry: {
       place: { registry: box.registry, base: SAMPLE_BASE },
       plainHttp: true,
-      trust: { keys: [box.publisher], folder: paths.trust, allowUnsigned: false, deps },
+      trust: openTrust(deps, { get: (key) => (key === "root" ? stateDir : context.settings.get(key)) }),
     },
     licenseUrl: undefined,
     assets: uiFiles(),
@@ -150,6 +154,14 @@ async function openRehearsal(context: CommandContext, stage: Stage, setupUrl: ()
     },
   });
   return { box, plane, stateDir: folder === undefined ? "memory" : stateDir, deps };
+}
+
+/** What a person puts on a box: the publisher's key and root, where every command of it finds them. */
+async function putTrust({ files }: Pick<Deps, "files">, stateDir: string, publisher: Publisher): Promise<void> {
+  const { trustedKeys, trustRoot } = statePaths(stateDir);
+  await files.makeDirectory(trustedKeys);
+  await files.write(join(trustedKeys, "publisher.pem"), publisher.key.pem);
+  await files.write(trustRoot, publisher.root);
 }
 
 interface Address {

@@ -5,6 +5,7 @@
  * by the actors at every turn, so a scenario can be mended while the appliance is looking.
  */
 import { ApplianceError } from "../core/errors.ts";
+import type { TrustFault } from "./publisher.ts";
 
 export interface Faults {
   /** Nothing listens where the registry should be. */
@@ -18,6 +19,8 @@ export interface Faults {
   readonly bootstrapFails: boolean;
   readonly nodeNotReady: boolean;
   readonly diskFull: boolean;
+  /** What is wrong with signatures and signed metadata. */
+  readonly trust: TrustFault | null;
 }
 
 const NO_FAULTS: Faults = {
@@ -28,6 +31,7 @@ const NO_FAULTS: Faults = {
   bootstrapFails: false,
   nodeNotReady: false,
   diskFull: false,
+  trust: null,
 };
 
 export interface Scenario {
@@ -90,15 +94,37 @@ export const SCENARIOS: readonly Scenario[] = [
     mend: "Free room, or give the box a larger disk",
     faults: { diskFull: true },
   },
+  {
+    name: "metadata-expired",
+    title: "The signed metadata of the channels has expired",
+    about:
+      "Nobody has signed it anew for a month: the release waits for the operator's decision or for a fresh signature",
+    mend: "Sign it anew, or decide until when it is good all the same",
+    faults: { trust: "expired" },
+  },
+  {
+    name: "metadata-rolled-back",
+    title: "The registry shows metadata of before",
+    about: "Signed metadata is older than what the box has seen, as from a mirror that is behind or that wants it so",
+    mend: "Bring the mirror up to date, or use another one",
+    faults: { trust: "rolled-back" },
+  },
+  {
+    name: "foreign-key",
+    title: "The release is signed by another key",
+    about: "The release of channel stable has a signature, but not by the publisher whom this box trusts",
+    mend: "Ask the publisher to sign it, or choose another release",
+    faults: { trust: "foreign-key" },
+  },
 ];
 
 /** The switchboard that actors read and the rehearsal's page changes. */
 export interface Stage {
   faults(): Faults;
   scenario(): string | null;
-  /** Plays a scenario, or none. */
-  play(name: string | null): void;
-  onChange(call: () => void): void;
+  /** Plays a scenario, or none; answers when everybody has followed. */
+  play(name: string | null): Promise<void>;
+  onChange(call: () => void | Promise<void>): void;
 }
 
 /**
@@ -108,13 +134,13 @@ export interface Stage {
  */
 export function createStage(first: string | null): Stage {
   let playing = findScenario(first);
-  const watchers: (() => void)[] = [];
+  const watchers: (() => void | Promise<void>)[] = [];
   return {
     faults: () => ({ ...NO_FAULTS, ...playing?.faults }),
     scenario: () => playing?.name ?? null,
-    play: (name) => {
+    play: async (name) => {
       playing = findScenario(name);
-      for (const call of watchers) call();
+      await Promise.all(watchers.map((call) => call()));
     },
     onChange: (call) => void watchers.push(call),
   };

@@ -20,7 +20,7 @@ export function scenarioRoutes(stage: Stage): readonly Route[] {
       access: "session",
       summary: "Rehearsal only: play a scenario, or null to mend everything",
       handle: async ({ body }) => {
-        stage.play(scenarioIn(body));
+        await stage.play(scenarioIn(body));
         return json(describe(stage));
       },
     },

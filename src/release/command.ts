@@ -15,7 +15,7 @@ import {
   TRUST_FLAGS,
 } from "./registry-flags.ts";
 import { resolveOrLast } from "./resolve.ts";
-import { describeReleaseRef, type ResolvedRelease } from "./resolved.ts";
+import { describeReleaseRef, type ResolvedRelease, verifiedText } from "./resolved.ts";
 import { compareVersions } from "./version.ts";
 
 const REFERENCE = {
@@ -139,7 +139,7 @@ function resolvedText(resolved: ResolvedRelease): string {
   return [
     `${describeReleaseRef(resolved.ref)} is release ${resolved.manifest.version}`,
     `${resolved.registry}/${resolved.repository}@${resolved.digest}`,
-    `verified by: ${resolved.verifiedBy}; ${humanBytes(totalBytes(resolved))} in ${rows.length} parts; ${resolved.roundTrips} ${resolved.roundTrips === 1 ? "request" : "requests"}`,
+    `${verifiedText(resolved)}; ${humanBytes(totalBytes(resolved))} in ${rows.length} parts; ${resolved.roundTrips} ${resolved.roundTrips === 1 ? "request" : "requests"}`,
     "",
     ...table(rows),
     ...resolved.missing.map((one) => `not there: ${one.name} ${one.reference} (${one.problem})`),
@@ -157,6 +157,7 @@ function inspectText(resolved: ResolvedRelease): string {
   ]);
   return [
     `release ${manifest.version}  ${resolved.digest}`,
+    verifiedText(resolved),
     `profile ${manifest.valuesProfile}, created ${manifest.createdAt ?? "at an unknown time"}`,
     "",
     ...table([["component", "chart", "image", "tier", "after"], ...rows]),

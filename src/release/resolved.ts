@@ -57,6 +57,12 @@ export interface ResolvedRelease extends FoundRelease {
   readonly stale?: { readonly ageMs: number; readonly problem: PublicError };
 }
 
+/** Who stands for a release, in the words of every command: "verified by key 1f74167495f2", or "unverified". */
+export function verifiedText({ verifiedBy, accepted }: Pick<FoundRelease, "verifiedBy" | "accepted">): string {
+  const who = verifiedBy === "none" ? "unverified" : `verified by key ${verifiedBy.slice(0, 12)}`;
+  return accepted === undefined ? who : `${who}, accepted although ${accepted}`;
+}
+
 /** The text of a ref for people and keys: "channel stable", "version 1.0.3", the digest. */
 export function describeReleaseRef(ref: ReleaseRef): string {
   if ("channel" in ref) return `channel ${ref.channel}`;

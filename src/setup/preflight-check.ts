@@ -26,8 +26,9 @@ export type Finding =
     }
   | {
       readonly ok: false;
-      /** Where the check knows it better than by its own code. */
+      /** Where the check knows it better than by its own code: that, and what is so then. */
       readonly code?: string;
+      readonly wrong?: string;
       readonly cause: string;
       readonly evidence: readonly Evidence[];
       readonly next: string;

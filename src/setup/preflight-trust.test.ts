@@ -52,7 +52,7 @@ test("a release that verifies is told with its key and how long the metadata is 
   assert.ok(found.ok && found.warning === undefined);
   const said = found.evidence.map(({ ref, text }) => `${ref}: ${text}`);
   assert.deepEqual(said, [
-    "what this box trusts: 0 keys and a root document",
+    "what this box trusts: a root document",
     `release 1.0.3: verified by key ${keys.targets.id.slice(0, 12)}`,
     "signed metadata: good until 2026-12-21T00:00:00Z",
   ]);
@@ -82,6 +82,8 @@ test("a foreign signature is refused whatever the settings allow", async () => {
   const refused = await look({ trust: { keys, allowUnsigned: true } });
   assert.ok(!refused.ok);
   assert.deepEqual([refused.code, refused.fields], ["trust/untrusted-signature", ["channel", "releaseRef"]]);
+  assert.match(refused.wrong ?? "", /signed, but by none of the trusted keys/);
+  assert.match(refused.evidence[0]?.text ?? "", /^key [0-9a-f]{12}, a root document$/);
 });
 
 test("expired metadata is refused with its age and the answer that decides; decided, it is a warning", async () => {

@@ -4,7 +4,7 @@
  * A box without keys is warned, not refused: then the registry decides, and every screen says "unverified". A registry that
  * does not answer is told by the checks of the network. What fails later in the run is refused again by the step that reads it.
  */
-import { ApplianceError } from "../core/errors.ts";
+import { ApplianceError, ERROR_CODES } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import { type ReleaseTrust, readableTrust } from "../release/trust.ts";
 import { type Finding, findingOf, type PreflightCheck, type PreflightContext } from "./preflight-check.ts";
@@ -20,17 +20,14 @@ export const TRUST_CHECKS: readonly PreflightCheck[] = [
   },
 ];
 
-const BOX = "what this box trusts";
-
 async function release(context: PreflightContext, signal: AbortSignal): Promise<Finding> {
+  let trust: ReleaseTrust | undefined;
   try {
-    const trust = await readableTrust(context.registry.trust);
-    if (trust === undefined) {
-      return { ok: true, warning: "release unverified", evidence: [{ ref: BOX, text: "no key and no root document" }] };
-    }
+    trust = await readableTrust(context.registry.trust);
+    if (trust === undefined) return { ok: true, warning: "release unverified", evidence: [believedOf(trust)] };
     return await judge(context, trust, signal);
   } catch (thrown) {
-    return explain(thrown);
+    return explain(thrown, trust);
   }
 }
 
@@ -40,7 +37,7 @@ async function judge(context: PreflightContext, trust: ReleaseTrust, signal: Abo
   const isVerified = verifiedBy !== "none";
   const by = isVerified ? `verified by key ${verifiedBy.slice(0, 12)}` : "unsigned, allowed by trust.allowUnsigned";
   const evidence: readonly Evidence[] = [
-    { ref: BOX, text: believedText(trust) },
+    believedOf(trust),
     { ref: `release ${manifest.version}`, text: by },
     ...(goodUntil === undefined ? [] : [{ ref: "signed metadata", text: accepted ?? `good until ${goodUntil}` }]),
   ];
@@ -48,19 +45,22 @@ async function judge(context: PreflightContext, trust: ReleaseTrust, signal: Abo
   return { ok: true, evidence, ...(warning === undefined ? {} : { warning }) };
 }
 
-function believedText({ keys, root }: ReleaseTrust): string {
-  const count = `${keys.length} ${keys.length === 1 ? "key" : "keys"}`;
-  return root === undefined ? count : `${count} and a root document`;
+function believedOf(trust: ReleaseTrust | undefined): Evidence {
+  const names = (trust?.keys ?? []).map(({ id }) => `key ${id.slice(0, 12)}`);
+  const all = trust?.root === undefined ? names : [...names, "a root document"];
+  return { ref: "what this box trusts", text: all.length === 0 ? "no key and no root document" : all.join(", ") };
 }
 
 /** Codes of files that this box cannot read; the release has nothing to do with them. */
 const OF_THE_BOX = /^(?:file\/|trust\/bad-key$)/;
 
 /** What the trust codes mean for the answers. Other failures belong to other checks, or to the step that resolves the release. */
-function explain(thrown: unknown): Finding {
+function explain(thrown: unknown, trust: ReleaseTrust | undefined): Finding {
   if (!(thrown instanceof ApplianceError)) throw thrown;
   const { code } = thrown;
   if (!/^(?:trust|file)\//.test(code)) return { ok: true, evidence: [{ ref: code, text: "could not be asked yet" }] };
-  const fields = code === "trust/expired" ? ["acceptExpired"] : ["channel", "releaseRef"];
-  return { ...findingOf(thrown), code, ...(OF_THE_BOX.test(code) ? {} : { fields }) };
+  const answers = code === "trust/expired" ? ["acceptExpired"] : ["channel", "releaseRef"];
+  const fields = trust === undefined || OF_THE_BOX.test(code) ? {} : { fields: answers };
+  const evidence = trust === undefined ? [] : [believedOf(trust)];
+  return { ...findingOf(thrown), code, wrong: ERROR_CODES[code].about, evidence, ...fields };
 }

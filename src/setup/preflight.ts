@@ -115,5 +115,6 @@ function toCheck(check: PreflightCheck, finding: Finding | undefined): Check {
   };
   if (finding === undefined || finding.ok) return { ...common, state: "ok", cause: "", next: null };
   const { cause, next } = finding;
-  return { ...common, code: finding.code ?? code, title: check.wrong, state: "failed", cause, next };
+  const told = { code: finding.code ?? code, title: finding.wrong ?? check.wrong };
+  return { ...common, ...told, state: "failed", cause, next };
 }

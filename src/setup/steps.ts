@@ -8,6 +8,7 @@ import { selectionObject } from "../flux/selection.ts";
 import { sourceObjects } from "../flux/source.ts";
 import { valuesOf } from "../flux/values.ts";
 import { PATIENT_RETRY, problemOf, type Step, type StepResult } from "../operation/step.ts";
+import { verifiedText } from "../release/resolved.ts";
 import { INSTALLED_SCHEMA, type Installed, readInstalled } from "../status/installed.ts";
 import { troublesBelow, waitForTiers } from "../status/waiting.ts";
 import { answersOf, applyAll, releaseOf, type SetupContext, type StepCall } from "./context.ts";
@@ -182,13 +183,11 @@ async function flux(call: StepCall): Promise<StepResult> {
 async function release(call: StepCall): Promise<StepResult> {
   const resolved = await releaseOf(call);
   const bytes = resolved.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
-  const { verifiedBy, accepted } = resolved;
   const parts = [
     resolved.manifest.version,
     `${resolved.artifacts.length} artifacts`,
     humanBytes(bytes),
-    verifiedBy === "none" ? "unverified" : `verified by key ${verifiedBy.slice(0, 12)}`,
-    ...(accepted === undefined ? [] : [`accepted: ${accepted}`]),
+    verifiedText(resolved),
   ];
   return { state: "done", detail: parts.join(", ") };
 }

@@ -175,7 +175,7 @@ export async function verifySignatures(
   }
   throw new ApplianceError(
     "trust/untrusted-signature",
-    `Cannot trust "${name}": none of its ${count} signatures is by a trusted key over this digest`,
+    `Cannot trust "${name}": it is signed, but not by a trusted key over this digest`,
     {
       hint: "Compare the publisher's key with the trusted keys of this box",
       details: { trustedKeys: thing.keys.map(({ id }) => id) },
