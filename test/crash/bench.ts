@@ -7,6 +7,7 @@ import { createOperations } from "../../src/operation/engine.ts";
 import { createFileStore } from "../../src/operation/file-store.ts";
 import type { Operations } from "../../src/operation/operations.ts";
 import { createResolvedStore } from "../../src/release/resolved-store.ts";
+import type { BoxTrust } from "../../src/release/trust.ts";
 import { createSetup, type Setup, setupProgram } from "../../src/setup/engine.ts";
 import { createLicenseService } from "../../src/setup/license.ts";
 import type { SetupDeps, SetupSettings } from "../../src/setup/ports.ts";
@@ -34,6 +35,8 @@ export interface BenchOptions {
   readonly kube: { readonly server: string; readonly fetch: Fetch };
   readonly license: { readonly url: string; readonly fetch: Fetch };
   readonly followMs?: number;
+  /** What the box believes of releases. Absent: nothing. */
+  readonly trust?: BoxTrust;
 }
 
 export interface Bench {
@@ -63,7 +66,11 @@ export function openBench(deps: Deps, options: BenchOptions): Bench {
     },
     store,
     kube,
-    registry: { place: { registry: options.registry, base: "nine-minds" }, plainHttp: true },
+    registry: {
+      place: { registry: options.registry, base: "nine-minds" },
+      plainHttp: true,
+      ...(options.trust === undefined ? {} : { trust: options.trust }),
+    },
     releases: createResolvedStore(deps, paths.resolvedReleases),
     observe: async (signal) => statusOf((await kube.get(source, { signal })) !== undefined),
     license: createLicenseService(deps, options.license),
