@@ -8,7 +8,7 @@ import { ApplianceError, ERROR_CODES } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import { type ReleaseTrust, readableTrust } from "../release/trust.ts";
 import { type Finding, findingOf, type PreflightCheck, type PreflightContext } from "./preflight-check.ts";
-import { findForSetup } from "./release-of-run.ts";
+import { answersAgainst, findForSetup } from "./release-of-run.ts";
 
 export const TRUST_CHECKS: readonly PreflightCheck[] = [
   {
@@ -51,16 +51,13 @@ function believedOf(trust: ReleaseTrust | undefined): Evidence {
   return { ref: "what this box trusts", text: all.length === 0 ? "no key and no root document" : all.join(", ") };
 }
 
-/** Codes of files that this box cannot read; the release has nothing to do with them. */
-const OF_THE_BOX = /^(?:file\/|trust\/bad-key$)/;
-
 /** What the trust codes mean for the answers. Other failures belong to other checks, or to the step that resolves the release. */
 function explain(thrown: unknown, trust: ReleaseTrust | undefined): Finding {
   if (!(thrown instanceof ApplianceError)) throw thrown;
   const { code } = thrown;
   if (!/^(?:trust|file)\//.test(code)) return { ok: true, evidence: [{ ref: code, text: "could not be asked yet" }] };
-  const answers = code === "trust/expired" ? ["acceptExpired"] : ["channel", "releaseRef"];
-  const fields = trust === undefined || OF_THE_BOX.test(code) ? {} : { fields: answers };
-  const evidence = trust === undefined ? [] : [believedOf(trust)];
-  return { ...findingOf(thrown), code, wrong: ERROR_CODES[code].about, evidence, ...fields };
+  const told = { ...findingOf(thrown), code, wrong: ERROR_CODES[code].about };
+  // Keys and root that cannot be read are no matter of the answers.
+  if (trust === undefined) return { ...told, evidence: [] };
+  return { ...told, evidence: [believedOf(trust)], fields: answersAgainst(code) };
 }

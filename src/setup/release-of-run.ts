@@ -5,6 +5,7 @@
  * after a crash, read by that digest, mostly from disk. Another answer (channel or version) makes another release.
  */
 import { isDigest } from "../core/digest.ts";
+import { ApplianceError, type ErrorCode } from "../core/errors.ts";
 import { openRegistry } from "../release/registry-access.ts";
 import { findRelease, resolveRelease } from "../release/resolve.ts";
 import { describeReleaseRef, type FoundRelease, type ReleaseRef, type ResolvedRelease } from "../release/resolved.ts";
@@ -95,7 +96,7 @@ export async function releaseOfRun(deps: SetupDeps, options: RunOptions): Promis
   const name = describeReleaseRef(ref);
   const channel = "channel" in ref ? ref.channel : null;
   const saved = await deps.store.readDocument("setup-release", releaseOfRunSchema);
-  const resolved = await resolveForSetup(deps, { ...options, ref: await refOfRun(deps, options) });
+  const resolved = await resolveForSetup(deps, { ...options, ref: await refOfRun(deps, options) }).catch(nameAnswers);
   if (saved?.digest !== resolved.digest || saved.operationId !== operationId || saved.ref !== name) {
     const { digest: found, manifest } = resolved;
     const document = {
@@ -109,6 +110,27 @@ export async function releaseOfRun(deps: SetupDeps, options: RunOptions): Promis
     await deps.store.writeDocument("setup-release", document);
   }
   return { ...resolved, channel };
+}
+
+/**
+ * Answers that mend a release which this box does not believe: another release, or the decision about expired metadata. Empty
+ * where the files of the box are meant, and for other codes.
+ */
+export function answersAgainst(code: ErrorCode): readonly string[] {
+  if (code === "trust/expired") return ["acceptExpired"];
+  return code.startsWith("trust/") && code !== "trust/bad-key" ? ["channel", "releaseRef"] : [];
+}
+
+function nameAnswers(thrown: unknown): never {
+  if (!(thrown instanceof ApplianceError)) throw thrown;
+  const { code, message, hint, details } = thrown;
+  const fields = answersAgainst(code);
+  if (fields.length === 0) throw thrown;
+  throw new ApplianceError(code, message, {
+    cause: thrown,
+    ...(hint === undefined ? {} : { hint }),
+    details: { ...details, fields },
+  });
 }
 
 /**

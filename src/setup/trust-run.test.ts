@@ -205,6 +205,7 @@ for (const [name, told] of Object.entries(CASES)) {
     const { state, step, problem } = stopped ?? {};
     assert.deepEqual([state, step, problem?.code], ["blocked", told.step, told.code], JSON.stringify(problem));
     assert.ok((problem?.message ?? "") !== "" && (problem?.hint ?? "") !== "", "a cause and a next step");
+    assert.deepEqual(problem?.fields, told.code.startsWith("trust/") ? ["channel", "releaseRef"] : []);
     const objects = [...(await stage.objects()).keys()].join("\n");
     if (told.step === "flux") assert.doesNotMatch(objects, /flux-system|msp|alga-system/, "something was applied");
     assert.doesNotMatch(objects, /OCIRepository|values|Secret/, "something of the release was used");
