@@ -38,6 +38,8 @@ before(async () => {
     registry: "ghcr.io",
     version: "0.9.0",
     imageTag: "62cdce38",
+    // The registry of this test stands for ghcr.io, as a mirror of it.
+    additional: "mirrored",
   });
   registry.store.tag("nine-minds/flux-manifests", "v2.9.5", fluxDigest);
   mkdirSync(join(work, "bin"));

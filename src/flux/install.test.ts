@@ -51,7 +51,8 @@ async function run(kube: Kube, name: string): Promise<void> {
 
 const files = (change: Record<string, string | undefined> = {}): Uint8Array => {
   const texts = new Map<string, string>();
-  for (const [path, bytes] of readTarGz(fluxManifestsLayer())) texts.set(path, new TextDecoder().decode(bytes));
+  for (const [path, bytes] of readTarGz(fluxManifestsLayer("ghcr.io/fluxcd")))
+    texts.set(path, new TextDecoder().decode(bytes));
   for (const [path, text] of Object.entries(change)) text === undefined ? texts.delete(path) : texts.set(path, text);
   return packTree([...texts].map(([path, text]) => ({ path, bytes: new TextEncoder().encode(text) })));
 };
@@ -83,7 +84,7 @@ test("fills in the namespace, keeps cluster-wide kinds without one, and sends no
   }
   assert.ok(!objects.some((object) => object.metadata.name === "notification-controller"));
   const official = new TextDecoder()
-    .decode(readTarGz(fluxManifestsLayer()).get("helm-controller.yaml"))
+    .decode(readTarGz(fluxManifestsLayer("ghcr.io/fluxcd")).get("helm-controller.yaml"))
     .replace("--events-addr=", "--events-addr=http://notification-controller/");
   const helm = (await read(files({ "helm-controller.yaml": official }))).find(isDeployment("helm-controller"));
   const [container] = listAt(helm, "spec", "template", "spec", "containers");

@@ -15,6 +15,7 @@ import type { RegistryClient } from "../oci/client.ts";
 import { readTarGz } from "../oci/tar.ts";
 import { locate, publishedPlace, type RegistryPlace } from "../release/location.ts";
 import type { ReleaseManifest } from "../release/model.ts";
+import { withImagesOf } from "./images.ts";
 import { FLUX_NAMESPACE } from "./source.ts";
 import { readLongYaml } from "./yaml.ts";
 
@@ -44,7 +45,7 @@ const MAX_TREE_BYTES = 32 * 1024 * 1024;
 const MAX_FILES = 200;
 
 /**
- * Pulls the artifact that a release pins.
+ * Pulls the artifact that a release pins. Its controllers' images are named where this appliance pulls them.
  *
  * @returns undefined when the release brings no Flux: the cluster must have it.
  * @throws {ApplianceError} flux/bad-artifact as `readFluxObjects` says, and what the registry client throws.
@@ -63,7 +64,7 @@ export async function pullFluxObjects(
   const layer = manifest.layers[0];
   if (layer === undefined) throw bad("it has no layer");
   const bytes = await registry.blob(repository, layer, { ...call, maxBytes: MAX_LAYER_BYTES });
-  return readFluxObjects(deps, bytes);
+  return withImagesOf(await readFluxObjects(deps, bytes), release);
 }
 
 /**

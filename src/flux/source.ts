@@ -5,7 +5,7 @@
  * The bundle is the same bytes for everybody, and pins each chart by digest. What differs on this appliance (the registry of
  * the charts, a private CA, credentials, plain HTTP, another profile) comes as patches of the parent, which
  * kustomize-controller applies when it builds. Patches for HelmReleases go through the child Kustomization that builds
- * them. Bundles of the older form name one HelmRepository for all charts, and take chart versions from the manifest.
+ * them; so do the names of images that charts bring themselves. Bundles of the older form name one HelmRepository for all charts, and take chart versions from the manifest.
  *
  * @see Flux source-controller v1, "OCIRepository", "HelmRepository"; kustomize-controller v1, "Patches"; docs/adr/0005
  */
@@ -17,6 +17,7 @@ import type { ComponentSpec } from "../release/components.ts";
 import { locate, placeText, publishedPlace } from "../release/location.ts";
 import { componentsOf, type ReleaseManifest } from "../release/model.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
+import { type ImageRename, imageRenames } from "./images.ts";
 import type { Patch } from "./tree.ts";
 
 export const FLUX_NAMESPACE = "flux-system";
@@ -82,7 +83,7 @@ function kustomization(release: SourceRelease, access: SourceAccess): KubeObject
       prune: true,
       wait: false,
       sourceRef: { kind: "OCIRepository", name: SOURCE_NAME },
-      patches: [...chartPatches(release.manifest, access), ...childPatches(release.manifest)],
+      patches: [...chartPatches(release.manifest, access), ...childPatches(release.manifest, access)],
     },
   };
 }
@@ -140,23 +141,28 @@ function isPinnedByDigest(manifest: ReleaseManifest): boolean {
 }
 
 /** One patch a child whose HelmReleases take something from this release. */
-function childPatches(manifest: ReleaseManifest): readonly Patch[] {
+function childPatches(manifest: ReleaseManifest, { place }: SourceAccess): readonly Patch[] {
   const components = componentsOf(manifest);
+  const images = imageRenames(manifest, place);
   return (["core", "background"] as const).flatMap((group) => {
     const patches = components
       .filter((component) => component.group === group)
-      .flatMap((component) => releasePatch(component, manifest));
+      .flatMap((component) => releasePatch(component, { manifest, images }));
     const child = { apiVersion: "kustomize.toolkit.fluxcd.io/v1", kind: "Kustomization", name: `alga-${group}` };
     return patches.length === 0 ? [] : [patchOf(child, { patches })];
   });
 }
 
-function releasePatch(component: ComponentSpec, manifest: ReleaseManifest): readonly Patch[] {
+function releasePatch(
+  component: ComponentSpec,
+  { manifest, images }: { readonly manifest: ReleaseManifest; readonly images: readonly ImageRename[] },
+): readonly Patch[] {
   const version = manifest.charts[component.chart];
   const values = { kind: "ConfigMap", name: component.valuesConfigMap, valuesKey: component.valuesKey };
   const spec = {
     ...(version === undefined || isPinnedByDigest(manifest) ? {} : { chart: { spec: { version } } }),
     ...(manifest.valuesProfile === "single-node" ? {} : { valuesFrom: [values] }),
+    ...(images.length === 0 ? {} : { postRenderers: [{ kustomize: { images } }] }),
   };
   const target = { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease", name: component.name };
   return Object.keys(spec).length === 0 ? [] : [patchOf(target, spec)];

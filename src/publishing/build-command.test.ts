@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { commandContext } from "../../test/support/command-context.ts";
-import { sourceTree, TREE, world } from "../../test/support/source-tree.ts";
+import { CLOCK, sourceTree, TREE, world } from "../../test/support/source-tree.ts";
 import type { FlagValue } from "../cli/command.ts";
 import type { MemoryFiles } from "../rehearsal/memory-files.ts";
 import { commands } from "./build-command.ts";
@@ -11,12 +11,17 @@ const OUT = "/out";
 
 async function locked(): Promise<MemoryFiles> {
   const files = await sourceTree();
-  await lockSource({ files }, TREE, world().options());
+  await lockSource({ files, clock: CLOCK }, TREE, world().options());
   return files;
 }
 
 async function build(files: MemoryFiles, flags: Readonly<Record<string, FlagValue>>, env: Record<string, string> = {}) {
-  const { context, said } = commandContext({ deps: { files }, flags, args: [TREE], env: { PWD: "/", ...env } });
+  const { context, said } = commandContext({
+    deps: { files, clock: CLOCK },
+    flags,
+    args: [TREE],
+    env: { PWD: "/", ...env },
+  });
   await commands[0]?.run(context);
   return said;
 }

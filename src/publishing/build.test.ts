@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { FLUX_TEMPLATES } from "../../embed/templates.ts";
-import { sourceTree, TREE, world } from "../../test/support/source-tree.ts";
+import { CLOCK, sourceTree, TREE, world } from "../../test/support/source-tree.ts";
 import { createLayout, writeStore } from "../oci/layout-writer.ts";
 import type { RegistryStore } from "../oci/store.ts";
 import { readTarGz } from "../oci/tar.ts";
@@ -12,7 +12,10 @@ import { type BuildInput, type BuiltRelease, buildRelease } from "./build.ts";
 import { type LockOptions, lockSource } from "./lock.ts";
 
 const build = (files: MemoryFiles, given: Partial<BuildInput> = {}): Promise<BuiltRelease> =>
-  buildRelease({ files }, { folder: TREE, platforms: async () => [], embeddedTree: FLUX_TEMPLATES, ...given });
+  buildRelease(
+    { files, clock: CLOCK },
+    { folder: TREE, platforms: async () => [], embeddedTree: FLUX_TEMPLATES, ...given },
+  );
 
 /** Everything in a store: the digests of all manifests and tags. */
 const contentOf = (store: RegistryStore) =>
@@ -28,11 +31,11 @@ const contentOf = (store: RegistryStore) =>
 test("locks once: the second time asks nobody and writes nothing", async () => {
   const files = await sourceTree();
   const { options, requests } = world();
-  const first = await lockSource({ files }, TREE, options());
+  const first = await lockSource({ files, clock: CLOCK }, TREE, options());
   assert.ok(first.hasChanged && first.pins.every((pin) => pin.outcome === "new"));
-  assert.equal(first.pins.length, 7);
+  assert.equal(first.pins.length, 11);
   const [before, asked] = [files.snapshot(), requests()];
-  const second = await lockSource({ files }, TREE, options({ now: "2027-01-01T00:00:00Z" }));
+  const second = await lockSource({ files, clock: CLOCK }, TREE, options({ now: "2027-01-01T00:00:00Z" }));
   assert.deepEqual([second.hasChanged, requests()], [false, asked]);
   assert.deepEqual(files.snapshot(), before);
 });
@@ -40,7 +43,7 @@ test("locks once: the second time asks nobody and writes nothing", async () => {
 test("a tag that moves stays locked until it is asked for, by name", async () => {
   const files = await sourceTree();
   const { options, store } = world();
-  await lockSource({ files }, TREE, options());
+  await lockSource({ files, clock: CLOCK }, TREE, options());
   const other = store.manifest("nine-minds/email-service", "62cdce38")?.digest;
   assert.ok(other !== undefined);
   const moved = buildSampleRelease(store, {
@@ -49,21 +52,27 @@ test("a tag that moves stays locked until it is asked for, by name", async () =>
     imageTag: "62cdce38",
     imageBytes: 9,
   });
-  assert.equal((await lockSource({ files }, TREE, options())).hasChanged, false);
-  const updated = await lockSource({ files }, TREE, options({ update: ["algaCore"], now: "2026-12-01T00:00:00Z" }));
+  assert.equal((await lockSource({ files, clock: CLOCK }, TREE, options())).hasChanged, false);
+  const updated = await lockSource(
+    { files, clock: CLOCK },
+    TREE,
+    options({ update: ["algaCore"], now: "2026-12-01T00:00:00Z" }),
+  );
   assert.deepEqual(
     updated.pins.filter((pin) => pin.outcome === "changed").map((pin) => [pin.name, pin.digest]),
     [["image algaCore", moved.imageDigests.algaCore]],
   );
   assert.equal(updated.lockedAt, "2026-12-01T00:00:00Z");
-  await assert.rejects(lockSource({ files }, TREE, options({ update: ["nobody"] })), { code: "build/bad-source" });
+  await assert.rejects(lockSource({ files, clock: CLOCK }, TREE, options({ update: ["nobody"] })), {
+    code: "build/bad-source",
+  });
 });
 
 test("what was fetched for an older lock does not stay", async () => {
   const files = await sourceTree();
   const { options, store } = world();
   const blobs = () => [...files.snapshot().keys()].filter((path) => path.includes("/vendor/blobs/")).length;
-  await lockSource({ files }, TREE, options());
+  await lockSource({ files, clock: CLOCK }, TREE, options());
   const before = blobs();
   const other = { registry: "ghcr.io", base: "other", version: "0.9.1", imageTag: "62cdce38" };
   buildSampleRelease(store, other);
@@ -71,7 +80,7 @@ test("what was fetched for an older lock does not stay", async () => {
   assert.ok(document !== undefined);
   for (const { bytes } of store.blobs("other/charts/temporal")) store.putBlob("nine-minds/charts/temporal", bytes);
   store.putManifest("nine-minds/charts/temporal", "0.1.0", document.bytes, document.mediaType);
-  const updated = await lockSource({ files }, TREE, options({ update: ["temporal"] }));
+  const updated = await lockSource({ files, clock: CLOCK }, TREE, options({ update: ["temporal"] }));
   assert.deepEqual(updated.pins.filter((pin) => pin.outcome === "changed").length, 1);
   assert.equal(blobs(), before);
   await build(files);
@@ -80,7 +89,7 @@ test("what was fetched for an older lock does not stay", async () => {
 test("a dry run of the lock writes nothing", async () => {
   const files = await sourceTree();
   const before = files.snapshot();
-  const report = await lockSource({ files }, TREE, world().options({ dryRun: true }));
+  const report = await lockSource({ files, clock: CLOCK }, TREE, world().options({ dryRun: true }));
   assert.ok(report.hasChanged);
   assert.deepEqual(files.snapshot(), before);
 });
@@ -88,10 +97,10 @@ test("a dry run of the lock writes nothing", async () => {
 test("a tag that is not there fails the lock by its reference, and the old lock stays", async () => {
   const files = await sourceTree();
   const { options, store } = world();
-  await lockSource({ files }, TREE, options());
+  await lockSource({ files, clock: CLOCK }, TREE, options());
   const before = files.snapshot().get(`${TREE}/release.lock.yaml`);
   store.deleteManifest("nine-minds/alga-psa-ee", "62cdce38");
-  await assert.rejects(lockSource({ files }, TREE, options({ update: ["all"] })), {
+  await assert.rejects(lockSource({ files, clock: CLOCK }, TREE, options({ update: ["all"] })), {
     code: "oci/not-found",
     message: /alga-psa-ee:62cdce38/,
   });
@@ -106,11 +115,11 @@ test("a registry that gives other bytes than its manifest promises locks nothing
   const blob = store.blob("nine-minds/charts/temporal", digest);
   assert.ok(blob !== undefined);
   blob[blob.length - 1] = (blob.at(-1) ?? 0) ^ 1;
-  await assert.rejects(lockSource({ files }, TREE, options()), { code: "oci/digest-mismatch" });
+  await assert.rejects(lockSource({ files, clock: CLOCK }, TREE, options()), { code: "oci/digest-mismatch" });
   const left = [...files.snapshot().keys()].filter((path) => path.includes("lock") || path.endsWith("oci-layout"));
   assert.deepEqual(left, []);
   blob[blob.length - 1] = (blob.at(-1) ?? 0) ^ 1;
-  assert.ok((await lockSource({ files }, TREE, options())).hasChanged);
+  assert.ok((await lockSource({ files, clock: CLOCK }, TREE, options())).hasChanged);
 });
 
 test("a lock that was killed while it fetched goes on with what it has", async () => {
@@ -122,17 +131,17 @@ test("a lock that was killed while it fetched goes on with what it has", async (
     if (left === 0) throw new Error("killed");
     return await options().open(reference, source);
   };
-  await assert.rejects(lockSource({ files }, TREE, options({ open: dying })), /killed/);
+  await assert.rejects(lockSource({ files, clock: CLOCK }, TREE, options({ open: dying })), /killed/);
   assert.equal(files.snapshot().get(`${TREE}/release.lock.yaml`), undefined);
   const asked = requests();
-  assert.ok((await lockSource({ files }, TREE, options())).hasChanged);
+  assert.ok((await lockSource({ files, clock: CLOCK }, TREE, options())).hasChanged);
   assert.ok(requests() > asked);
   await build(files);
 });
 
 async function locked(change?: (text: string) => string): Promise<MemoryFiles> {
   const files = await sourceTree(change);
-  await lockSource({ files }, TREE, world().options());
+  await lockSource({ files, clock: CLOCK }, TREE, world().options());
   return files;
 }
 
@@ -196,7 +205,7 @@ test("published elsewhere, all addresses are there", async () => {
     const repository = reference.repository.replace(/^alga\/one\//, "nine-minds/");
     return { ...(await options().open(reference, source)), repository };
   };
-  await lockSource({ files }, TREE, options({ open }));
+  await lockSource({ files, clock: CLOCK }, TREE, options({ open }));
   const { manifest } = await build(files);
   assert.match(manifest.config.repository, /^harbor\.example\.com\/alga\/one\//);
   assert.match(
@@ -255,7 +264,7 @@ test("a fresh checkout with its lock gets what the lock pins, and the lock stays
   const [files, tree, { options }] = [await locked(), await sourceTree(), world()];
   const lock = files.snapshot().get(`${TREE}/release.lock.yaml`) ?? "";
   await tree.write(`${TREE}/release.lock.yaml`, lock);
-  assert.equal((await lockSource({ files: tree }, TREE, options())).hasChanged, false);
+  assert.equal((await lockSource({ files: tree, clock: CLOCK }, TREE, options())).hasChanged, false);
   assert.equal(tree.snapshot().get(`${TREE}/release.lock.yaml`), lock);
   assert.equal((await build(tree)).digest, (await build(files)).digest);
 });

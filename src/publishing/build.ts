@@ -10,6 +10,7 @@ import type { Digest } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
 import type { FileTree } from "../flux/tree.ts";
+import { parseDocument } from "../oci/model.ts";
 import { createMemoryStore, type RegistryStore } from "../oci/store.ts";
 import type { ReleaseManifest } from "../release/model.ts";
 import { type AttestOptions, attestRelease } from "./attest-release.ts";
@@ -23,9 +24,11 @@ import {
   pushFluxArtifact,
   renderBundle,
 } from "./config-bundle.ts";
+import { fluxImages } from "./flux-images.ts";
 import { readFolder } from "./folder.ts";
 import { type BuiltImage, buildControlPlaneImage, type PlatformInput } from "./image.ts";
-import { assertLocked, type ReleaseLock, readLock } from "./lock-file.ts";
+import { vendorRepository } from "./lock.ts";
+import { assertFluxLocked, assertLocked, type ReleaseLock, readLock } from "./lock-file.ts";
 import { profileValues } from "./profile-values.ts";
 import { pushRelease, releaseDocument } from "./release-document.ts";
 import { type ReleaseSource, readSource, SOURCE_FILE, sourceComponents } from "./source.ts";
@@ -75,7 +78,7 @@ const MAX_VALUES_BYTES = 256 * 1024;
  * @throws {ApplianceError} build/... for the source, its lock, charts and missing files; flux/bad-artifact for a tree that
  *   kustomize would refuse; image/... for executables and libraries.
  */
-export async function buildRelease(deps: Pick<Deps, "files">, input: BuildInput): Promise<BuiltRelease> {
+export async function buildRelease(deps: Pick<Deps, "files" | "clock">, input: BuildInput): Promise<BuiltRelease> {
   const { folder } = input;
   const source = await readSource(deps, folder);
   const lock = assertLocked(source, await readLock(deps, folder));
@@ -137,13 +140,19 @@ async function pushCharts(
 }
 
 async function pushFlux(
-  deps: Pick<Deps, "files">,
+  deps: Pick<Deps, "files" | "clock">,
   store: RegistryStore,
   { folder, source, lock }: Tree,
 ): Promise<void> {
   if (source.flux === undefined) return;
   const wanted = { name: "flux", pin: pinOf(lock, "flux"), version: source.flux.version };
   await pushVendored(deps, store, { folder, wanted });
+  const repository = vendorRepository("flux");
+  const { bytes, mediaType } = store.manifest(repository, wanted.pin.digest) ?? { bytes: new Uint8Array() };
+  const document = parseDocument(bytes, { contentType: mediaType ?? "", what: wanted.pin.reference });
+  const [layer] = document.kind === "manifest" ? document.manifest.layers : [];
+  const { pulled } = await fluxImages(deps, store.blob(repository, layer?.digest ?? "") ?? new Uint8Array());
+  assertFluxLocked(pulled, lock);
 }
 
 /** A lock that belongs to its source has every pin; this is where the type learns it. */

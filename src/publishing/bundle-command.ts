@@ -3,15 +3,14 @@ import { basename } from "node:path/posix";
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { flagText, flagTexts, typedPath } from "../cli/flag-values.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
-import { isLoopbackHost } from "../core/hosts.ts";
 import { humanBytes } from "../core/quantity.ts";
 import { layoutTarBytes, writeLayoutTar } from "../oci/layout-tar-writer.ts";
 import type { Platform } from "../oci/model.ts";
-import { openRegistry } from "../release/registry-access.ts";
 import { openRegistryOf, REGISTRY_FLAGS, RELEASE_FLAGS, releaseRefOf } from "../release/registry-flags.ts";
 import { describeReleaseRef } from "../release/resolved.ts";
 import { type BundlePlan, planBundle, TRUST_REPOSITORY } from "./bundle.ts";
 import { readHaveList } from "./have-list.ts";
+import { OTHER_CA_FLAG, otherRegistries } from "./other-registries.ts";
 import { percentLines } from "./percent.ts";
 
 const DEFAULT_PLATFORM = "linux/amd64";
@@ -37,6 +36,7 @@ const FLAGS: readonly Flag[] = [
   },
   { name: "dry-run", type: "boolean", summary: "Say what would be written, and how large it would be" },
   ...RELEASE_FLAGS,
+  OTHER_CA_FLAG,
   ...REGISTRY_FLAGS,
 ];
 
@@ -105,13 +105,7 @@ async function planOf(context: CommandContext): Promise<BundlePlan> {
     ),
     ...(platform === undefined ? {} : { platform }),
     ...(have === undefined ? {} : { have }),
-    // Another registry gets none of the login that was given for this one.
-    open: async (registry) =>
-      openRegistry(deps, {
-        place: { registry, base: "" },
-        plainHttp: isLoopbackHost(registry),
-        ...(access.proxy === undefined ? {} : { proxy: access.proxy }),
-      }),
+    open: otherRegistries(context),
   });
 }
 

@@ -13,7 +13,8 @@ import type { RegistryClient } from "../oci/client.ts";
 import type { Descriptor, Platform } from "../oci/model.ts";
 import { parseReference } from "../oci/reference.ts";
 import { type WantedArtifact, wantedArtifacts } from "../release/artifacts.ts";
-import { locate, publishedPlace, type RegistryPlace } from "../release/location.ts";
+import { apiHost } from "../release/image-name.ts";
+import { locatePinned, mirroredName, placeText, publishedPlace, type RegistryPlace } from "../release/location.ts";
 import type { ReleaseManifest } from "../release/model.ts";
 import { findRelease, type ResolveOptions } from "../release/resolve.ts";
 import type { FoundRelease, MissingArtifact, ReleaseRef } from "../release/resolved.ts";
@@ -49,8 +50,13 @@ export interface ClosureOptions extends ResolveOptions {
   readonly platform?: Platform;
   /** Looks at every blob by HEAD and compares its size. Default true. */
   readonly checkBlobs?: boolean;
-  /** Opens another registry that the release names. Absent: what lies there is missing. */
+  /** Opens another registry that the release names, by its API's host. Absent: what lies there is missing. */
   readonly open?: (registry: string) => Promise<RegistryClient>;
+  /**
+   * How far to look into other registries. "whole" (default): as into ours. "named": whether the digest is there; for a look that
+   * takes nothing away, because public registries count how many manifests somebody reads.
+   */
+  readonly others?: "whole" | "named";
 }
 
 /** Requests at a time. */
@@ -71,7 +77,7 @@ export async function releaseClosure(
   const base = baseOf(release, options);
   const walk = createWalk({ platform: options.platform });
   const signal = options.signal ?? new AbortController().signal;
-  const gathering: Gathering = { client, base, options, walk, signal, parts: [], missing: [] };
+  const gathering: Gathering = { client, base, options, walk, signal, parts: [], missing: [], places: new Map() };
   const wanted = wantedOf(release.manifest, { registry: client.registry, base });
   await inParallel(wanted, { limit: PARALLEL, signal }, (one) => gather(gathering, one));
   await gatherRelease(gathering, release);
@@ -116,6 +122,8 @@ interface Gathering {
   readonly signal: AbortSignal;
   readonly parts: ClosurePart[];
   readonly missing: MissingArtifact[];
+  /** Repository with its registry -> its name below the base of a mirror. */
+  readonly places: Map<string, string>;
 }
 
 function baseOf({ repository }: FoundRelease, { base }: ClosureOptions): string {
@@ -130,7 +138,7 @@ function wantedOf(manifest: ReleaseManifest, place: RegistryPlace): readonly Wan
   const agent = manifest.supportAgent;
   if (agent === undefined || agent === null) return wanted;
   const { registry, repository, tag, digest } = parseReference(agent);
-  const moved = locate(`${registry}/${repository}`, { published: publishedPlace(manifest), place });
+  const moved = locatePinned(`${registry}/${repository}`, { published: publishedPlace(manifest), place });
   return [
     ...wanted,
     {
@@ -150,21 +158,25 @@ async function gather(gathering: Gathering, wanted: WantedArtifact): Promise<voi
   const { walk, signal, parts, missing } = gathering;
   const reference = textOf(wanted);
   const slash = wanted.repository.indexOf("/");
-  const [registry, repository] = [wanted.repository.slice(0, slash), wanted.repository.slice(slash + 1)];
+  const [registry, repository] = [apiHost(wanted.repository.slice(0, slash)), wanted.repository.slice(slash + 1)];
   const client = await clientOf(gathering, registry);
   if (client === undefined) {
     missing.push({ name: wanted.name, reference, problem: "it lies in another registry" });
     return;
   }
   try {
-    const named = wanted.tag ?? wanted.digest ?? "";
-    const { descriptor } = await client.document(repository, named, { signal });
+    const named = (wanted.byDigest === true ? wanted.digest : (wanted.tag ?? wanted.digest)) ?? "";
+    const isTaken = client === gathering.client || gathering.options.others !== "named";
+    const descriptor = isTaken
+      ? (await client.document(repository, named, { signal })).descriptor
+      : await client.resolve(repository, named, { signal });
     if (wanted.digest !== undefined && descriptor.digest !== wanted.digest) {
       throw notPinned({ ...wanted, digest: wanted.digest }, descriptor.digest);
     }
-    await walk.add({ client, repository, descriptor, signal });
+    if (isTaken) await walk.add({ client, repository, descriptor, signal });
     const { name, kind, tag } = wanted;
-    const place = relative(gathering, { registry, repository });
+    const place = placeBelow(gathering, wanted);
+    gathering.places.set(`${registry}/${repository}`, place);
     parts.push({ name, kind, repository: place, descriptor, ...(tag === undefined ? {} : { tag }) });
   } catch (thrown) {
     if (!isApplianceError(thrown, ...ABSENT)) throw thrown;
@@ -176,14 +188,22 @@ async function clientOf({ client, options }: Gathering, registry: string): Promi
   return registry === client.registry ? client : await options.open?.(registry);
 }
 
-/** Below the base as a mirror has it: what lies outside of it is expected right below. See `locate`. */
-function relative(
+/** Where a mirror has it below its base: see `locate` and `mirroredName`. */
+function placeBelow(
   { client, base }: Gathering,
-  { registry, repository }: { readonly registry: string; readonly repository: string },
+  { repository, kind }: Pick<WantedArtifact, "repository"> & { readonly kind: ClosurePart["kind"] },
 ): string {
-  const isBelow = registry === client.registry && (base === "" || repository.startsWith(`${base}/`));
-  if (!isBelow) return repository.slice(repository.lastIndexOf("/") + 1);
-  return base === "" ? repository : repository.slice(base.length + 1);
+  const here = placeText({ registry: client.registry, base });
+  if (kind === "image") return mirroredName(repository, here);
+  const isBelow = repository.startsWith(`${here}/`);
+  return isBelow ? repository.slice(here.length + 1) : repository.slice(repository.lastIndexOf("/") + 1);
+}
+
+/** What is said about something lies beside it. */
+function placeBeside({ places, client, base }: Gathering, about: ClosureManifest): string {
+  const whole = `${about.client.registry}/${about.repository}`;
+  const here = placeText({ registry: client.registry, base });
+  return places.get(whole) ?? (whole.startsWith(`${here}/`) ? whole.slice(here.length + 1) : about.repository);
 }
 
 function textOf({ repository, tag, digest }: WantedArtifact): string {
@@ -203,7 +223,7 @@ async function gatherRelease(gathering: Gathering, release: FoundRelease): Promi
   const { repository, digest, manifest } = release;
   const { descriptor } = await client.document(repository, digest, { signal });
   await walk.add({ client, repository, descriptor, signal });
-  const place = relative(gathering, { registry: client.registry, repository });
+  const place = placeBelow(gathering, { repository: `${client.registry}/${repository}`, kind: "config" });
   const tag = manifest.version.replaceAll("+", "_");
   parts.push({ name: "release", kind: "release", repository: place, tag, descriptor });
 }
@@ -230,8 +250,15 @@ async function gatherStatements(gathering: Gathering): Promise<void> {
 async function gatherAbout(gathering: Gathering, about: ClosureManifest): Promise<void> {
   const { walk, signal, parts } = gathering;
   const { client, repository, descriptor } = about;
-  const place = relative(gathering, { registry: client.registry, repository });
-  const { manifests } = await client.referrers(repository, descriptor.digest, { signal });
+  const place = placeBeside(gathering, about);
+  // What is said in somebody else's registry is taken along where it can be had, and nothing depends on it.
+  const isForeign = client !== gathering.client;
+  const unsaid = isForeign ? ABSENT : (["oci/not-found"] as const);
+  const orNothing = (thrown: unknown): undefined => {
+    if (isApplianceError(thrown, ...unsaid)) return undefined;
+    throw thrown;
+  };
+  const referrers = await client.referrers(repository, descriptor.digest, { signal }).catch(orNothing);
   const add = async (name: string, found: Descriptor, tag?: string): Promise<void> => {
     try {
       await walk.add({ client, repository, descriptor: found, signal });
@@ -244,19 +271,17 @@ async function gatherAbout(gathering: Gathering, about: ClosureManifest): Promis
       });
     } catch (thrown) {
       if (!isApplianceError(thrown, ...ABSENT)) throw thrown;
+      if (isForeign) return;
       const reference = `${client.registry}/${repository}@${found.digest}`;
       gathering.missing.push({ name, reference, problem: thrown.message });
     }
   };
-  for (const referrer of manifests) {
+  for (const referrer of referrers?.manifests ?? []) {
     await add(`${referrer.artifactType ?? "statement"} of ${descriptor.digest}`, referrer);
   }
   for (const [suffix, what] of COSIGN_TAGS) {
     const tag = `${descriptor.digest.replace(":", "-")}.${suffix}`;
-    const found = await client.resolve(repository, tag, { signal }).catch((thrown: unknown) => {
-      if (isApplianceError(thrown, "oci/not-found")) return undefined;
-      throw thrown;
-    });
+    const found = await client.resolve(repository, tag, { signal }).catch(orNothing);
     if (found !== undefined) await add(`${what} of ${descriptor.digest}`, found, tag);
   }
 }

@@ -3,11 +3,11 @@ import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { flagText } from "../cli/flag-values.ts";
 import type { SettingKey, Settings } from "../cli/settings.ts";
 import { EXIT, type ExitCode } from "../core/errors.ts";
-import { isLoopbackHost } from "../core/hosts.ts";
 import { openRegistry, type RegistryAccess, registryWire } from "../release/registry-access.ts";
 import { openRegistryOf, REGISTRY_FLAGS, registryAccess } from "../release/registry-flags.ts";
 import { type Copied, copyRelease, targetPlace } from "./copy.ts";
 import { namedRelease, RELEASE_ARGUMENT } from "./named-release.ts";
+import { OTHER_CA_FLAG, otherRegistries } from "./other-registries.ts";
 import { progressLines, reportText, tagLines } from "./push-text.ts";
 import { PUSH_IDLE_MS, VERIFY_FLAG, verifyOf } from "./registry-writes.ts";
 
@@ -44,6 +44,7 @@ export const commands: readonly Command[] = [
       { name: "dry-run", type: "boolean", summary: "Say what would be sent and tagged, and write nothing" },
       VERIFY_FLAG,
       ...TARGET_FLAGS,
+      OTHER_CA_FLAG,
       ...REGISTRY_FLAGS,
     ],
     positionals: [
@@ -85,7 +86,7 @@ async function copy(context: CommandContext): Promise<ExitCode> {
         repository: opened.repository,
         running: build.version,
         signal,
-        open: (registry) => openOther(context, opened.access, registry),
+        open: otherRegistries(context),
       },
       target: {
         ...wire.options,
@@ -98,15 +99,6 @@ async function copy(context: CommandContext): Promise<ExitCode> {
   );
   out.result({ ...copied, to: `${place.registry}/${place.base}` }, () => copyText(copied, to));
   return EXIT.done;
-}
-
-/** Another registry that the release names gets none of the login that was given for the source. */
-async function openOther({ deps }: CommandContext, { proxy }: RegistryAccess, registry: string) {
-  return openRegistry(deps, {
-    place: { registry, base: "" },
-    plainHttp: isLoopbackHost(registry),
-    ...(proxy === undefined ? {} : { proxy }),
-  });
 }
 
 /** The settings of the source do not hold for the target: its own flags stand in their place. */

@@ -12,6 +12,7 @@ import type { RegistryClient, RegistryDeps } from "../oci/client.ts";
 import type { ContentRoot } from "../oci/content.ts";
 import { openPush, type PushOptions, type PushReport, type TagState } from "../oci/push.ts";
 import { assertFree, type TagName, type Taken } from "../oci/push-tags.ts";
+import { isOfOthers } from "../release/location.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
 import { findRelease } from "../release/resolve.ts";
 import type { ReleaseRef } from "../release/resolved.ts";
@@ -130,13 +131,16 @@ function byPointer(a: ContentRoot, b: ContentRoot): number {
   return Number(a.tag === "timestamp") - Number(b.tag === "timestamp");
 }
 
-/** Versions name one thing for ever; channels, their histories, trust metadata and cosign's tags are there to be moved. */
+/**
+ * Versions name one thing for ever; channels, their histories, trust metadata and cosign's tags are there to be moved, and
+ * the tags of others' images follow them.
+ */
 function isPointer(
   { repository, tag }: TagName,
   { base, channel }: { readonly base: string; readonly channel: string | undefined },
 ): boolean {
   const name = base === "" ? repository : repository.slice(base.length + 1);
-  if (tag.startsWith("sha256-") || name === HISTORY || name === TRUST) return true;
+  if (tag.startsWith("sha256-") || name === HISTORY || name === TRUST || isOfOthers(name)) return true;
   return name === RELEASE_REPOSITORY && tag === channel;
 }
 

@@ -73,6 +73,7 @@ export function loadBundle(
     await needRoom(deps, options.paths.store, lacking);
     for (const one of damaged) await deps.files.remove(blobPath(options.paths.store, one.digest));
     await copy({ bundle, store, lacking }, { ...options, signal });
+    await keepDisplaced(store, { bundle, signal });
     for (const entry of bundle.entries()) await putEntry(store, entry, await bundle.bytes(entry.descriptor));
     await store.finish();
     const removedBytes =
@@ -225,6 +226,22 @@ async function copy(
     copiedBytes += one.size;
     options.onProgress?.({ copiedBytes, totalBytes });
   });
+}
+
+/** A tag that means something else from now on: what it meant belongs to an older release, which stays whole without it. */
+async function keepDisplaced(
+  store: LayoutWriter,
+  { bundle, signal }: { readonly bundle: Layout; readonly signal: AbortSignal },
+): Promise<void> {
+  const nameOf = ({ repository, tag }: LayoutEntry): string => `${repository}:${tag}`;
+  const coming = new Map(bundle.entries().map((entry) => [nameOf(entry), entry.descriptor.digest]));
+  for (const entry of store.entries()) {
+    const digest = entry.tag === undefined ? undefined : coming.get(nameOf(entry));
+    if (digest === undefined || digest === entry.descriptor.digest) continue;
+    if (!(await isWhole(store, entry.descriptor, signal))) continue;
+    const { repository, descriptor } = entry;
+    await putEntry(store, { repository, descriptor }, await store.bytes(descriptor));
+  }
 }
 
 async function putEntry(store: LayoutWriter, entry: LayoutEntry, bytes: Uint8Array): Promise<void> {

@@ -17,9 +17,10 @@ function internet(hosts: readonly string[]) {
     hosts.map((host) => {
       const server = createRegistryServer({ auth: { kind: "basic", users: [LOGIN] } });
       const { fluxDigest } = buildSampleRelease(server.store, {
-        registry: host,
+        registry: "ghcr.io",
         version: "0.9.0",
         imageTag: "62cdce38",
+        additional: "mirrored",
       });
       server.store.tag("nine-minds/flux-manifests", "v2.9.5", fluxDigest);
       return [host, server] as const;

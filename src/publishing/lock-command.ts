@@ -3,12 +3,14 @@ import type { Command, CommandContext } from "../cli/command.ts";
 import { flagTexts, typedPath } from "../cli/flag-values.ts";
 import type { SettingKey } from "../cli/settings.ts";
 import { shortDigest } from "../core/digest.ts";
-import { EXIT } from "../core/errors.ts";
+import { EXIT, isApplianceError } from "../core/errors.ts";
 import type { RegistryClient } from "../oci/client.ts";
-import { parseReference, type Reference } from "../oci/reference.ts";
-import { placeText, type RegistryPlace } from "../release/location.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { ImageName } from "../release/image-name.ts";
+import { mirroredName, placeText, type RegistryPlace } from "../release/location.ts";
 import { openRegistryOf, REGISTRY_FLAGS } from "../release/registry-flags.ts";
-import { type LockReport, lockSource } from "./lock.ts";
+import { type Located, type LockOptions, type LockReport, lockSource } from "./lock.ts";
+import { OTHER_CA_FLAG, otherRegistries } from "./other-registries.ts";
 import type { ReleaseSource } from "./source.ts";
 import { instantOfSeconds, sourceDate } from "./source-date.ts";
 
@@ -29,6 +31,7 @@ export const commands: readonly Command[] = [
         summary: "Ask for this one anew (an image key, a chart, flux), or for all",
       },
       { name: "dry-run", type: "boolean", summary: "Say what would change and write nothing" },
+      OTHER_CA_FLAG,
       ...REGISTRY_FLAGS,
     ],
     positionals: [{ name: "dir", summary: "Folder with the release.yaml" }],
@@ -40,7 +43,7 @@ export const commands: readonly Command[] = [
       const seconds = sourceDate(context.env) ?? Math.floor(context.deps.clock.now() / 1000);
       const report = await lockSource(context.deps, typedPath(context.args[0] ?? "", context.env), {
         update: flagTexts(context.flags, "update"),
-        open: opener(context),
+        ...openers(context),
         now: instantOfSeconds(seconds),
         dryRun: context.flags["dry-run"] === true,
         signal: context.signal,
@@ -52,34 +55,49 @@ export const commands: readonly Command[] = [
   },
 ];
 
-interface Opened {
-  readonly client: RegistryClient;
-  readonly repository: string;
-}
-
-/** Opens each registry once. The release's own repositories may be asked for in a mirror; others are asked where they lie. */
-export function opener(context: CommandContext): (reference: Reference, source: ReleaseSource) => Promise<Opened> {
-  const clients = new Map<string, Promise<RegistryClient>>();
-  const clientOf = (key: string, open: () => Promise<RegistryClient>): Promise<RegistryClient> => {
-    const client = clients.get(key) ?? open();
-    clients.set(key, client);
-    return client;
+/**
+ * Opens each registry once. The release's own repositories may be asked for in a mirror, and images of others are looked for there
+ * too; everything else is asked where it lies, without what was given for ours.
+ */
+export function openers(context: CommandContext): Required<Pick<LockOptions, "open" | "openImage">> {
+  const others = otherRegistries(context);
+  let ours: Promise<RegistryClient> | undefined;
+  const clientOf = (place: RegistryPlace): Promise<RegistryClient> => {
+    ours ??= openRegistryOf(context, parseReference(`${placeText(place)}/any`)).then((opened) => opened.client);
+    return ours;
   };
-  return async (reference, source) => {
-    const whole = `${reference.registry}/${reference.repository}`;
-    if (!whole.startsWith(`${source.registry}/`)) {
-      const client = await clientOf(
-        reference.registry,
-        async () => (await openRegistryOf(foreign(context), reference)).client,
-      );
-      return { client, repository: reference.repository };
-    }
+  const inMirror = ({ base }: RegistryPlace, name: string): string => (base === "" ? name : `${base}/${name}`);
+  const open: LockOptions["open"] = async (reference, source) => {
+    const { registry, repository } = reference;
     const place = askedPlace(context, source);
-    const repository = `${place.base === "" ? "" : `${place.base}/`}${whole.slice(source.registry.length + 1)}`;
-    const asked = parseReference(`${placeText(place)}/any`);
-    const client = await clientOf("ours", async () => (await openRegistryOf(context, asked)).client);
+    const whole = `${registry}/${repository}`;
+    if (whole.startsWith(`${source.registry}/`)) {
+      const own = whole.slice(source.registry.length + 1);
+      return { client: await clientOf(place), repository: inMirror(place, own) };
+    }
+    // What was given for a host holds for all of it.
+    const client = registry === place.registry ? await clientOf(place) : await others(registry);
     return { client, repository };
   };
+  const openImage = async (image: ImageName, source: ReleaseSource): Promise<Located> => {
+    const place = askedPlace(context, source);
+    const mirrored = inMirror(place, mirroredName(image.name, source.registry));
+    const isMirror = placeText(place) !== source.registry;
+    if (isMirror && (await isThere(await clientOf(place), mirrored, image)))
+      return { client: await clientOf(place), repository: mirrored };
+    return open(image, source);
+  };
+  return { open, openImage };
+}
+
+async function isThere(client: RegistryClient, repository: string, { tag, digest }: ImageName): Promise<boolean> {
+  try {
+    await client.resolve(repository, tag ?? digest ?? "");
+    return true;
+  } catch (thrown) {
+    if (isApplianceError(thrown, "oci/not-found", "oci/unauthorized", "oci/forbidden")) return false;
+    throw thrown;
+  }
 }
 
 /** The registry that flags, environment and settings name; what they leave open stands in release.yaml. */
@@ -92,16 +110,6 @@ export function askedPlace({ settings }: Pick<CommandContext, "settings">, sourc
     registry: (said("registry.host") ?? registry).toLowerCase(),
     base: said("registry.repository") ?? base.join("/"),
   };
-}
-
-/** Somebody else's registry gets no login and no trust that was given for ours; its own stand in the credentials file. */
-function foreign(context: CommandContext): CommandContext {
-  const ours = ["registry.username", "registry.password", "registry.ca", "registry.plainHttp"];
-  const settings = {
-    ...context.settings,
-    get: (key: SettingKey) => (ours.includes(key) ? undefined : context.settings.get(key)),
-  };
-  return { ...context, settings, flags: { ...context.flags, "password-stdin": false } };
 }
 
 function lockText(report: LockReport, dryRun: boolean): string {

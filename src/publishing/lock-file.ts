@@ -13,6 +13,7 @@ import type { Deps } from "../core/ports.ts";
 import { parseInstant } from "../core/time.ts";
 import { readYaml } from "../flux/yaml.ts";
 import { fieldProblems } from "../release/field-problems.ts";
+import { imageText, readImageName } from "../release/image-name.ts";
 import { CONTROL_PLANE_REPOSITORY } from "./image.ts";
 import { imageRepositories, type Referenced, type ReleaseSource } from "./source.ts";
 
@@ -34,8 +35,8 @@ const lockSchema = z.strictObject({
   version: z.string().min(1).max(128),
   /** When this version was locked, RFC 3339 in UTC; the time that stands in what is built. */
   lockedAt: z.string().refine((text) => parseInstant(text) !== undefined, "an instant of RFC 3339 is wanted"),
-  /** "image algaCore", "chart temporal", "flux", "control-plane image". */
-  pins: z.record(z.string().min(1).max(100), pinSchema),
+  /** "image algaCore", "image docker.io/library/postgres:16", "chart temporal", "flux", "flux image ...", "control-plane image". */
+  pins: z.record(z.string().min(1).max(500), pinSchema),
 });
 
 export type ReleaseLock = z.output<typeof lockSchema>;
@@ -43,7 +44,7 @@ export type Pin = z.output<typeof pinSchema>;
 
 /** What a source wants to be pinned: name -> reference with its tag. */
 export function wantedPins(source: ReleaseSource): ReadonlyMap<string, string> {
-  const { registry, images, controlPlane, charts, flux } = source;
+  const { registry, images, additionalImages, controlPlane, charts, flux } = source;
   const repositories = imageRepositories(source);
   const wanted = new Map<string, string>();
   for (const [key, { tag }] of Object.entries(images)) {
@@ -54,8 +55,28 @@ export function wantedPins(source: ReleaseSource): ReadonlyMap<string, string> {
   for (const [name, chart] of Object.entries(charts)) {
     if ("reference" in chart) wanted.set(`chart ${name}`, referenceText(chart));
   }
+  for (const text of additionalImages) {
+    const image = imageText(readImageName(text));
+    wanted.set(`image ${image}`, image);
+  }
   if (flux !== undefined) wanted.set("flux", referenceText(flux));
   return wanted;
+}
+
+/** Before the name of an image that Flux's manifests name: which these are stands in what the pin of Flux names. */
+const FLUX_IMAGE = "flux image ";
+
+/** Name of the pin of an image of Flux's controllers. */
+export function fluxImagePin(image: string): string {
+  return `${FLUX_IMAGE}${image}`;
+}
+
+/** Images that a lock pins beside those of components: what the source lists, and Flux's; each once, sorted by name. */
+export function additionalPins(lock: Pick<ReleaseLock, "pins">): readonly Pin[] {
+  const pins = Object.entries(lock.pins)
+    .filter(([name, { reference }]) => name === `image ${reference}` || name === fluxImagePin(reference))
+    .map(([, pin]) => [pin.reference, pin] as const);
+  return [...new Map(pins).values()].sort((a, b) => (a.reference < b.reference ? -1 : 1));
 }
 
 /** "ghcr.io/nine-minds/charts/temporal:0.1.0". @see Helm, "Use OCI-based registries": '+' of a version is '_' in a tag */
@@ -97,6 +118,20 @@ export function assertLocked(source: ReleaseSource, lock: ReleaseLock | undefine
   return lock;
 }
 
+/**
+ * Refuses a lock that was made without the images of its Flux manifests, or for others.
+ *
+ * @param images As the manifests name them, whole and normal.
+ * @throws {ApplianceError} build/stale-lock naming the first one.
+ */
+export function assertFluxLocked(images: readonly string[], lock: ReleaseLock): void {
+  const locked = Object.keys(lock.pins).filter((name) => name.startsWith(FLUX_IMAGE));
+  const wanted = images.map(fluxImagePin);
+  const missing = wanted.filter((name) => !locked.includes(name)).map((name) => `${name} is new`);
+  const gone = locked.filter((name) => !wanted.includes(name)).map((name) => `${name} is not in Flux's manifests`);
+  if (missing.length + gone.length > 0) throw stale([...missing, ...gone]);
+}
+
 /** What a lock has otherwise than its source wants it; empty when they belong together. */
 export function lockDifferences(source: ReleaseSource, lock: ReleaseLock): readonly string[] {
   const wanted = wantedPins(source);
@@ -107,7 +142,8 @@ export function lockDifferences(source: ReleaseSource, lock: ReleaseLock): reado
     if (pin === undefined) return [`${name} is new`];
     return pin.reference === reference ? [] : [`${name} is ${reference}, the lock has ${pin.reference}`];
   });
-  const gone = Object.keys(lock.pins).filter((name) => !wanted.has(name));
+  const isOfFlux = (name: string): boolean => source.flux !== undefined && name.startsWith(FLUX_IMAGE);
+  const gone = Object.keys(lock.pins).filter((name) => !wanted.has(name) && !isOfFlux(name));
   return [...version, ...changed, ...gone.map((name) => `${name} is not in release.yaml any more`)];
 }
 

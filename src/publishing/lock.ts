@@ -13,24 +13,31 @@ import type { RegistryClient } from "../oci/client.ts";
 import type { LayoutWriter } from "../oci/layout.ts";
 import { createLayout } from "../oci/layout-writer.ts";
 import { MEDIA } from "../oci/media-types.ts";
-import { parseDocument } from "../oci/model.ts";
+import { type Descriptor, parseDocument } from "../oci/model.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
-import { formatLock, LOCK_FILE, lockDifferences, type Pin, readLock, wantedPins } from "./lock-file.ts";
+import { type ImageName, readImageName } from "../release/image-name.ts";
+import { fluxImages } from "./flux-images.ts";
+import { fluxImagePin, formatLock, LOCK_FILE, lockDifferences, type Pin, readLock, wantedPins } from "./lock-file.ts";
 import { removeOtherBlobs } from "./other-blobs.ts";
 import { type ReleaseSource, readSource } from "./source.ts";
 
 /** Folder of the source tree with what was fetched: an OCI layout. */
 export const VENDOR_FOLDER = "vendor";
 
+/** A registry and what it calls something. */
+export interface Located {
+  readonly client: RegistryClient;
+  readonly repository: string;
+}
+
 /** What to ask for anew, and how. */
 export interface LockOptions {
   /** Names to ask for anew: "algaCore", "temporal", "flux", "control-plane image"; "all" is all of them. */
   readonly update: readonly string[];
   /** Finds the registry of a reference. A publisher's own repositories may be asked for in a mirror. */
-  readonly open: (
-    reference: Reference,
-    source: ReleaseSource,
-  ) => Promise<{ readonly client: RegistryClient; readonly repository: string }>;
+  readonly open: (reference: Reference, source: ReleaseSource) => Promise<Located>;
+  /** Finds an image of others: in the mirror that is asked, or where it lies. Absent: as `open`. */
+  readonly openImage?: (image: ImageName, source: ReleaseSource) => Promise<Located>;
   /** RFC 3339: the time for a lock that is new or has changed. */
   readonly now: string;
   readonly dryRun: boolean;
@@ -50,6 +57,8 @@ export interface LockReport {
   readonly version: string;
   readonly lockedAt: string;
   readonly pins: readonly LockedPin[];
+  /** Images that the release names and cannot pin, because they are baked into boxes: "localhost/fluxcd/source-controller:v1". */
+  readonly baked: readonly string[];
   /** The file was written, or would have been. */
   readonly hasChanged: boolean;
 }
@@ -60,26 +69,42 @@ export interface LockReport {
  * @throws {ApplianceError} build/bad-source for a wrong release.yaml, lock or name in `update`; what the registry client throws,
  *   naming the reference.
  */
-export async function lockSource(deps: Pick<Deps, "files">, folder: string, options: LockOptions): Promise<LockReport> {
+export async function lockSource(
+  deps: Pick<Deps, "files" | "clock">,
+  folder: string,
+  options: LockOptions,
+): Promise<LockReport> {
   const source = await readSource(deps, folder);
   const before = await readLock(deps, folder);
   const wanted = wantedPins(source);
-  assertKnown(options.update, [...wanted.keys()]);
+  const known = Object.keys(before?.pins ?? {}).filter((name) => name.startsWith(fluxImagePin("")));
+  assertKnown(options.update, [...wanted.keys(), ...known]);
   const pins: LockedPin[] = [];
   const vendored = new Set<Digest>();
   const vendor = await openVendor(deps, join(folder, VENDOR_FOLDER), options.dryRun);
-  for (const [name, reference] of wanted) {
+  const lockOne = async (name: string, reference: string): Promise<Pin> => {
     const old = before?.pins[name];
     const isKept = old?.reference === reference && !isAsked(options.update, name);
     const pin = isKept ? old : await resolvePin({ name, reference, source }, options);
-    if (isVendored(name)) {
-      for (const digest of await fetchVendored(vendor, { name, pin, source }, options)) vendored.add(digest);
-    }
     pins.push(outcomeOf(name, pin, old));
+    return pin;
+  };
+  let baked: readonly string[] = [];
+  for (const [name, reference] of wanted) {
+    const pin = await lockOne(name, reference);
+    if (!isVendored(name)) continue;
+    for (const digest of await fetchVendored(vendor, { name, pin, source }, options)) vendored.add(digest);
+    if (name !== "flux") continue;
+    const images = await fluxImages(deps, await fluxLayer(vendor, { pin, source }, options));
+    baked = images.baked;
+    for (const image of images.pulled) await lockOne(fluxImagePin(image), image);
   }
   await vendor?.finish();
   const same =
-    before !== undefined && lockDifferences(source, before).length === 0 && pins.every((pin) => pin.outcome === "kept");
+    before !== undefined &&
+    lockDifferences(source, before).length === 0 &&
+    Object.keys(before.pins).length === pins.length &&
+    pins.every((pin) => pin.outcome === "kept");
   const lockedAt = same ? before.lockedAt : options.now;
   const lock = {
     version: source.version,
@@ -88,7 +113,7 @@ export async function lockSource(deps: Pick<Deps, "files">, folder: string, opti
   };
   if (!same && !options.dryRun) await deps.files.write(join(folder, LOCK_FILE), formatLock(lock), { mode: 0o644 });
   if (vendor !== undefined) await removeOtherBlobs(deps, join(folder, VENDOR_FOLDER), vendored);
-  return { version: source.version, lockedAt, pins, hasChanged: !same };
+  return { version: source.version, lockedAt, pins, baked, hasChanged: !same };
 }
 
 interface Wanted {
@@ -99,14 +124,44 @@ interface Wanted {
 
 async function resolvePin({ name, reference, source }: Wanted, options: LockOptions): Promise<Pin> {
   const parsed = parseReference(reference);
-  const { client, repository } = await options.open(parsed, source);
+  const isOthers = name.endsWith(`image ${reference}`) && options.openImage !== undefined;
+  const { client, repository } = isOthers
+    ? await options.openImage(readImageName(reference), source)
+    : await options.open(parsed, source);
   options.onProgress?.(`Asking ${client.registry} for ${name}`);
   // The digest of the bytes themselves: a HEAD would only be the registry's word.
-  const pulled = await client.manifest(repository, parsed.tag ?? "", {
+  const pulled = await client.manifest(repository, parsed.tag ?? parsed.digest ?? "", {
     platform: { os: "linux", architecture: "amd64" },
     signal: options.signal,
   });
   return { reference, digest: pulled.root.digest };
+}
+
+/** 8 MiB: the official artifact has 70 KiB. */
+const MAX_FLUX_LAYER_BYTES = 8 * 1024 * 1024;
+
+/** The layer of Flux's artifact: from `vendor/`, or in a dry run from its registry. */
+async function fluxLayer(
+  vendor: LayoutWriter | undefined,
+  { pin, source }: { readonly pin: Pin; readonly source: ReleaseSource },
+  options: LockOptions,
+): Promise<Uint8Array> {
+  const limits = { signal: options.signal, maxBytes: MAX_FLUX_LAYER_BYTES };
+  if (vendor === undefined) {
+    const { client, repository } = await options.open(parseReference(pin.reference), source);
+    const { manifest } = await client.manifest(repository, pin.digest, limits);
+    return client.blob(repository, layerOf(manifest), limits);
+  }
+  const size = (await vendor.size(pin.digest)) ?? 0;
+  const bytes = await vendor.bytes({ digest: pin.digest, size });
+  const document = parseDocument(bytes, { contentType: MEDIA.manifest, what: pin.reference });
+  return vendor.bytes(layerOf(document.kind === "manifest" ? document.manifest : { layers: [] }), limits);
+}
+
+function layerOf({ layers }: { readonly layers: readonly Descriptor[] }): Descriptor {
+  const [layer] = layers;
+  if (layer !== undefined) return layer;
+  throw new ApplianceError("flux/bad-artifact", "Cannot use the Flux manifests of the release: they have no layer");
 }
 
 /** Images stay in their registry; charts and Flux's manifests are parts of what is built. */
@@ -167,7 +222,7 @@ function outcomeOf(name: string, pin: Pin, old: Pin | undefined): LockedPin {
 }
 
 function isAsked(update: readonly string[], name: string): boolean {
-  return update.some((one) => one === "all" || one === name || one === name.replace(/^(image|chart) /, ""));
+  return update.some((one) => one === "all" || one === name || one === shortName(name));
 }
 
 function assertKnown(update: readonly string[], names: readonly string[]): void {
@@ -175,6 +230,11 @@ function assertKnown(update: readonly string[], names: readonly string[]): void 
   if (unknown === undefined) return;
   throw new ApplianceError(
     "build/bad-source",
-    `Cannot update "${unknown.slice(0, 100)}" of the lock: it is not in release.yaml, one of ${names.map((name) => name.replace(/^(image|chart) /, "")).join(", ")} or all is wanted`,
+    `Cannot update "${unknown.slice(0, 100)}" of the lock: it is not in release.yaml, one of ${names.map(shortName).join(", ")} or all is wanted`,
   );
+}
+
+/** As people type it: without what it is a name of. */
+function shortName(name: string): string {
+  return name.replace(/^(flux image|image|chart) /, "");
 }

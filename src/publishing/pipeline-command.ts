@@ -13,7 +13,8 @@ import { buildRelease } from "./build.ts";
 import { inputOf, sealWith } from "./build-command.ts";
 import { IMAGE_FLAGS } from "./image-flags.ts";
 import { type LockReport, lockSource } from "./lock.ts";
-import { askedPlace, opener } from "./lock-command.ts";
+import { askedPlace, openers } from "./lock-command.ts";
+import { OTHER_CA_FLAG } from "./other-registries.ts";
 import type { Promoted } from "./promote.ts";
 import type { Published } from "./publish.ts";
 import { publishText } from "./publish-command.ts";
@@ -78,6 +79,7 @@ export const commands: readonly Command[] = [
       ROOT_FLAG_OF_CHANNELS,
       TRUSTED_KEY_FLAG,
       ...IMAGE_FLAGS,
+      OTHER_CA_FLAG,
       ...REGISTRY_FLAGS,
     ],
     positionals: [
@@ -153,7 +155,7 @@ async function buildAndPublish(context: CommandContext, keys: PublishingKeys): P
   const seconds = sourceDate(env) ?? Math.floor(deps.clock.now() / 1_000);
   const lock = await lockSource(deps, folder, {
     update: [],
-    open: opener(context),
+    ...openers(context),
     now: instantOfSeconds(seconds),
     dryRun: flags["dry-run"] === true,
     signal,

@@ -29,7 +29,12 @@ async function world() {
     await files.write(join(folder, entry.name), pinned);
   }
   const server = createRegistryServer();
-  const sample = buildSampleRelease(server.store, { registry: "ghcr.io", version: "0.9.0", imageTag: "62cdce38" });
+  const sample = buildSampleRelease(server.store, {
+    registry: "ghcr.io",
+    version: "0.9.0",
+    imageTag: "62cdce38",
+    additional: "pinned",
+  });
   server.store.tag("nine-minds/flux-manifests", "v2.9.5", sample.fluxDigest);
   const keys = generateKey({ random: systemRandom }, { kind: "ed25519", passphrase: undefined });
   await files.makeDirectory("/keys");

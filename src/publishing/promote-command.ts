@@ -5,6 +5,7 @@ import { ApplianceError, EXIT } from "../core/errors.ts";
 import { openRegistryOf, REGISTRY_FLAGS } from "../release/registry-flags.ts";
 import type { ReleaseRef } from "../release/resolved.ts";
 import { KEY_FLAGS, TRUSTED_KEY_FLAG } from "../trust/key-flags.ts";
+import { OTHER_CA_FLAG } from "./other-registries.ts";
 import type { Promoted } from "./promote.ts";
 import { assertChannelName, promoteTo, publishingKeys } from "./publish-run.ts";
 import { ROOT_FLAG_OF_CHANNELS } from "./trust-context.ts";
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
       ...KEY_FLAGS,
       ROOT_FLAG_OF_CHANNELS,
       TRUSTED_KEY_FLAG,
+      OTHER_CA_FLAG,
       ...REGISTRY_FLAGS,
     ],
     examples: [

@@ -12,11 +12,11 @@ import { toInstant } from "../core/time.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import type { TagMove } from "../oci/push.ts";
 import type { RegistryStore } from "../oci/store.ts";
-import { findRelease, type ResolveOptions } from "../release/resolve.ts";
+import { findRelease } from "../release/resolve.ts";
 import type { FoundRelease, ReleaseRef } from "../release/resolved.ts";
 import { assertNotDowngrade } from "../release/version.ts";
 import type { PublicKey, SigningKey } from "../trust/keys.ts";
-import { assertComplete, type ReleaseClosure, releaseClosure } from "./closure.ts";
+import { assertComplete, type ClosureOptions, type ReleaseClosure, releaseClosure } from "./closure.ts";
 import {
   type HistoryEntry,
   type HistoryGap,
@@ -53,7 +53,9 @@ export interface Promotion {
   readonly dryRun: boolean;
 }
 
-export type PromoteOptions = Pick<ResolveOptions, "base" | "running" | "signal"> & { readonly repository: string };
+export type PromoteOptions = Pick<ClosureOptions, "base" | "running" | "signal" | "open"> & {
+  readonly repository: string;
+};
 
 interface Named {
   readonly version: string;
@@ -80,7 +82,7 @@ export interface Promoted {
  *   Before the first of these checks has passed nothing is written.
  */
 export async function promote(deps: PromoteDeps, wanted: Promotion, options: PromoteOptions): Promise<Promoted> {
-  const closure = await releaseClosure(deps.client, wanted.ref, options);
+  const closure = await releaseClosure(deps.client, wanted.ref, { ...options, others: "named" });
   assertComplete(closure, "promote");
   const { release } = closure;
   const current = await currentRelease(deps, wanted.channel, options);

@@ -12,6 +12,7 @@ import { signingKeysOf, trustedKeysOf } from "../trust/key-flags.ts";
 import type { PublicKey, SigningKey } from "../trust/keys.ts";
 import { readMetadata } from "../trust/metadata.ts";
 import { signManifest } from "../trust/signatures.ts";
+import { otherRegistries } from "./other-registries.ts";
 import { type Promoted, promote } from "./promote.ts";
 import { type Published, publish } from "./publish.ts";
 import { progressLines } from "./push-text.ts";
@@ -73,6 +74,7 @@ export function publishTo(
     verify: verifyOf(context),
     onProgress: progressLines(context),
     dryRun: flags["dry-run"] === true,
+    open: otherRegistries(context),
     signal,
   });
 }
@@ -108,7 +110,7 @@ export function promoteTo(
       allowDowngrade: flags["allow-downgrade"] === true,
       dryRun: flags["dry-run"] === true,
     },
-    { base: access.place.base, repository, running: build.version, signal },
+    { base: access.place.base, repository, running: build.version, open: otherRegistries(context), signal },
   );
 }
 

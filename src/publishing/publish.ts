@@ -13,10 +13,11 @@ import type { Deps } from "../core/ports.ts";
 import type { RegistryClient, RegistryDeps } from "../oci/client.ts";
 import type { ContentRoot, ContentSource } from "../oci/content.ts";
 import { openPush, type Push, type PushOptions, type PushReport, type TagState } from "../oci/push.ts";
-import { assertFree } from "../oci/push-tags.ts";
+import { assertFree, type TagName, type Taken } from "../oci/push-tags.ts";
+import { isOfOthers } from "../release/location.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
 import { isStatementTag, refOfTag } from "../release/registry-flags.ts";
-import { assertComplete, releaseClosure } from "./closure.ts";
+import { assertComplete, type ClosureOptions, releaseClosure } from "./closure.ts";
 
 export type PublishDeps = Pick<Deps, "log"> & {
   /** Reads the registry. */
@@ -27,7 +28,7 @@ export type PublishDeps = Pick<Deps, "log"> & {
   readonly sign?: (digest: Digest) => Promise<void>;
 };
 
-export interface PublishOptions extends PushOptions {
+export interface PublishOptions extends PushOptions, Pick<ClosureOptions, "open"> {
   readonly base: string;
   /** Version of this executable, compared with a release's `minimumControlPlane`. */
   readonly running: string;
@@ -64,19 +65,23 @@ export async function publish(deps: PublishDeps, source: ContentSource, options:
   const releases = releasesOf(entries);
   const push = await openPush(source, deps.wire, { ...options, entries });
   const before = await push.tagStates();
-  for (const state of before) assertFree(state, options);
+  const taken = (tag: TagName): Taken =>
+    isOfOthers(options.base === "" ? tag.repository : tag.repository.slice(options.base.length + 1))
+      ? "move"
+      : options.taken;
+  for (const state of before) assertFree(state, { taken });
   if (options.dryRun) {
     return published("would-publish", { releases, content: await push.dryRun(), tags: before, push });
   }
   const content = await push.content();
   const isRelease = ({ repository }: { readonly repository: string }): boolean =>
     repository === releaseRepository(options.base);
-  await push.tags({ ...options, only: (tag) => !isRelease(tag) });
+  await push.tags({ taken, only: (tag) => !isRelease(tag) });
   for (const { digest } of releases) {
     await assertWhole(deps, digest, options);
     await deps.sign?.(digest);
   }
-  await push.tags({ ...options, only: isRelease });
+  await push.tags({ taken, only: isRelease });
   const isNew = content.manifests.sent > 0 || before.some(({ was, digest }) => was !== digest);
   deps.log.info("published", {
     registry: deps.client.registry,
@@ -117,12 +122,19 @@ function releasesOf(entries: readonly ContentRoot[]): readonly PublishedRelease[
 async function assertWhole(
   { client }: PublishDeps,
   digest: Digest,
-  { base, running, signal }: PublishOptions,
+  { base, running, signal, open }: PublishOptions,
 ): Promise<void> {
   const closure = await releaseClosure(
     client,
     { digest },
-    { base, repository: releaseRepository(base), running, ...(signal === undefined ? {} : { signal }) },
+    {
+      base,
+      repository: releaseRepository(base),
+      running,
+      others: "named",
+      ...(signal === undefined ? {} : { signal }),
+      ...(open === undefined ? {} : { open }),
+    },
   );
   assertComplete(closure, "publish");
 }

@@ -15,7 +15,7 @@ import { chartTag } from "./chart.ts";
 import { CHART_SOURCE_KIND, CONFIG_REPOSITORY, type PinnedChart } from "./config-bundle.ts";
 import { CONTROL_PLANE_REPOSITORY } from "./image.ts";
 import { vendorRepository } from "./lock.ts";
-import type { ReleaseLock } from "./lock-file.ts";
+import { additionalPins, type ReleaseLock } from "./lock-file.ts";
 import type { ReleaseSource } from "./source.ts";
 
 export interface ReleaseParts {
@@ -39,7 +39,16 @@ export function releaseDocument(parts: ReleaseParts): Readonly<Record<string, un
   const pinOf = (name: string): Digest | undefined => lock.pins[name]?.digest;
   const fluxDigest = pinOf("flux");
   const { tenantSecret, minimumControlPlane, components, supportAgent, supportReceiptKeys } = source;
-  const optional = { tenantSecret, minimumControlPlane, components, supportAgent, supportReceiptKeys };
+  const additional = additionalPins(lock);
+  const additionalImages = additional.length === 0 ? undefined : additional;
+  const optional = {
+    additionalImages,
+    tenantSecret,
+    minimumControlPlane,
+    components,
+    supportAgent,
+    supportReceiptKeys,
+  };
   const document = {
     schema: RELEASE_SCHEMA,
     version: source.version,

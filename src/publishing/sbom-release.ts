@@ -64,7 +64,8 @@ function artifact(
   about: { readonly reference: string; readonly digest: Digest; readonly isImage?: boolean },
 ): SbomPackage {
   const { reference, digest, isImage = false } = about;
-  const colon = reference.lastIndexOf(":");
+  const at = reference.indexOf("@");
+  const colon = at < 0 ? reference.lastIndexOf(":") : at;
   const [repository, tag] = [reference.slice(0, colon), reference.slice(colon + 1)];
   const name = repository.slice(repository.lastIndexOf("/") + 1);
   const qualifiers = new URLSearchParams({ repository_url: repository, tag });

@@ -14,6 +14,7 @@ import { readYaml } from "../flux/yaml.ts";
 import { parseReference } from "../oci/reference.ts";
 import { componentRowSchema } from "../release/components.ts";
 import { fieldProblems } from "../release/field-problems.ts";
+import { type ImageName, imageText, isBaked, readImageName } from "../release/image-name.ts";
 import { type ComponentSpec, componentsOf } from "../release/model.ts";
 import { readVersion } from "../release/version.ts";
 
@@ -75,6 +76,11 @@ const sourceSchema = z.strictObject({
     .default("single-node"),
   /** Image key of a component -> its image below the base. The repository may be left out: the component names it. */
   images: z.record(z.string().min(1).max(64), z.strictObject({ repository: repository.optional(), tag })),
+  /**
+   * Images that charts name themselves: "docker.io/library/postgres:16". Mirrors and bundles hold them too. Flux's controllers
+   * are not written down here: the lock finds them.
+   */
+  additionalImages: z.array(z.string().max(400)).max(200).default([]),
   /** "build": from executables, by this build. Or the tag of one that is in the registry. */
   controlPlane: z
     .union([z.literal("build"), z.strictObject({ tag })], { error: "build, or an object with a tag is wanted" })
@@ -173,12 +179,37 @@ function inconsistencies(source: ReleaseSource): readonly Problem[] {
     ...unknown("charts", charts, source.charts),
     ...unknown("images", new Set(images.keys()), source.images),
     ...unknown("values", names, source.values),
+    ...wrongImages(source.additionalImages),
     ...Object.entries(source.images).flatMap(([key, image]) => {
       const wanted = images.get(key);
       if (image.repository === undefined || wanted === undefined || image.repository === wanted) return [];
       return [problem(`images.${key}.repository`, image.repository, `${wanted} is wanted, as the component names it`)];
     }),
   ];
+}
+
+/** Each has a tag or a digest, lies in a registry, and stands once in whatever spelling. */
+function wrongImages(images: readonly string[]): readonly Problem[] {
+  const seen = new Set<string>();
+  return images.flatMap((text, index) => {
+    const wrong = (wanted: string): readonly Problem[] => [problem(`additionalImages.${index}`, text, wanted)];
+    const image = imageOrNone(text);
+    if (image === undefined) return wrong("an image like docker.io/library/postgres:16 is wanted");
+    if (!/[:@]/.test(text.slice(text.lastIndexOf("/") + 1))) return wrong("a tag or a digest of it is wanted");
+    if (isBaked(image)) return wrong("an image in a registry is wanted, localhost is none");
+    const whole = imageText(image);
+    if (seen.has(whole)) return wrong("an image that stands only once is wanted");
+    seen.add(whole);
+    return [];
+  });
+}
+
+function imageOrNone(text: string): ImageName | undefined {
+  try {
+    return readImageName(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function absent(field: string, wanted: ReadonlySet<string>, given: object): readonly Problem[] {

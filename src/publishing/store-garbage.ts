@@ -59,7 +59,10 @@ function rootsOf(
 ): readonly LayoutEntry[] {
   const keyOf = (one: { repository: string; tag?: string | undefined; digest: string }): string =>
     `${one.repository}:${one.tag ?? ""}@${one.digest}`;
-  const keys = (all: readonly BundleDocument[]) => new Set(all.flatMap((one) => one.contents.map(keyOf)));
+  // A root that lost its tag to a later release stays for the one that named it so.
+  const untagged = ({ repository, digest }: { repository: string; digest: string }) => keyOf({ repository, digest });
+  const keys = (all: readonly BundleDocument[]) =>
+    new Set(all.flatMap(({ contents }) => contents.flatMap((one) => [keyOf(one), untagged(one)])));
   const [kept, dropped] = [keys(bundles.kept), keys(bundles.dropped)];
   const versions = new Set(bundles.dropped.map((one) => one.release.version.replaceAll("+", "_")));
   return layout.entries().filter(({ repository, tag, descriptor }) => {

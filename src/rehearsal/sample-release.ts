@@ -22,8 +22,9 @@ import {
   pushFluxArtifact,
   renderBundle,
 } from "../publishing/config-bundle.ts";
+import type { Pin } from "../publishing/lock-file.ts";
 import { profileValues } from "../publishing/profile-values.ts";
-import { placeText, type RegistryPlace } from "../release/location.ts";
+import { mirroredName, placeText, type RegistryPlace } from "../release/location.ts";
 import {
   type ComponentSpec,
   DEFAULT_COMPONENTS,
@@ -35,7 +36,7 @@ import {
   readReleaseManifest,
 } from "../release/model.ts";
 import { sampleChart } from "./sample/charts.ts";
-import { fluxManifestsLayer, SAMPLE_FLUX_VERSION } from "./sample/flux-manifests.ts";
+import { fluxManifestsLayer, SAMPLE_CONTROLLERS, SAMPLE_FLUX_VERSION } from "./sample/flux-manifests.ts";
 
 /** What a publisher can get wrong. */
 export type SampleFault =
@@ -47,6 +48,8 @@ export type SampleFault =
   | "moved-chart"
   /** The application's image is not pushed. */
   | "missing-image"
+  /** The image of one of Flux's controllers is not pushed. */
+  | "missing-flux-image"
   /** The manifest's version is a number. */
   | "invalid-manifest";
 
@@ -72,6 +75,12 @@ export interface SampleOptions {
   readonly imageBytes?: number;
   /** Images are named by digest too, as `release lock` does it. Default: by tag alone, as old publishers did. */
   readonly pinned?: boolean;
+  /**
+   * Images beside those of the components are pinned, as `release lock` does it: Flux's, which lie in the same registry, and the
+   * one that charts bring. "mirrored": the registry is a mirror of the one that is named, so they lie below the base too.
+   * Default: the release does not know of them, as old ones did not.
+   */
+  readonly additional?: "pinned" | "mirrored";
   readonly fault?: SampleFault;
 }
 
@@ -83,6 +92,8 @@ export interface SampleRelease {
   readonly fluxDigest: Digest;
   readonly chartDigests: Readonly<Record<string, Digest>>;
   readonly imageDigests: Readonly<Record<string, Digest>>;
+  /** Images that the release pins beside those of its components. */
+  readonly additionalImages: readonly Pin[];
 }
 
 const CREATED_AT = "2026-01-01T00:00:00Z";
@@ -104,10 +115,12 @@ export function buildSampleRelease(store: RegistryStore, options: SampleOptions)
   const bundle = sampleBundle(publisher, chartDigests);
   const configDigest = pushConfig(publisher, bundle);
   const fluxDigest = pushFlux(publisher);
-  const document = releaseDocument(publisher, { chartDigests, imageDigests, configDigest, fluxDigest });
+  const additionalImages = pushAdditional(publisher);
+  const digests = { chartDigests, imageDigests, configDigest, fluxDigest, additionalImages };
+  const document = releaseDocument(publisher, digests);
   const digest = pushRelease(publisher, document);
   const manifest = readReleaseManifest({ ...document, version: options.version });
-  return { manifest, digest, configDigest, fluxDigest, chartDigests, imageDigests };
+  return { manifest, digest, ...digests };
 }
 
 function repositoryOf({ place }: Publisher, name: string): string {
@@ -136,13 +149,35 @@ function imageNames(): ReadonlyMap<string, string> {
 
 function pushImages(publisher: Publisher): Readonly<Record<string, Digest>> {
   const rows = [...imageNames()].filter(([key]) => publisher.options.fault !== "missing-image" || key !== "algaCore");
-  pushImage(publisher, BUNDLED_IMAGE);
   const tag = imageTagOf(publisher);
   return Object.fromEntries(rows.map(([key, name]) => [key, pushImage(publisher, { name, tag })]));
 }
 
+/** The image that charts bring themselves, and those of Flux's controllers, which lie beside the publisher's base. */
+function pushAdditional(publisher: Publisher): readonly Pin[] {
+  const { options, place } = publisher;
+  const { name, tag } = BUNDLED_IMAGE;
+  const own = { reference: `${placeText(place)}/${name}:${tag}`, digest: pushImage(publisher, BUNDLED_IMAGE) };
+  if (options.additional === undefined) return [];
+  if (options.fluxManifests !== undefined) return [own];
+  const flux = SAMPLE_CONTROLLERS.map((controller, at) => {
+    const image = { name: controller, tag: SAMPLE_FLUX_VERSION };
+    const repository = `fluxcd/${controller}`;
+    const reference = `${place.registry}/${repository}:${SAMPLE_FLUX_VERSION}`;
+    if (options.fault === "missing-flux-image" && at === 0) return { reference, digest: NEVER_PUSHED };
+    const mirrored = mirroredName(`${place.registry}/${repository}`, placeText(place));
+    if (options.additional === "mirrored") pushImage(publisher, image, repositoryOf(publisher, mirrored));
+    return { reference, digest: pushImage(publisher, image, repository) };
+  });
+  return [own, ...flux];
+}
+
 /** An image of one layer with one file: valid, and of a size that was asked for. */
-function pushImage(publisher: Publisher, image: { readonly name: string; readonly tag: string }): Digest {
+function pushImage(
+  publisher: Publisher,
+  image: { readonly name: string; readonly tag: string },
+  repository = repositoryOf(publisher, image.name),
+): Digest {
   const { options, store } = publisher;
   const { name, tag } = image;
   const filler = new Uint8Array(options.imageBytes ?? 1024).map((_byte, at) => (at * 2654435761) >>> 24);
@@ -158,7 +193,7 @@ function pushImage(publisher: Publisher, image: { readonly name: string; readonl
     config: { Entrypoint: ["/sample"] },
     rootfs: { type: "layers", diff_ids: [digestOf(gunzipSync(layer))] },
   };
-  return pushArtifact(store, repositoryOf(publisher, name), {
+  return pushArtifact(store, repository, {
     tag,
     config: { mediaType: MEDIA.config, bytes: json(config) },
     layers: [{ mediaType: MEDIA.layerGzip, bytes: layer }],
@@ -217,8 +252,9 @@ function pushFlux(publisher: Publisher): Digest {
   return pushFluxArtifact(publisher.store, repository, { tag: version, layer, created: createdAtOf(publisher) });
 }
 
-function fluxSource({ options }: Publisher): { readonly layer: Uint8Array; readonly version: string } {
-  return options.fluxManifests ?? { layer: fluxManifestsLayer(), version: SAMPLE_FLUX_VERSION };
+function fluxSource({ options, place }: Publisher): { readonly layer: Uint8Array; readonly version: string } {
+  const images = options.additional === undefined ? "ghcr.io" : place.registry;
+  return options.fluxManifests ?? { layer: fluxManifestsLayer(`${images}/fluxcd`), version: SAMPLE_FLUX_VERSION };
 }
 
 function createdAtOf({ options }: Publisher): string {
@@ -229,7 +265,7 @@ function chartVersions(publisher: Publisher): Readonly<Record<string, string>> {
   return Object.fromEntries(DEFAULT_COMPONENTS.map(({ chart }) => [chart, chartVersionOf(publisher)]));
 }
 
-type Digests = Pick<SampleRelease, "chartDigests" | "imageDigests" | "configDigest" | "fluxDigest">;
+type Digests = Omit<SampleRelease, "manifest" | "digest">;
 
 /** The control plane's image is a field of its own; all others are pinned by their keys. */
 function imagePins(publisher: Publisher, { imageDigests }: Digests): Record<string, unknown> {
@@ -261,6 +297,7 @@ function releaseDocument(publisher: Publisher, digests: Digests): Record<string,
     flux: { repository: `${at}/flux-manifests`, version: fluxSource(publisher).version, digest: digests.fluxDigest },
     charts: chartVersions(publisher),
     chartDigests: digests.chartDigests,
+    ...(digests.additionalImages.length === 0 ? {} : { additionalImages: digests.additionalImages }),
     profileValues: sampleValues(publisher),
     createdAt: createdAtOf(publisher),
     ...(options.minimumControlPlane === undefined ? {} : { minimumControlPlane: options.minimumControlPlane }),

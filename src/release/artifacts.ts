@@ -1,5 +1,6 @@
 /** What a release refers to, as a list of things to ask the registry for. Pure. */
 import type { Digest } from "../core/digest.ts";
+import { type AdditionalImage, additionalImages } from "./additional-images.ts";
 import { controlPlaneImage } from "./control-plane.ts";
 import { locate, placeText, publishedPlace, type RegistryPlace } from "./location.ts";
 import { type ComponentSpec, componentsOf, type ReleaseManifest } from "./model.ts";
@@ -15,6 +16,8 @@ export interface WantedArtifact {
   readonly tag?: string;
   /** What the release pins it to; a registry that answers another digest is refused. */
   readonly digest?: Digest;
+  /** Asked for by its digest alone: its tag is another's to move. */
+  readonly byDigest?: true;
 }
 
 /** Lists the bundle, Flux's manifests, the charts and the images of a release, each once. */
@@ -30,7 +33,12 @@ export function wantedArtifacts(manifest: ReleaseManifest, place: RegistryPlace)
     ...chartNames(components).flatMap((chart) => wantedChart(chart, { manifest, place })),
     ...imageRows(components).flatMap((row) => wantedImage(row, { manifest, place })),
     ...wantedControlPlane({ manifest, place }),
+    ...additionalImages(manifest, place).map(wantedAdditional),
   ];
+}
+
+function wantedAdditional({ title, repository, tag, digest }: AdditionalImage): WantedArtifact {
+  return { name: title, kind: "image", repository, ...(tag === undefined ? {} : { tag }), digest, byDigest: true };
 }
 
 interface At {

@@ -41,7 +41,7 @@ export async function askForAll(
   options: AskOptions,
 ): Promise<Answers> {
   const place: RegistryPlace = { registry: registry.registry, base: options.base ?? DEFAULT_PLACE.base };
-  const wanted = wantedArtifacts(manifest, place);
+  const wanted = wantedArtifacts(manifest, place).filter((one) => isAsked(registry, one));
   const artifacts: ResolvedArtifact[] = [];
   const missing: MissingArtifact[] = [];
   for (let at = 0; at < wanted.length; at += PARALLEL) {
@@ -49,6 +49,11 @@ export async function askForAll(
     for (const answer of answers) "problem" in answer ? missing.push(answer) : artifacts.push(answer);
   }
   return { artifacts, missing };
+}
+
+/** Nodes pull what lies in somebody else's registry; this box's login is for its own, and it asks no other. */
+function isAsked(registry: RegistryClient, wanted: WantedArtifact): boolean {
+  return wanted.byDigest !== true || repositoryWithin(registry, wanted) !== undefined;
 }
 
 /** Reads the manifest of one artifact: it tells the digest and the bytes to come. */
@@ -61,7 +66,8 @@ async function ask(
   const inside = repositoryWithin(registry, wanted);
   if (inside === undefined) return { name: wanted.name, reference, problem: "it lies in another registry" };
   try {
-    const pulled = await registry.manifest(inside, wanted.tag ?? wanted.digest ?? "", {
+    const named = wanted.byDigest === true ? wanted.digest : (wanted.tag ?? wanted.digest);
+    const pulled = await registry.manifest(inside, named ?? "", {
       platform: options.platform ?? { os: "linux", architecture: "amd64" },
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });

@@ -6,7 +6,7 @@
  * fields are kept everywhere: a newer publisher may add some, and what is kept on disk must be what was published.
  *
  * Fields of the first version: schema to supportReceiptKeys. Since 2026-11, all optional: flux, components,
- * tenantSecret, chartDigests, imageDigests, createdAt, minimumControlPlane, config.chartSource.
+ * tenantSecret, chartDigests, imageDigests, createdAt, minimumControlPlane, config.chartSource, additionalImages.
  */
 import { z } from "zod";
 import { type Digest, isDigest } from "../core/digest.ts";
@@ -15,6 +15,7 @@ import { isPlainObject, parseJson } from "../core/json.ts";
 import { parseInstant } from "../core/time.ts";
 import { type ComponentSpec, completeComponent, componentRowSchema, defaultComponents } from "./components.ts";
 import { fieldProblems } from "./field-problems.ts";
+import { isNormalImage } from "./image-name.ts";
 import { readVersion } from "./version.ts";
 
 export { type ComponentSpec, DEFAULT_COMPONENTS, type WorkloadSpec } from "./components.ts";
@@ -44,6 +45,11 @@ const repository = z
     /^(oci:\/\/)?[a-zA-Z0-9.-]+(:\d{1,5})?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+$/,
     "a repository like ghcr.io/nine-minds/alga-appliance-config is wanted",
   );
+/** As `release lock` writes it, whole and normal: "docker.io/library/postgres:16". */
+const imageName = z
+  .string()
+  .max(400)
+  .refine((text) => isNormalImage(text), "a whole image name like docker.io/library/postgres:16 is wanted");
 const instant = z.string().refine((text) => parseInstant(text) !== undefined, "an instant of RFC 3339 is wanted");
 const key = z.string().min(1).max(253);
 
@@ -64,6 +70,14 @@ const releaseManifestSchema = z
     images: z.record(key, tag).default({}),
     /** Image key of a component -> digest of its image; absent: the tag alone names it. */
     imageDigests: z.record(key, digest).optional(),
+    /**
+     * Images beside those of the components, by their whole names: those of Flux's controllers, and those that charts name
+     * themselves. Mirrors and bundles hold them too. Absent: the release does not say.
+     */
+    additionalImages: z
+      .array(z.looseObject({ reference: imageName, digest }))
+      .max(500)
+      .optional(),
     /** Control-plane image: a tag, a whole reference, or null when the release leaves it as it is. */
     controlPlane: z.string().min(1).max(400).nullish(),
     /** The Flux base bundle. */
@@ -108,7 +122,9 @@ interface Inconsistency {
 }
 
 /** What single fields cannot tell: names that stand twice, dependencies and images that do not exist. */
-function* inconsistencies(manifest: Pick<ReleaseManifest, "components" | "images">): Generator<Inconsistency> {
+function* inconsistencies(
+  manifest: Pick<ReleaseManifest, "components" | "images" | "additionalImages">,
+): Generator<Inconsistency> {
   const rows = manifest.components ?? defaultComponents("single-node");
   const seen = new Set<string>();
   for (const [index, row] of rows.entries()) {
@@ -117,6 +133,11 @@ function* inconsistencies(manifest: Pick<ReleaseManifest, "components" | "images
     seen.add(row.name);
     const unknown = row.dependsOn.find((other) => !rows.some((candidate) => candidate.name === other));
     if (unknown !== undefined) yield { path: at("dependsOn"), message: `a component other than ${unknown} is wanted` };
+  }
+  const references = manifest.additionalImages?.map((one) => one.reference) ?? [];
+  for (const [index, reference] of references.entries()) {
+    if (references.indexOf(reference) === index) continue;
+    yield { path: ["additionalImages", index, "reference"], message: "an image that stands only once is wanted" };
   }
   const needsCore = rows.some((row) => row.imageKey === "algaCore");
   if (needsCore && manifest.images.algaCore === undefined) {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SILENT_LOG } from "../../src/core/log.ts";
-import type { Fetch } from "../../src/core/ports.ts";
+import type { Clock, Fetch } from "../../src/core/ports.ts";
 import { createRegistryClient } from "../../src/oci/client.ts";
 import { createRegistryServer } from "../../src/oci/registry-server.ts";
 import type { LockOptions } from "../../src/publishing/lock.ts";
@@ -13,6 +13,9 @@ const EXAMPLE = join(import.meta.dirname, "../../examples/release");
 export const TREE = "/tree";
 /** Everything that the example asks for, without an executable to build an image from. */
 const PINNED = "controlPlane: { tag: 62cdce38 }\n";
+
+/** A clock that stands still. */
+export const CLOCK: Clock = { now: () => 0, monotonic: () => 0, sleep: async () => {}, after: () => () => {} };
 
 /** The tree in memory; `change` edits its release.yaml. */
 export async function sourceTree(change: (text: string) => string = (text) => text): Promise<MemoryFiles> {
@@ -30,7 +33,7 @@ export async function sourceTree(change: (text: string) => string = (text) => te
 /** A registry with what the example refers to. */
 export function world() {
   const { fetch, store } = createRegistryServer();
-  const sample = { registry: "ghcr.io", version: "0.9.0", imageTag: "62cdce38" };
+  const sample = { registry: "ghcr.io", version: "0.9.0", imageTag: "62cdce38", additional: "pinned" as const };
   const { fluxDigest } = buildSampleRelease(store, sample);
   store.tag("nine-minds/flux-manifests", "v2.9.5", fluxDigest);
   let requests = 0;
@@ -38,9 +41,11 @@ export function world() {
     requests += 1;
     return fetch(request);
   };
-  const clock = { now: () => 0, monotonic: () => 0, sleep: async () => {}, after: () => () => {} };
   const random = { bytes: (count: number) => new Uint8Array(count), uuid: () => "id", fraction: () => 0 };
-  const client = createRegistryClient({ clock, random, log: SILENT_LOG, fetch: counted }, { registry: "ghcr.io" });
+  const client = createRegistryClient(
+    { clock: CLOCK, random, log: SILENT_LOG, fetch: counted },
+    { registry: "ghcr.io" },
+  );
   const options = (given: Partial<LockOptions> = {}): LockOptions => ({
     update: [],
     open: async (reference) => ({ client, repository: reference.repository }),

@@ -212,11 +212,11 @@ function definition({ group, version, kind, plural, spec }: Kind): KubeObject {
 }
 
 /** Service account and Deployment of one controller, without a namespace as in the official artifact. */
-function controller(name: string): readonly KubeObject[] {
+function controller(name: string, images: string): readonly KubeObject[] {
   const labels = { "app.kubernetes.io/component": name, "app.kubernetes.io/part-of": "flux" };
   const container = {
     name: "manager",
-    image: `ghcr.io/fluxcd/${name}:${SAMPLE_FLUX_VERSION}`,
+    image: `${images}/${name}:${SAMPLE_FLUX_VERSION}`,
     imagePullPolicy: "IfNotPresent",
     args: ["--events-addr=", "--watch-all-namespaces", "--enable-leader-election"],
     env: [{ name: "RUNTIME_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } }],
@@ -267,11 +267,18 @@ function rbac(): readonly KubeObject[] {
   return [{ apiVersion: "rbac.authorization.k8s.io/v1", kind: "ClusterRoleBinding", metadata, roleRef, subjects }];
 }
 
-/** The layer of the artifact: one file a controller and one for the permissions. */
-export function fluxManifestsLayer(): Uint8Array {
+/** The sample's controllers. */
+export const SAMPLE_CONTROLLERS: readonly string[] = Object.keys(CONTROLLERS);
+
+/**
+ * The layer of the artifact: one file a controller and one for the permissions.
+ *
+ * @param images Registry and path of the controllers' images: "ghcr.io/fluxcd".
+ */
+export function fluxManifestsLayer(images: string): Uint8Array {
   const files = Object.entries(CONTROLLERS).map(([name, kinds]) => ({
     path: `${name}.yaml`,
-    bytes: yamlFile([...kinds.map(definition), ...controller(name)]),
+    bytes: yamlFile([...kinds.map(definition), ...controller(name, images)]),
   }));
   return packTree([...files, { path: "rbac.yaml", bytes: yamlFile(rbac()) }]);
 }
