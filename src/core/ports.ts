@@ -49,6 +49,14 @@ export interface StagedFile {
   discard(): Promise<void>;
 }
 
+/** A staged file that outlives a writer that fails or dies, so that the next one goes on with it. */
+export interface ResumedFile extends StagedFile {
+  /** Takes everything from a byte on away again. */
+  cut(sizeBytes: number): Promise<void>;
+  /** Ends the writing and keeps what was written. Safe to call again, and after `commit`. */
+  leave(): Promise<void>;
+}
+
 /** A file held open for reading anywhere in it, also when its name is taken away meanwhile. */
 export interface OpenedFile {
   /** When it was opened. */
@@ -80,6 +88,14 @@ export interface Files {
    * temporary file `.<name>.<random>.tmp` beside it. Calls of the result throw file/disk-full or file/unwritable.
    */
   stage(path: string, options?: { readonly mode?: number }): Promise<StagedFile>;
+  /**
+   * Goes on with a file of any size whose beginning lies under another name of the same folder: its first `keepBytes` stay,
+   * and it is made where there is none. A failing write leaves what was written. Default mode 0o600.
+   */
+  resume(
+    path: string,
+    options: { readonly partial: string; readonly keepBytes: number; readonly mode?: number },
+  ): Promise<ResumedFile>;
   /**
    * Opens a regular file for reading piece by piece; undefined when there is none.
    * @param options.links "refuse": a symbolic link is file/unreadable. Default: followed.

@@ -15,6 +15,7 @@ function filesOf(table: Record<string, string>): Files {
     write: refuse,
     create: refuse,
     stage: refuse,
+    resume: refuse,
     openRead: refuse,
     append: refuse,
     truncate: refuse,

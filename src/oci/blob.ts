@@ -6,7 +6,7 @@
  *
  * @see OCI distribution-spec v1.1.1, "Pulling blobs"; RFC 9110 section 14
  */
-import { createDigester } from "../core/digest.ts";
+import { createDigester, type Digester } from "../core/digest.ts";
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Clock, Random } from "../core/ports.ts";
 import { backoffMs, type RetryPolicy } from "../core/retry.ts";
@@ -15,11 +15,20 @@ import { announcedBytes, chunksOf, longBody, shortBody } from "./body.ts";
 import { bareMediaType } from "./media-types.ts";
 import type { Descriptor } from "./model.ts";
 
+/** The beginning of a blob that the caller has from an earlier time; it is checked with the rest. */
+export interface BlobStart {
+  readonly bytes: number;
+  /** Has taken those bytes. It is used up. */
+  readonly digester: Digester;
+}
+
 export interface BlobSource {
   /** Asks for the blob from a byte on; 0 means the whole of it. */
   readonly open: (fromByte: number) => Promise<Response>;
   /** Reference, for messages. */
   readonly what: string;
+  /** Absent: from the first byte. */
+  readonly start?: BlobStart | undefined;
   readonly policy: RetryPolicy;
   readonly idleMs?: number | undefined;
   readonly signal: AbortSignal;
@@ -45,8 +54,8 @@ export async function* readBlob(
   descriptor: Descriptor,
   source: BlobSource,
 ): AsyncGenerator<Uint8Array, void> {
-  const digester = createDigester();
-  const progress: Progress = { receivedBytes: 0, interruptions: 0 };
+  const digester = source.start?.digester ?? createDigester();
+  const progress: Progress = { receivedBytes: source.start?.bytes ?? 0, interruptions: 0 };
   for (;;) {
     const response = await source.open(progress.receivedBytes);
     try {

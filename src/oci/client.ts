@@ -13,7 +13,7 @@ import { ApplianceError } from "../core/errors.ts";
 import { retry } from "../core/retry.ts";
 import { streamOf } from "../core/streams.ts";
 import { failedAnswer } from "./answers.ts";
-import { readBlob } from "./blob.ts";
+import { type BlobStart, readBlob } from "./blob.ts";
 import { announcedBytes } from "./body.ts";
 import {
   type Address,
@@ -66,6 +66,8 @@ export interface ReferrersOptions extends CallOptions {
 export interface BlobOptions extends CallOptions {
   /** Refuse larger blobs before reading. Default: 4 MiB for `blob`, the descriptor's size for `blobStream`. */
   readonly maxBytes?: number;
+  /** Goes on behind these bytes; the whole is checked. Absent: from the first byte. */
+  readonly start?: BlobStart | undefined;
 }
 
 export interface PulledManifest {
@@ -271,7 +273,7 @@ export async function* blobChunks(connection: Connection, wanted: BlobCall): Asy
   refuseLarge(descriptor, { what, maxBytes: call.maxBytes ?? descriptor.size });
   const inline = inlineData(descriptor);
   if (inline !== undefined) {
-    yield inline;
+    yield inline.subarray(call.start?.bytes ?? 0);
     return;
   }
   const limit = deadline(deps.clock, options.blobTotalMs ?? BLOB_TOTAL_MS, {
@@ -288,6 +290,7 @@ export async function* blobChunks(connection: Connection, wanted: BlobCall): Asy
     yield* readBlob(deps, descriptor, {
       open,
       what,
+      start: call.start,
       policy: connection.policy,
       idleMs: options.idleMs,
       signal: limit.signal,

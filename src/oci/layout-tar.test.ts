@@ -10,7 +10,6 @@ import {
   rmSync,
   statSync,
   truncateSync,
-  utimesSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -21,8 +20,8 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { type Digest, digestOf } from "../core/digest.ts";
 import { type ApplianceError, type ErrorCode, isApplianceError } from "../core/errors.ts";
-import { systemClock as clock } from "../platform/clock.ts";
 import { systemFiles as files } from "../platform/files.ts";
+import { systemMachine as machine } from "../platform/machine.ts";
 import { createMemoryFiles } from "../rehearsal/memory-files.ts";
 import { pushArtifact } from "./artifact.ts";
 import type { Layout } from "./layout.ts";
@@ -64,7 +63,7 @@ const contents: readonly Wanted[] = names.map((name) => ({
   size: statSync(join(at("folder/blobs/sha256"), name)).size,
 }));
 const layout: TarLayout = { entries: folder.entries(), contents, open: (wanted) => folder.stream(wanted) };
-await writeLayoutTar({ files, clock }, at("sample.tar"), { ...layout, signal });
+await writeLayoutTar({ files, machine }, at("sample.tar"), { ...layout, signal });
 const sample = readFileSync(at("sample.tar"));
 
 /** Opens these bytes as a tar in memory. */
@@ -99,7 +98,7 @@ test("a tar reads like the folder that it was made from", async () => {
 });
 
 test("the same content gives the same tar, of the size that was announced, and tar unpacks it", async () => {
-  await writeLayoutTar({ files, clock }, at("again.tar"), { ...layout, contents: contents.toReversed(), signal });
+  await writeLayoutTar({ files, machine }, at("again.tar"), { ...layout, contents: contents.toReversed(), signal });
   assert.deepEqual(readFileSync(at("again.tar")), sample);
   assert.equal(layoutTarBytes(layout), sample.length);
   mkdirSync(at("unpacked"));
@@ -267,10 +266,10 @@ test("a blob beyond 8 GiB is found, and what stands behind it", async () => {
 
 const leftIn = (place: string): string[] => readdirSync(place).filter((name) => name !== "filler");
 
-test("content that is wrong or stops leaves no file, and the old one as it was", async () => {
+test("content that is wrong or stops leaves the old file as it was, and what was written beside it", async () => {
   mkdirSync(at("out"));
   const path = at("out/media.tar");
-  await writeLayoutTar({ files, clock }, path, { ...layout, signal });
+  await writeLayoutTar({ files, machine }, path, { ...layout, signal });
   const [first] = contents;
   const cases: readonly (readonly [ErrorCode, () => ReadableStream<Uint8Array>])[] = [
     ["oci/short-body", () => new Blob([]).stream()],
@@ -278,31 +277,116 @@ test("content that is wrong or stops leaves no file, and the old one as it was",
     ["oci/digest-mismatch", () => new Blob(["x".repeat(first?.size ?? 0)]).stream()],
   ];
   for (const [wanted, stream] of cases) {
-    const open: TarLayout["open"] = (one) => (one.digest === first?.digest ? stream() : layout.open(one, signal));
-    await assert.rejects(writeLayoutTar({ files, clock }, path, { ...layout, open, signal }), code(wanted));
+    const open: TarLayout["open"] = (one) => (one.digest === first?.digest ? stream() : layout.open(one, { signal }));
+    await assert.rejects(writeLayoutTar({ files, machine }, path, { ...layout, open, signal }), code(wanted));
   }
   const stop = new AbortController();
   const stopping = { ...layout, signal: stop.signal, onProgress: () => stop.abort() };
-  await assert.rejects(writeLayoutTar({ files, clock }, path, stopping), code("internal/aborted"));
+  await assert.rejects(writeLayoutTar({ files, machine }, path, stopping), code("internal/aborted"));
+  assert.deepEqual(readFileSync(path), sample);
+  const { keptBytes } = await writeLayoutTar({ files, machine }, path, { ...layout, signal });
+  assert.ok(keptBytes > 512, `${keptBytes}`);
   assert.deepEqual(leftIn(at("out")), ["media.tar"]);
   assert.deepEqual(readFileSync(path), sample);
 });
 
-test("what a dead writer left goes when it is old, what another writes stays", async () => {
-  mkdirSync(at("left"));
-  for (const name of [".m.tar.0123456789ab.tmp", ".m.tar.aaaaaaaaaaaa.tmp", ".other.tar.0123456789ab.tmp"]) {
-    writeFileSync(at(`left/${name}`), "half");
-  }
-  utimesSync(at("left/.m.tar.0123456789ab.tmp"), 1_000, 1_000);
-  utimesSync(at("left/.other.tar.0123456789ab.tmp"), 1_000, 1_000);
-  await writeLayoutTar({ files, clock }, at("left/m.tar"), { ...layout, signal });
-  assert.deepEqual(leftIn(at("left")).sort(), [".m.tar.aaaaaaaaaaaa.tmp", ".other.tar.0123456789ab.tmp", "m.tar"]);
+/** No process has this number: it is beyond the largest that Linux gives. */
+const DEAD = "4999999-1";
+
+test("what a dead writer left is gone on with from any byte, right or wrong, and nothing of it is asked for again", async () => {
+  const memory = createMemoryFiles();
+  await memory.makeDirectory("/out");
+  const partial = `/out/.m.tar.${DEAD}.partial`;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 0, max: sample.length }),
+      fc.option(fc.integer({ min: 0, max: sample.length - 1 })),
+      async (length, wrong) => {
+        const left = Uint8Array.from(sample.subarray(0, length));
+        if (wrong !== null && wrong < length) left[wrong] = (left[wrong] ?? 0) ^ 1;
+        await memory.write(partial, left);
+        let askedBytes = 0;
+        const open: TarLayout["open"] = (wanted, { start }) => {
+          askedBytes += wanted.size - (start?.bytes ?? 0);
+          return folder.stream(wanted, start === undefined ? {} : { fromByte: start.bytes });
+        };
+        const { keptBytes } = await writeLayoutTar({ files: memory, machine }, "/out/m.tar", {
+          ...layout,
+          open,
+          signal,
+        });
+        assert.deepEqual(Buffer.from((await memory.read("/out/m.tar", { maxBytes: 1e9 })) ?? ""), sample);
+        assert.deepEqual(await memory.list("/out"), ["m.tar"]);
+        if (wrong !== null && wrong < length) return;
+        assert.ok(keptBytes <= length);
+        assert.ok(askedBytes <= sample.length - length, `${askedBytes} were asked for behind ${length}`);
+      },
+    ),
+    { numRuns: 100 },
+  );
 });
 
-test("a full disk is known before the first byte, and leaves nothing when it fills midway", async () => {
+test("of a tar that was to hold other things, what both hold is taken and not asked for again", async () => {
+  const store = createMemoryStore();
+  for (const tag of ["1", "2", "3", "4"]) {
+    pushArtifact(store, "charts/one", {
+      tag,
+      layers: [{ mediaType: MEDIA.layerTar, bytes: bytesOf(`layer ${tag} `.repeat(80)) }],
+    });
+  }
+  const grown = await createLayout({ files }, at("grown"));
+  await writeStore(store, grown);
+  await grown.finish();
+  const more = readdirSync(at("grown/blobs/sha256")).map((name) => ({
+    digest: `sha256:${name}` as Digest,
+    size: statSync(join(at("grown/blobs/sha256"), name)).size,
+  }));
+  mkdirSync(at("former"));
+  const asked: Digest[] = [];
+  const renewed: TarLayout = {
+    entries: grown.entries(),
+    contents: more,
+    open: (wanted) => {
+      asked.push(wanted.digest);
+      return grown.stream(wanted);
+    },
+  };
+  const partial = (text: Uint8Array): void => writeFileSync(at(`former/.m.tar.${DEAD}.partial`), text);
+  for (const damage of [false, true]) {
+    asked.length = 0;
+    const left = Uint8Array.from(sample.subarray(0, sample.length - 100));
+    const inside = sample.indexOf("layer 2 layer 2") + 5;
+    if (damage) left[inside] = (left[inside] ?? 0) ^ 1;
+    partial(left);
+    await writeLayoutTar({ files, machine }, at("former/m.tar"), { ...renewed, signal });
+    assert.deepEqual(leftIn(at("former")), ["m.tar"]);
+    const opened = await openLayoutTar({ files }, at("former/m.tar"));
+    for (const one of more) await opened.bytes(one);
+    await opened.close();
+    const news = more.length - contents.length;
+    assert.equal(asked.length, damage ? news + 1 : news, "the damaged one is asked for again");
+  }
+});
+
+test("while a process that lives writes the file, others are refused", async () => {
+  const { startTicks } = await machine.self();
+  const other = { ...machine, self: async () => ({ ...(await machine.self()), pid: 4_999_998 }) };
+  mkdirSync(at("busy"));
+  writeFileSync(at(`busy/.m.tar.${process.pid}-${startTicks}.partial`), "half");
+  await assert.rejects(
+    writeLayoutTar({ files, machine: other }, at("busy/m.tar"), { ...layout, signal }),
+    (thrown: ApplianceError) =>
+      thrown.code === "operation/busy" && thrown.message.includes(`process ${process.pid} is`),
+  );
+  assert.deepEqual(leftIn(at("busy")), [`.m.tar.${process.pid}-${startTicks}.partial`]);
+  await writeLayoutTar({ files, machine }, at("busy/m.tar"), { ...layout, signal });
+  assert.deepEqual(leftIn(at("busy")), ["m.tar"]);
+});
+
+test("a full disk is known before the first byte; one that fills midway is told with what lacks, and gone on with", async () => {
   const small = { ...files, space: async () => ({ freeBytes: 100, totalBytes: 1_000 }) };
   await assert.rejects(
-    writeLayoutTar({ files: small, clock }, at("none.tar"), { ...layout, signal }),
+    writeLayoutTar({ files: small, machine }, at("none.tar"), { ...layout, signal }),
     (thrown: ApplianceError) => thrown.code === "file/disk-full" && thrown.details.neededBytes === sample.length,
   );
   assert.equal(await files.stat(at("none.tar")), undefined);
@@ -317,10 +401,18 @@ test("a full disk is known before the first byte, and leaves nothing when it fil
     writeFileSync(at("disk/filler"), new Uint8Array(56 * 1024));
     const lying = { ...files, space: async () => ({ freeBytes: 1e9, totalBytes: 1e9 }) };
     await assert.rejects(
-      writeLayoutTar({ files: lying, clock }, at("disk/media.tar"), { ...layout, signal }),
-      code("file/disk-full"),
+      writeLayoutTar({ files: lying, machine }, at("disk/media.tar"), { ...layout, signal }),
+      (thrown: ApplianceError) => thrown.code === "file/disk-full" && Number(thrown.details.lackingBytes) > 0,
     );
-    assert.deepEqual(leftIn(at("disk")), []);
+    const early = writeLayoutTar({ files, machine }, at("disk/media.tar"), { ...layout, signal });
+    const lackingBytes = await early.catch((thrown: ApplianceError) => Number(thrown.details.lackingBytes));
+    assert.ok(typeof lackingBytes === "number" && lackingBytes < sample.length, "what is there counts");
+    truncateSync(at("disk/filler"), 0);
+    const { keptBytes } = await writeLayoutTar({ files, machine }, at("disk/media.tar"), { ...layout, signal });
+    assert.ok(keptBytes > 0);
+    assert.deepEqual(leftIn(at("disk")), ["media.tar"]);
+    rmSync(at("disk/media.tar"));
+    writeFileSync(at("disk/filler"), new Uint8Array(56 * 1024));
     const writer = await createLayout({ files }, at("disk/layout"));
     await assert.rejects(writer.putBlob(new Uint8Array(20_000)), code("file/disk-full"));
     const big = { digest: digestOf("x"), size: 20_000 };

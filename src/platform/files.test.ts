@@ -120,6 +120,33 @@ test("a staged file is invisible until it is committed, and whole then", async (
   await assert.rejects(files.stage(at("no-folder/x")), code("file/unwritable"));
 });
 
+test("a file that is gone on with keeps its beginning, is cut, left and taken up, and is visible only when it is committed", async () => {
+  const piece = (text: string): Uint8Array => new TextEncoder().encode(text);
+  const partial = at(".grown.partial");
+  const first = await files.resume(at("grown"), { partial, keepBytes: 0, mode: 0o644 });
+  await first.write(piece("one two three"));
+  await first.leave();
+  await first.leave();
+  await assert.rejects(first.write(piece("late")), code("file/unwritable"));
+  assert.equal(await files.stat(at("grown")), undefined);
+  const second = await files.resume(at("grown"), { partial, keepBytes: 7 });
+  await second.write(piece(" 3"));
+  await second.cut(4);
+  await second.write(piece("2"));
+  await second.commit();
+  await second.leave();
+  await second.discard();
+  assert.equal(await text(at("grown")), "one 2");
+  assert.equal(await files.stat(partial), undefined);
+  const dropped = await files.resume(at("grown"), { partial, keepBytes: 0 });
+  await dropped.discard();
+  assert.equal(await files.stat(partial), undefined);
+  symlinkSync(at("grown"), at(".link.partial"));
+  const link = { partial: at(".link.partial"), keepBytes: 0 };
+  await assert.rejects(files.resume(at("grown"), link), code("file/unwritable"));
+  assert.equal(await text(at("grown")), "one 2");
+});
+
 test("an opened file is read anywhere, stays when its name goes, and may refuse a link", async () => {
   await files.write(at("ten-again"), "0123456789");
   const opened = await files.openRead(at("ten-again"));

@@ -12,7 +12,7 @@ import type { FileStat, Files } from "../core/ports.ts";
 import { errnoOf, isMissing, unreadable, unwritable } from "./file-errors.ts";
 import { exists, refuseOddTarget, syncFolder, temporaryName, withHandle } from "./file-names.ts";
 import { openForReading, readBounded } from "./file-read.ts";
-import { stageFile } from "./file-stage.ts";
+import { resumeFile, stageFile } from "./file-stage.ts";
 
 const SECRET_MODE = 0o600;
 const FOLDER_MODE = 0o750;
@@ -22,6 +22,7 @@ export const systemFiles: Files = {
   write,
   create,
   stage: stageFile,
+  resume: resumeFile,
   openRead: openForReading,
   append,
   truncate,

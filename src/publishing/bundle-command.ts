@@ -46,7 +46,7 @@ export const commands: readonly Command[] = [
     summary: "Write a release and everything it refers to into one file",
     description:
       "The file is an OCI image layout in a tar: release, charts, images, config, Flux manifests, control plane, signatures and " +
-      "trust metadata. The same release gives the same bytes. release check reads all of it again, release serve serves it as " +
+      "trust metadata. The same release gives the same bytes. Interrupted, the same command goes on where it was. release check reads all of it again, release serve serves it as " +
       "a registry, release load puts it into a box.",
     flags: FLAGS,
     examples: [
@@ -68,22 +68,39 @@ export const commands: readonly Command[] = [
 ];
 
 async function bundle(context: CommandContext): Promise<ExitCode> {
-  const { deps, flags, env, out, signal } = context;
+  const { flags, env, out } = context;
   const path = flagText(flags, "out");
   if (path === undefined) throw new ApplianceError("cli/usage", "Cannot write a bundle: --out <file.tar> is wanted");
   const plan = await planOf(context);
   const sizeBytes = layoutTarBytes(plan.tar);
+  let keptBytes = 0;
   if (flags["dry-run"] !== true) {
-    const tell = percentLines(out, "Wrote");
-    await writeLayoutTar(deps, typedPath(path, env), {
-      ...plan.tar,
-      signal,
-      onProgress: ({ writtenBytes, totalBytes }) => tell(writtenBytes, totalBytes),
-    });
+    keptBytes = await write(context, plan, typedPath(path, env));
   }
-  const result = resultOf(plan, { path, sizeBytes, written: flags["dry-run"] !== true });
+  const result = resultOf(plan, { path, sizeBytes, keptBytes, written: flags["dry-run"] !== true });
   out.result(result, () => text(result));
   return EXIT.done;
+}
+
+/** Writes it, or goes on with what an earlier run has left. Returns the bytes that were there. */
+async function write({ deps, out, signal }: CommandContext, { tar }: BundlePlan, path: string): Promise<number> {
+  const tell = percentLines(out, "Wrote");
+  let writtenBytes = 0;
+  try {
+    const { keptBytes } = await writeLayoutTar(deps, path, {
+      ...tar,
+      signal,
+      onProgress: (progress) => {
+        writtenBytes = progress.writtenBytes;
+        tell(writtenBytes, progress.totalBytes);
+      },
+    });
+    return keptBytes;
+  } catch (thrown) {
+    if (writtenBytes > 0)
+      out.progress(`Kept ${humanBytes(writtenBytes)} beside it: the same command goes on from there`);
+    throw thrown;
+  }
 }
 
 async function planOf(context: CommandContext): Promise<BundlePlan> {
@@ -122,6 +139,8 @@ interface Result {
   readonly file: string;
   readonly written: boolean;
   readonly sizeBytes: number;
+  /** Bytes of it that an earlier run had written. */
+  readonly keptBytes: number;
   readonly version: string;
   readonly digest: string;
   readonly platforms: readonly string[];
@@ -133,7 +152,7 @@ interface Result {
 
 function resultOf(
   { document, tar, leftOut }: BundlePlan,
-  at: { readonly path: string; readonly sizeBytes: number; readonly written: boolean },
+  at: { readonly path: string; readonly sizeBytes: number; readonly keptBytes: number; readonly written: boolean },
 ): Result {
   const because = (why: string): { readonly parts: number; readonly bytes: number } => {
     const found = leftOut.filter((one) => one.why === why);
@@ -143,6 +162,7 @@ function resultOf(
     file: at.path,
     written: at.written,
     sizeBytes: at.sizeBytes,
+    keptBytes: at.keptBytes,
     version: document.release.version,
     digest: document.release.digest,
     platforms: document.platforms,
@@ -160,6 +180,7 @@ function text(result: Result): string {
   ];
   return [
     `${result.written ? "Wrote" : "Would write"} release ${result.version} to ${result.file}: ${humanBytes(result.sizeBytes)}, ${result.parts} parts, ${result.platforms.join(", ")}`,
+    ...(result.keptBytes === 0 ? [] : [`Went on behind ${humanBytes(result.keptBytes)} of an earlier run`]),
     ...(left.length === 0 ? [] : [`Left out: ${left.join(", ")}`]),
     ...(result.trust > 0 ? [] : ["No trust metadata was found: a box with keys cannot verify this release"]),
     result.digest,

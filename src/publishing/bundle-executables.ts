@@ -76,15 +76,21 @@ const CHUNK_BYTES = 1024 * 1024;
 /**
  * Yields a file in pieces of 1 MiB.
  *
+ * @param options.fromByte Where it begins. Default 0.
  * @throws {ApplianceError} file/unreadable.
  */
-export async function* fileChunks({ files }: Pick<Deps, "files">, path: string): AsyncGenerator<Uint8Array, void> {
+export async function* fileChunks(
+  { files }: Pick<Deps, "files">,
+  path: string,
+  options: { readonly fromByte?: number | undefined } = {},
+): AsyncGenerator<Uint8Array, void> {
   const file = await files.openRead(path);
   if (file === undefined) {
     throw new ApplianceError("file/unreadable", `Cannot read file "${path}": there is no such file`);
   }
   try {
-    for (let at = 0; at < file.sizeBytes; at += CHUNK_BYTES) yield await file.readAt(at, CHUNK_BYTES);
+    const from = options.fromByte ?? 0;
+    for (let at = from; at < file.sizeBytes; at += CHUNK_BYTES) yield await file.readAt(at, CHUNK_BYTES);
   } finally {
     await file.close();
   }

@@ -96,14 +96,14 @@ export async function planBundle(
     ...bundle.memory,
   ]);
   const sizes = [...memory].map(([digest, bytes]): Wanted => ({ digest, size: bytes.length }));
-  const open = (one: Wanted, signal: AbortSignal): ReadableStream<Uint8Array> => {
+  const open: TarLayout["open"] = (one, { signal, start }) => {
     const bytes = memory.get(one.digest);
-    if (bytes !== undefined) return new Blob([new Uint8Array(bytes)]).stream();
+    if (bytes !== undefined) return new Blob([new Uint8Array(bytes.subarray(start?.bytes ?? 0))]).stream();
     const path = executables.files.get(one.digest);
-    if (path !== undefined) return streamOf(fileChunks(deps, path));
+    if (path !== undefined) return streamOf(fileChunks(deps, path, { fromByte: start?.bytes }));
     const place = places.get(one.digest);
     if (place === undefined) throw new Error(`Cannot open "${one.digest}": nobody planned it`);
-    return place.client.blobStream(place.repository, place.descriptor, { signal });
+    return place.client.blobStream(place.repository, place.descriptor, { signal, start });
   };
   const contents = uniqueContents([...sizes, ...selection.blobs, ...executables.contents]);
   return { document, tar: { entries: [...entries, bundle.entry], contents, open }, leftOut: selection.leftOut };

@@ -9,9 +9,9 @@ import { readCatalog } from "../oci/layout-catalog.ts";
 import { writeLayoutTar } from "../oci/layout-tar-writer.ts";
 import { createLayout, writeStore } from "../oci/layout-writer.ts";
 import { createMemoryStore } from "../oci/store.ts";
-import { systemClock as clock } from "../platform/clock.ts";
 import { createTransports } from "../platform/fetch.ts";
 import { systemFiles as files } from "../platform/files.ts";
+import { systemMachine as machine } from "../platform/machine.ts";
 import { buildSampleRelease } from "../rehearsal/sample-release.ts";
 
 const root = mkdtempSync(join(tmpdir(), "alga-serve-"));
@@ -68,7 +68,7 @@ test("a tar is served over TLS to those that trust its certificate", async () =>
       .flatMap((one) => [...one.manifests.values(), ...one.blobs.values()])
       .map((one) => [one.digest, one]),
   );
-  await writeLayoutTar({ files, clock }, at("media.tar"), {
+  await writeLayoutTar({ files, machine }, at("media.tar"), {
     entries: layout.entries(),
     contents: [...contents.values()],
     open: (wanted) => layout.stream(wanted),

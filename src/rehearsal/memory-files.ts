@@ -4,7 +4,7 @@
  */
 import { dirname } from "node:path/posix";
 import { ApplianceError } from "../core/errors.ts";
-import type { Files, StagedFile } from "../core/ports.ts";
+import type { Files, ResumedFile, StagedFile } from "../core/ports.ts";
 
 export interface MemoryFiles extends Files {
   /** Everything there is: path to text. */
@@ -57,6 +57,21 @@ export function createMemoryFiles(now: () => number = () => 0, content = EMPTY):
       return true;
     },
     stage: async (path, options) => stagedInMemory(path, (bytes) => put(path, bytes, options?.mode ?? 0o600)),
+    resume: async (path, { partial, keepBytes, mode = 0o600 }) => {
+      needFolder(path);
+      const grown = (): Uint8Array => entries.get(partial)?.bytes ?? new Uint8Array();
+      const keep = (bytes: Uint8Array): void => put(partial, bytes, mode);
+      keep(grown().slice(0, keepBytes));
+      return resumedInMemory(path, {
+        grown,
+        keep,
+        remove: () => entries.delete(partial),
+        commit: () => {
+          put(path, grown(), mode);
+          entries.delete(partial);
+        },
+      });
+    },
     async openRead(path) {
       const found = entries.get(path)?.bytes;
       if (found === undefined) return undefined;
@@ -125,6 +140,35 @@ function stagedInMemory(path: string, put: (bytes: Uint8Array) => void): StagedF
     },
     discard: async () => {
       pieces = undefined;
+    },
+  };
+}
+
+function resumedInMemory(
+  path: string,
+  file: {
+    readonly grown: () => Uint8Array;
+    readonly keep: (bytes: Uint8Array) => void;
+    readonly remove: () => void;
+    readonly commit: () => void;
+  },
+): ResumedFile {
+  let isOver = false;
+  const use = (act: () => void, isEnd = false): void => {
+    if (isOver)
+      throw new ApplianceError("file/unwritable", `Cannot write file "${path}": it is no longer being written`);
+    isOver = isEnd;
+    act();
+  };
+  return {
+    write: async (bytes) => use(() => file.keep(new Uint8Array([...file.grown(), ...bytes]))),
+    cut: async (sizeBytes) => use(() => file.keep(file.grown().slice(0, sizeBytes))),
+    commit: async () => use(file.commit, true),
+    leave: async () => {
+      isOver = true;
+    },
+    discard: async () => {
+      if (!isOver) use(file.remove, true);
     },
   };
 }

@@ -22,8 +22,11 @@ const at = (name: string): string => join(folder, name);
 /** Sends blobs slowly while it is told to, so that a kill finds something under way. */
 const server = createRegistryServer();
 let slow = false;
+let tellSent = (_bytes: number): void => {};
 const handle: Fetch = async (request) => {
   const response = await server.fetch(request);
+  if (request.method === "GET" && request.url.includes("/blobs/"))
+    tellSent(Number(response.headers.get("content-length")));
   if (!slow || request.method !== "GET" || !request.url.includes("/blobs/")) return response;
   const bytes = await response.bytes();
   let sent = 0;
@@ -80,19 +83,57 @@ const names = (place: string): string[] => {
 };
 
 describe("a process that is killed", () => {
-  it("while it bundles leaves no bundle, and the next one makes it whole", { timeout: 60_000 }, async () => {
-    slow = true;
+  it("while it bundles leaves no bundle, keeps others out while it lives, and the next one goes on", {
+    timeout: 120_000,
+  }, async () => {
     mkdirSync(at("out"));
     const words = ["release", "bundle", "--registry", registry, "--out", at("out/media.tar")];
-    const half = (name: string): boolean => name.endsWith(".tmp") && statSync(join(at("out"), name)).size > 500_000;
-    assert.ok(await killed(words, at("laptop"), () => names(at("out")).some(half)), "it was too quick to be killed");
-    assert.deepEqual(
-      names(at("out")).filter((name) => !name.startsWith(".")),
-      [],
-    );
+    const wroteBytes = (): number =>
+      Math.max(
+        0,
+        ...names(at("out"))
+          .filter((name) => name.endsWith(".partial"))
+          .map((name) => statSync(join(at("out"), name), { throwIfNoEntry: false })?.size ?? 0),
+      );
+    slow = true;
+    let before = 0;
+    for (const more of [300_000, 400_000, 500_000]) {
+      const wanted = before + more;
+      assert.ok(await killed(words, at("laptop"), () => wroteBytes() > wanted), "it was too quick to be killed");
+      assert.deepEqual(
+        names(at("out")).filter((name) => !name.startsWith(".")),
+        [],
+      );
+      assert.ok(wroteBytes() > wanted, "what was written is there");
+      before = wroteBytes();
+    }
+    let refused: Awaited<ReturnType<typeof runWords>> | undefined;
+    let isAsked = false;
+    const both = killed(words, at("laptop"), () => {
+      if (!isAsked && wroteBytes() > before + 100_000) {
+        isAsked = true;
+        runWords([...words, "-o", "json"], { root: at("laptop") }).then((answer) => {
+          refused = answer;
+        });
+      }
+      return refused !== undefined;
+    });
+    assert.ok(await both, "it was too quick to be killed");
+    assert.equal(JSON.parse(refused?.stdout ?? "").error.code, "operation/busy");
+    before = wroteBytes();
     slow = false;
-    const { code, stderr } = await runWords(words, { root: at("laptop") });
+    const asked: number[] = [];
+    tellSent = (bytes) => asked.push(bytes);
+    const { code, stdout, stderr } = await runWords([...words, "-o", "json"], { root: at("laptop") });
     assert.equal(code, 0, stderr);
+    const { keptBytes, sizeBytes } = JSON.parse(stdout);
+    assert.equal(keptBytes, before, "all that was written is right");
+    const bytes = asked.reduce((sum, one) => sum + one, 0);
+    assert.ok(
+      bytes < sizeBytes - keptBytes + 200_000,
+      `${bytes} of blobs were asked for, ${sizeBytes - keptBytes} lacked`,
+    );
+    assert.deepEqual(names(at("out")), ["media.tar"]);
     const checked = await runWords(["release", "check", at("out/media.tar")], { root: at("laptop") });
     assert.equal(checked.code, 0, checked.stderr);
   });
