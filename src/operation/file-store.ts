@@ -33,6 +33,7 @@ const SECRETS: readonly SecretName[] = [
   "license-key",
   "tenant",
   "license",
+  "new-admin-password",
 ];
 const DOCUMENTS: readonly DocumentName[] = [
   "answers",

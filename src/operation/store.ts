@@ -21,7 +21,14 @@ export type DocumentName =
   | "previous-release";
 
 /** Names of secrets that setup keeps until they are used. */
-export type SecretName = "admin-password" | "install-code" | "install-request" | "license-key" | "tenant" | "license";
+export type SecretName =
+  | "admin-password"
+  | "install-code"
+  | "install-request"
+  | "license-key"
+  | "tenant"
+  | "license"
+  | "new-admin-password";
 
 /** One operation and its end, in history.ndjson. */
 export interface HistoryRecord {

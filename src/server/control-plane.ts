@@ -16,12 +16,14 @@ import type { StateStore } from "../operation/store.ts";
 import { openRegistry, type RegistryAccess } from "../release/registry-access.ts";
 import { createResolvedStore, type ResolvedStore } from "../release/resolved-store.ts";
 import { createAddress } from "../setup/address.ts";
+import { createAdminPassword } from "../setup/admin-password.ts";
 import { createSetup, type Setup } from "../setup/engine.ts";
 import { createLicenseService } from "../setup/license.ts";
 import type { SetupDeps, SetupSettings } from "../setup/ports.ts";
 import { setupPrograms } from "../setup/programs.ts";
 import { createBoxReader, createHostLook, writeBootstrap } from "../status/box.ts";
 import { createHostHistory } from "../status/host-history.ts";
+import { startMirror } from "../status/mirror.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { statusReadiness } from "../status/routes.ts";
 import type { StatusSources } from "../status/sources.ts";
@@ -77,6 +79,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
     },
   );
   const setup = createSetup(setupDeps, settings, operations);
+  const adminPassword = createAdminPassword(setupDeps, settings, operations);
   const box = createBoxReader(deps, {
     ...options,
     store,
@@ -101,6 +104,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
           operations,
           setup,
           address: createAddress(setupDeps, settings, operations),
+          adminPassword,
           status,
           inventory: { status, deps, kube: options.kube },
           hostHistory,
@@ -135,6 +139,8 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
     start: async () => {
       mode = await setup.mode().catch(() => mode);
       await operations.recover();
+      told.push(adminPassword.keepClean(end.signal));
+      if (options.kubeProblem === undefined) startMirror(deps, { kube: options.kube, status }, end.signal);
     },
     stop: async () => {
       for (const untold of told) untold();

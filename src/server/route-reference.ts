@@ -22,6 +22,7 @@ export const ROUTE_REFERENCE: readonly RouteRow[] = describeRoutes(
             operations: absent(),
             setup: absent(),
             address: absent(),
+            adminPassword: absent(),
             status: absent(),
             inventory: absent(),
             hostHistory: absent(),

@@ -3,8 +3,9 @@ import type { Route } from "../core/http.ts";
 import type { Operations } from "../operation/operations.ts";
 import { operationRoutes } from "../operation/routes.ts";
 import type { Address } from "../setup/address.ts";
+import type { AdminPassword } from "../setup/admin-password.ts";
 import type { Setup } from "../setup/engine.ts";
-import { addressRoutes, setupRoutes } from "../setup/routes.ts";
+import { addressRoutes, adminPasswordRoutes, setupRoutes } from "../setup/routes.ts";
 import { type NameEdge, nameRoutes } from "../status/appliance-name.ts";
 import { type EventListEdge, eventListRoutes } from "../status/event-list.ts";
 import { guideRoutes } from "../status/guide.ts";
@@ -19,6 +20,7 @@ export interface RoomEngines {
   readonly operations: Operations;
   readonly setup: Setup;
   readonly address: Address;
+  readonly adminPassword: AdminPassword;
   readonly status: StatusEngine;
   /** Logs of pods come from the cluster itself. */
   readonly inventory: InventoryEdge & EventListEdge;
@@ -32,6 +34,7 @@ export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[
     ...operationRoutes(engines.operations),
     ...setupRoutes(engines.setup),
     ...addressRoutes(engines.address),
+    ...adminPasswordRoutes(engines.adminPassword),
     ...inventoryRoutes(engines.inventory, own.openStream),
     ...eventListRoutes(engines.inventory),
     ...hostHistoryRoutes(engines.hostHistory),

@@ -59,7 +59,7 @@ test("a blocked setup is told with cause, evidence, next step and the answers to
   };
   assert.equal(
     operationText(view),
-    "Setup 0001-setup is blocked: 6 of 12 steps done\n\nIt is broken\n  Pod a/b: one\n    two\nNext: Mend it\nAnswers to correct: installCode",
+    "Operation 0001-setup is blocked: 6 of 12 steps done\n\nIt is broken\n  Pod a/b: one\n    two\nNext: Mend it\nAnswers to correct: installCode",
   );
 });
 

@@ -90,7 +90,7 @@ export function entryText(entry: JournalEntry, titles: ReadonlyMap<string, strin
 /** Writes how far a setup is; with a problem its cause, evidence, next step and the answers that mend it. */
 export function operationText(view: OperationView): string {
   const { problem } = view;
-  const lines = [`Setup ${view.id} is ${view.state}: ${view.progress.done} of ${view.progress.total} steps done`];
+  const lines = [`Operation ${view.id} is ${view.state}: ${view.progress.done} of ${view.progress.total} steps done`];
   if (problem === null) return lines.join("\n");
   lines.push("", problem.message);
   for (const { ref, text } of problem.evidence) lines.push(`  ${ref}: ${text.replaceAll("\n", "\n    ")}`);

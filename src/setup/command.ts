@@ -64,6 +64,25 @@ export const commands: readonly Command[] = [
     run: change,
   },
   {
+    path: ["setup", "admin-password"],
+    summary: "Set the first administrator's password anew",
+    description:
+      "For a forgotten password. The application's own script sets it for the administrator that setup made; who that is stands in " +
+      "the cluster. The password comes from standard input only.",
+    flags: [
+      { name: "password-stdin", type: "boolean", summary: "Read the password from standard input" },
+      KUBECONFIG,
+      ...TRUST_FLAGS,
+    ],
+    examples: [
+      {
+        command: "alga-appliance setup admin-password --password-stdin < password.txt",
+        about: "One line, the password",
+      },
+    ],
+    run: setAdminPassword,
+  },
+  {
     path: ["setup", "answers"],
     summary: "Print the kept answers without secrets, or an example to fill in",
     flags: [{ name: "example", type: "boolean", summary: "Print a file to fill in" }],
@@ -145,6 +164,21 @@ async function change(context: CommandContext): Promise<ExitCode> {
   } finally {
     await open.close();
   }
+}
+
+/** Bytes of a password and its line break. */
+const MAX_PASSWORD_BYTES = 4 * 1024;
+
+async function setAdminPassword(context: CommandContext): Promise<ExitCode> {
+  if (context.flags["password-stdin"] !== true) {
+    throw new ApplianceError("cli/usage", "Cannot set a password without one: --password-stdin is wanted", {
+      hint: "alga-appliance setup admin-password --password-stdin < password.txt",
+    });
+  }
+  const typed = new TextDecoder().decode(await context.readStdin(MAX_PASSWORD_BYTES)).replace(/\r?\n$/, "");
+  return work(context, async ({ adminPassword }) => {
+    await adminPassword.start({ password: typed, passwordConfirm: typed }, context.signal);
+  });
 }
 
 async function resume({ operations }: OpenSetup): Promise<void> {

@@ -11,6 +11,7 @@ import { openRegistryOf } from "../release/registry-flags.ts";
 import { openLocalSources } from "../status/local-sources.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { type Address, createAddress } from "./address.ts";
+import { type AdminPassword, createAdminPassword } from "./admin-password.ts";
 import { createSetup, type Setup } from "./engine.ts";
 import { createLicenseService } from "./license.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
@@ -19,6 +20,7 @@ import { setupPrograms } from "./programs.ts";
 export interface OpenSetup {
   readonly setup: Setup;
   readonly address: Address;
+  readonly adminPassword: AdminPassword;
   readonly operations: Operations;
   /** Leaves a run that is not done to the next process. */
   close(): Promise<void>;
@@ -71,6 +73,7 @@ export async function openSetup(context: CommandContext): Promise<OpenSetup> {
     operations,
     setup: createSetup(setupDeps, settings, operations),
     address: createAddress(setupDeps, settings, operations),
+    adminPassword: createAdminPassword(setupDeps, settings, operations),
     close: async () => {
       await operations.stop();
       status?.stop();

@@ -1,10 +1,15 @@
 /** The operations of this room by their kinds: whoever opens the operations of a box must know them all, to go on with any. */
 import type { OperationsOptions } from "../operation/operations.ts";
 import { addressProgram } from "./address.ts";
+import { adminPasswordProgram } from "./admin-password.ts";
 import { setupProgram } from "./engine.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 
-/** Makes the programs of setup and of what changes its answers later. */
+/** Makes the programs of setup and of what can be changed later. */
 export function setupPrograms(deps: SetupDeps, settings: SetupSettings): OperationsOptions["programs"] {
-  return { setup: setupProgram(deps, settings), address: addressProgram(deps, settings) };
+  return {
+    setup: setupProgram(deps, settings),
+    address: addressProgram(deps, settings),
+    password: adminPasswordProgram(deps, settings),
+  };
 }

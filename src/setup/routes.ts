@@ -1,6 +1,7 @@
 /** The HTTP edge of setup: what the wizard shows first, the plan, and the start. */
 import { json, type Route } from "../core/http.ts";
 import type { Address } from "./address.ts";
+import type { AdminPassword } from "./admin-password.ts";
 import type { Setup } from "./engine.ts";
 
 /** The routes of setup. Bodies are untrusted and read by the engine, which answers field by field. */
@@ -61,6 +62,26 @@ export function addressRoutes(address: Address): readonly Route[] {
       access: "session",
       summary: "Changes the application's address as an operation",
       handle: async ({ body, signal }) => json({ operation: await address.start(body, signal) }, { status: 202 }),
+    },
+  ];
+}
+
+/** The routes of a new administrator's password. The password is in the body only, and in no answer. */
+export function adminPasswordRoutes(adminPassword: AdminPassword): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/api/settings/admin-password",
+      access: "session",
+      summary: "Whether the first administrator's password can be set anew, and whose it is",
+      handle: async ({ signal }) => json(await adminPassword.view(signal)),
+    },
+    {
+      method: "POST",
+      path: "/api/settings/admin-password",
+      access: "session",
+      summary: "Sets the first administrator's password anew as an operation",
+      handle: async ({ body, signal }) => json({ operation: await adminPassword.start(body, signal) }, { status: 202 }),
     },
   ];
 }

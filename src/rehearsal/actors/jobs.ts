@@ -3,7 +3,7 @@
  * a scenario says.
  */
 import { toInstant } from "../../core/time.ts";
-import { type KubeObject, numberAt, refOf, textAt } from "../../kube/model.ts";
+import { fieldAt, type KubeObject, listAt, numberAt, refOf, textAt } from "../../kube/model.ts";
 import {
   type Actor,
   type ActorContext,
@@ -30,6 +30,7 @@ export const jobActor: Actor = {
 
 async function moveJob(context: ActorContext, job: KubeObject): Promise<void> {
   if (isTrue(job, "Complete") || isTrue(job, "Failed")) return await removeAfterTtl(context, job);
+  if (fieldAt(job, "spec", "suspend") === true) return;
   const key = `job ${job.metadata.uid}`;
   const attempts = numberAt(job, "status", "failed") ?? 0;
   const pod = await keepJobPod(context, job, attempts);
@@ -49,6 +50,8 @@ async function moveJob(context: ActorContext, job: KubeObject): Promise<void> {
 /** What the bootstrap script would print before it ends with 1; "wait" while the database is not there. */
 async function whyItFails(context: ActorContext, job: KubeObject): Promise<string | "wait" | undefined> {
   const namespace = job.metadata.namespace ?? "default";
+  const reset = resetSecretOf(job);
+  if (reset !== undefined) return whyResetFails(context, { namespace, name: reset });
   const database = await context.kube.get({ ...STATEFUL_SET, namespace, name: "db" });
   if ((numberAt(database, "status", "readyReplicas") ?? 0) < 1) return "wait";
   if (context.faults().bootstrapFails) {
@@ -66,6 +69,23 @@ async function whyItFails(context: ActorContext, job: KubeObject): Promise<strin
   if (missing.length > 0 || password === undefined)
     return `bootstrap: required variables are missing: ${missing.join(", ") || "INITIAL_ADMIN_PASSWORD"}`;
   return undefined;
+}
+
+/** The Secret that a job of the administrator's new password reads; undefined for the bootstrap job. */
+function resetSecretOf(job: KubeObject): string | undefined {
+  if (job.metadata.labels?.["app.kubernetes.io/component"] !== "initial-admin-password-reset") return undefined;
+  const [container] = listAt(job, "spec", "template", "spec", "containers");
+  return textAt(listAt(container, "envFrom").at(-1), "secretRef", "name") ?? "";
+}
+
+async function whyResetFails(
+  context: ActorContext,
+  secret: { readonly namespace: string; readonly name: string },
+): Promise<string | undefined> {
+  const found = await context.kube.get({ apiVersion: "v1", kind: "Secret", ...secret });
+  const data = (found?.data ?? {}) as Record<string, string>;
+  const missing = ["RESET_ADMIN_PASSWORD", "RESET_ADMIN_EMAIL", "RESET_TENANT_ID"].filter((name) => !data[name]);
+  return missing.length === 0 ? undefined : `reset: required variables are missing: ${missing.join(", ")}`;
 }
 
 async function keepJobPod(context: ActorContext, job: KubeObject, attempt: number): Promise<KubeObject> {
@@ -103,10 +123,7 @@ interface PodEnd {
 
 async function endPod(context: ActorContext, pod: KubeObject, end: PodEnd): Promise<void> {
   const { namespace = "default", name } = pod.metadata;
-  context.logs.append(
-    { namespace, pod: name, container: "main" },
-    `${end.message ?? "bootstrap: the first tenant was created"}\n`,
-  );
+  context.logs.append({ namespace, pod: name, container: "main" }, `${end.message ?? "done"}\n`);
   const terminated = {
     exitCode: end.exitCode,
     reason: end.reason,

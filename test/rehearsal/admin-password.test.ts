@@ -1,0 +1,119 @@
+/** The first administrator's password is set anew: who it is stands in the cluster, and the password nowhere afterwards. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import type { OperationView } from "../../src/operation/model.ts";
+import type { ApplianceStatus } from "../../src/status/model.ts";
+import { ANSWERS, type Play, startPlay } from "./play.ts";
+
+const ROUTE = "/api/settings/admin-password";
+const PASSWORD = "Another-Lighthouse-42!";
+const BOTH = { password: PASSWORD, passwordConfirm: PASSWORD };
+
+describe("a new password for the administrator of setup", () => {
+  let folder: string;
+  let play: Play;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "alga-password-"));
+    play = await startPlay({ state: folder, speed: 40 });
+    await play.claim();
+  });
+  after(async () => {
+    await play.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("is not there before setup is done", async () => {
+    const { body } = await play.ask("GET", ROUTE);
+    assert.deepEqual(body, { available: false, email: null, reason: "Setup has not been completed." });
+    const { status, body: problem } = await play.ask("POST", ROUTE, BOTH);
+    assert.deepEqual([status, problem.code], [409, "setup/not-done"]);
+    await play.start(ANSWERS);
+    await play.until("everything works", isSettled);
+    const without = (await play.ask("GET", ROUTE)).body;
+    assert.deepEqual([without.available, without.email], [false, "ada@example.com"]);
+    assert.match(String(without.reason), /without an install code/);
+    await withTenantId(play);
+    assert.deepEqual((await play.ask("GET", ROUTE)).body, { available: true, email: "ada@example.com", reason: null });
+  });
+
+  it("is refused by field when it is weak or typed differently, and leaves nothing", async () => {
+    for (const [body, field, code] of [
+      [{ password: "short", passwordConfirm: "short" }, "password", "weak"],
+      [{ password: PASSWORD, passwordConfirm: `${PASSWORD}x` }, "passwordConfirm", "different"],
+      [{}, "password", "missing"],
+    ] as const) {
+      const refused = await play.ask("POST", ROUTE, body);
+      const [error] = refused.body.errors as { field: string; code: string }[];
+      assert.deepEqual([refused.status, error?.field, error?.code], [400, field, code]);
+    }
+    assert.equal((await play.operation()).kind, "setup");
+    assert.doesNotMatch(filesBelow(folder), /Another-Lighthouse/);
+  });
+
+  it("is set by a job that goes on after SIGKILL, while the application goes on as it is", async () => {
+    const { status, body } = await play.ask("POST", ROUTE, BOTH);
+    assert.equal(status, 202, JSON.stringify(body));
+    const { id } = body.operation as OperationView;
+    await play.kill("SIGKILL");
+    play = await startPlay({ state: folder, speed: 40 });
+    await play.logIn();
+    const end = await play.until("it is set", (now) => now.operation?.id === id && now.operation.state === "done");
+    assert.deepEqual([end.phase, end.tiers.login.state], ["running", "ready"]);
+  });
+
+  it("leaves nothing behind: no job, no Secret, no password on the disk or in an answer", async () => {
+    const jobs = await play.cluster("/apis/batch/v1/namespaces/msp/jobs");
+    const secrets = await play.cluster("/api/v1/namespaces/msp/secrets");
+    for (const list of [jobs, secrets]) assert.doesNotMatch(JSON.stringify(list.items), /password-reset/);
+    assert.doesNotMatch(play.said.join("\n"), /Another-Lighthouse/);
+    assert.doesNotMatch(filesBelow(join(folder, "var")), /Another-Lighthouse/);
+  });
+
+  it("leaves nothing behind when it is cancelled", async () => {
+    await play.switchOn("node-not-ready");
+    const started = await play.ask("POST", ROUTE, BOTH);
+    const { id } = started.body.operation as OperationView;
+    const cancelled = await play.ask("POST", `/api/operations/${id}/cancel`);
+    assert.equal(cancelled.status, 202, JSON.stringify(cancelled.body));
+    await gone(play, folder);
+  });
+});
+
+function isSettled({ tiers, operation }: ApplianceStatus): boolean {
+  return tiers.full.state === "ready" && operation?.state === "done";
+}
+
+/** As an install code would have given it. */
+async function withTenantId(play: Play): Promise<void> {
+  const path = "/api/v1/namespaces/msp/secrets/appliance-initial-tenant?fieldManager=test";
+  const headers = { "content-type": "application/merge-patch+json" };
+  const body = JSON.stringify({ data: { INITIAL_TENANT_ID: Buffer.from("tenant-1").toString("base64") } });
+  const answered = await fetch(`${play.announced.kubernetes}${path}`, { method: "PATCH", headers, body });
+  assert.equal(answered.status, 200, await answered.text());
+}
+
+/** The remains of a cancelled run are removed right after it. */
+async function gone(play: Play, folder: string): Promise<void> {
+  const end = Date.now() + 30_000;
+  for (;;) {
+    const jobs = JSON.stringify((await play.cluster("/apis/batch/v1/namespaces/msp/jobs")).items);
+    const secrets = JSON.stringify((await play.cluster("/api/v1/namespaces/msp/secrets")).items);
+    const isGone =
+      !/password-reset/.test(jobs + secrets) && !/Another-Lighthouse/.test(filesBelow(join(folder, "var")));
+    if (isGone) return;
+    if (Date.now() > end) throw new Error(`it is still there: ${jobs.slice(0, 500)} ${secrets.slice(0, 500)}`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
+function filesBelow(folder: string): string {
+  return readdirSync(folder, { recursive: true })
+    .map((name) => join(folder, String(name)))
+    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile())
+    .map((path) => readFileSync(path, "utf8"))
+    .join("\n");
+}
