@@ -20,6 +20,8 @@ import { ReviewPage } from "./pages/review.ts";
 import { SettingsPage } from "./pages/settings.ts";
 import { Sheet } from "./pages/sheet.ts";
 import { ConsoleShell, GateShell, WizardShell } from "./pages/shells.ts";
+import { UpdateReviewPage } from "./pages/update-review.ts";
+import { UpdatesPage } from "./pages/updates.ts";
 import { WelcomePage } from "./pages/welcome.ts";
 import { EmptyState } from "./parts/empty-state.ts";
 import { Link } from "./parts/link.ts";
@@ -61,6 +63,8 @@ const PAGES: Readonly<Record<string, () => VNode>> = {
   "/operations": OperationsPage,
   "/host": HostPage,
   "/events": EventsPage,
+  "/updates": UpdatesPage,
+  "/updates/review": UpdateReviewPage,
   "/settings": SettingsPage,
 };
 

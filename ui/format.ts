@@ -13,6 +13,11 @@ const DAY = 24 * HOUR;
 const WHOLE = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 0 });
 const ONE_DIGIT = new Intl.NumberFormat(LANGUAGE, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const TIME_OF_DAY = new Intl.DateTimeFormat(LANGUAGE, { hour: "numeric", minute: "2-digit", hourCycle: "h23" });
+const MOMENT = new Intl.DateTimeFormat(LANGUAGE, {
+  ...{ weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" },
+  hourCycle: "h23",
+});
+const WEEKDAY = new Intl.DateTimeFormat(LANGUAGE, { weekday: "short", timeZone: "UTC" });
 const unitFormat = (unit: string): Intl.NumberFormat =>
   new Intl.NumberFormat(LANGUAGE, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 });
 const HORIZONS = { day: unitFormat("day"), month: unitFormat("month"), year: unitFormat("year") } as const;
@@ -66,6 +71,17 @@ export function formatBytes(bytes: number): string {
 /** "10:42" of the reader's zone. */
 export function formatTimeOfDay(iso: string): string {
   return TIME_OF_DAY.format(new Date(iso));
+}
+
+/** "Sat 28 Nov, 10:42" of the reader's zone. */
+export function formatMoment(iso: string): string {
+  return MOMENT.format(new Date(iso));
+}
+
+/** The seven days in the words of the language, Monday first. */
+export function weekdays(): readonly string[] {
+  // 2024-01-01 was a Monday.
+  return Array.from({ length: 7 }, (_, index) => WEEKDAY.format(new Date(Date.UTC(2024, 0, 1 + index, 12))));
 }
 
 /** A whole number with the groups of the language: "1,204". */

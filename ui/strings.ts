@@ -13,6 +13,7 @@ import { INSTALL } from "./words/install.ts";
 import { KIT } from "./words/kit.ts";
 import { OPERATIONS } from "./words/operations.ts";
 import { OVERVIEW } from "./words/overview.ts";
+import { UPDATES } from "./words/updates.ts";
 import { WIZARD_WORDS } from "./words/wizard.ts";
 
 /** Language of the words below, as `Intl` names it. */
@@ -27,6 +28,7 @@ export const STRINGS = {
   ...COMPONENTS,
   ...BOX,
   ...OPERATIONS,
+  ...UPDATES,
   ...KIT,
 } as const;
 

@@ -21,10 +21,12 @@ const PAGES: Readonly<Record<string, string>> = {
   "/components/:name": "Page: one component with its pods, warnings and logs",
   "/operations": "Page: all operations",
   "/operations/:id": "Page: one operation with its journal",
+  "/updates": "Page: updates, the policy, and what was changed",
+  "/updates/review": "Page: what an update will change, before it starts; `?channel=`, `?version=` or `?digest=`",
   "/host": "Page: the host and its network, over the last hours",
-  "/events": "Page: the cluster's warnings",
+  "/events": "Page: the cluster's events",
   "/help/:area/:name": "Page: what one check code means",
-  "/settings": "Page: password, sessions, colors",
+  "/settings": "Page: name, password, sessions, colors",
   "/ui-kit": "Page: every part of the web application",
 };
 

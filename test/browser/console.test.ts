@@ -1,16 +1,8 @@
-/** The pages of a box that runs: components with pods and logs, warnings, the host, operations. */
+/** The pages of a box that runs: components with pods, the host, operations, settings. */
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
-import { browserTest, type Visit } from "./browser.ts";
+import { browserTest } from "./browser.ts";
 import { failingStatus, readyStatus } from "./mock-data.ts";
-import { HOSTILE } from "./mock-inventory.ts";
-import { claim, heading, install, MOCK_PASSWORD, tabTo, toReview } from "./steps.ts";
-
-async function openConsole({ page, server }: Visit, path: string): Promise<void> {
-  await claim(page, server.url);
-  server.box.show(readyStatus());
-  await page.goto(`${server.url}${path}`);
-}
+import { claim, focused, heading, install, MOCK_PASSWORD, openConsole, tabTo, toReview } from "./steps.ts";
 
 browserTest("a component leads to its pods, and a pod to its log, by keyboard", {}, async (visit) => {
   const { page } = visit;
@@ -49,58 +41,6 @@ browserTest("a failure leads to what it means, by keyboard, and back", { stepMs:
   await heading(page, "People cannot log in");
 });
 
-browserTest("a log is downloaded whole", { context: { acceptDownloads: true } }, async (visit) => {
-  const { page } = visit;
-  await openConsole(visit, "/components/alga-core");
-  await page.locator("td button").first().click();
-  await page.locator("[role=log]").waitFor();
-  const [download] = await Promise.all([
-    page.waitForEvent("download"),
-    page.locator("button", { hasText: "Download" }).click(),
-  ]);
-  assert.equal(download.suggestedFilename(), "alga-core-0-main.log");
-});
-
-browserTest("a hostile pod name and log line are text, and do nothing", {}, async (visit) => {
-  const { page } = visit;
-  await openConsole(visit, "/components/alga-core");
-  await page.locator("td .mono", { hasText: "onerror" }).waitFor();
-  await page.locator("td button").last().click();
-  await page.locator("[role=log]", { hasText: "onerror" }).waitFor();
-  await assertHarmless(page);
-  await page.goto(`${visit.server.url}/events`);
-  await page.locator(".events li", { hasText: "onerror" }).waitFor();
-  await assertHarmless(page);
-});
-
-/** No element came out of the text, nothing ran, and what follows the name is not turned around. */
-async function assertHarmless(page: Page): Promise<void> {
-  assert.equal(await page.locator("main img, main script").count(), 0);
-  assert.equal(await page.evaluate(() => "harmed" in globalThis), false);
-  const isolated = await page.evaluate(
-    (hostile) =>
-      [...document.querySelectorAll("main .mono, main .log, main .events p, main h2")]
-        .filter((node) => node.textContent?.includes(hostile.slice(0, 20)))
-        .every((node) => ["isolate", "isolate-override", "plaintext"].includes(getComputedStyle(node).unicodeBidi)),
-    HOSTILE,
-  );
-  assert.ok(isolated, "a mark in a name turns the words beside it");
-}
-
-browserTest("a thousand warnings are found by words, a hundred at a time", {}, async (visit) => {
-  const { page } = visit;
-  await openConsole(visit, "/events");
-  const rows = page.locator(".events li");
-  await rows.first().waitFor();
-  assert.equal(await rows.count(), 100);
-  await page.locator("button", { hasText: "Show more (900 left)" }).click();
-  assert.equal(await rows.count(), 200);
-  await page.locator("#field-events-search").fill("attempt 999");
-  await page.waitForFunction(() => document.querySelectorAll(".events li").length === 1);
-  await page.locator("#field-events-search").fill("nothing like this");
-  await page.locator(".empty", { hasText: "No line matches." }).waitFor();
-});
-
 browserTest("the host tells its figures, its last hours and how its name servers answer", {}, async (visit) => {
   const { page } = visit;
   await openConsole(visit, "/host");
@@ -131,7 +71,7 @@ browserTest("an operation shows how long each step took", { stepMs: 40 }, async 
 browserTest("a page that waits for the box holds its place", {}, async ({ page, server }) => {
   await claim(page, server.url);
   server.box.show(readyStatus());
-  await page.route("**/api/inventory", async (route) => {
+  await page.route("**/api/cluster-events", async (route) => {
     await new Promise((done) => setTimeout(done, 1_500));
     await route.continue();
   });
@@ -198,3 +138,25 @@ browserTest("no page of the console jumps while it fills", { stepMs: 20 }, async
     assert.ok(shifted < 0.1, `${path} shifts by ${shifted}`);
   }
 });
+
+browserTest(
+  "the name of the appliance is changed, at once and everywhere; a wrong one is said in words",
+  {},
+  async (visit) => {
+    const { page } = visit;
+    await openConsole(visit, "/settings");
+    await page.locator("#field-name").waitFor();
+    assert.equal(await page.inputValue("#field-name"), "box-7f3a");
+    await page.fill("#field-name", "x".repeat(64));
+    await page.locator("#field-name").press("Enter");
+    await page.locator("#field-name-error", { hasText: "at most 63" }).waitFor();
+    assert.equal(await focused(page), "field-name");
+    await page.fill("#field-name", "  Front desk ");
+    await page.locator("#field-name").press("Enter");
+    await page.locator("[role=status] .toast", { hasText: "It is called Front desk now" }).waitFor();
+    assert.equal(await page.inputValue("#field-name"), "Front desk");
+    await page.fill("#field-name", "");
+    await page.locator("#field-name").press("Enter");
+    await page.locator("[role=status] .toast", { hasText: "It is called box-7f3a now" }).waitFor();
+  },
+);

@@ -1,9 +1,12 @@
 /** What the mock box answers beside the installation: the rehearsal's failures, and how the name servers answer. */
+
+import { publicError } from "../../src/core/errors.ts";
 import { SCENARIOS } from "../../src/rehearsal/faults.ts";
+import { parseName } from "../../src/status/appliance-name.ts";
 import { guideLines, guidePage } from "../../src/status/guide.ts";
-import type { NameServerReport, RehearsalView } from "../../ui/state/wire.ts";
-import type { MockAnswer } from "./mock-box.ts";
-import { mockInventory, mockLog, mockSamples, mockSessions } from "./mock-inventory.ts";
+import type { NameAnswer, NameServerReport, RehearsalView } from "../../ui/state/wire.ts";
+import type { MockAnswer } from "./mock-answers.ts";
+import { type MockEvents, mockInventory, mockLog, mockSamples, mockSessions } from "./mock-inventory.ts";
 import { MOCK_PASSWORD } from "./mock-sessions.ts";
 
 type Body = Readonly<Record<string, string>>;
@@ -16,19 +19,54 @@ const ANSWERS: Readonly<Record<string, (body: Body) => unknown>> = {
   "POST /api/setup/name-servers": reportOf,
 };
 
+type Answer = (route: string, body: Body) => MockAnswer | undefined;
+
+/** What the mock box answers beside the installation; the first that knows the route does. */
+export function createMockAdvice(events: MockEvents): Answer {
+  const name = createMockName();
+  const answers: readonly Answer[] = [
+    (route) => (route === "GET /api/cluster-events" ? { status: 200, value: events.list() } : undefined),
+    (route, body) => (route.endsWith(" /api/settings/name") ? name(route, body) : undefined),
+    (route, body) => (route === "POST /api/session/password" ? changePassword(body) : undefined),
+    (route) => (/^GET \/api\/pods\/[^/]+\/[^/]+\/log$/.test(route) ? { status: 200, value: mockLog() } : undefined),
+    (route) => (route.startsWith("GET /api/checks/") ? explain(route.slice("GET /api/checks/".length)) : undefined),
+    (route, body) => {
+      const answer = ANSWERS[route];
+      return answer === undefined ? undefined : { status: 200, value: answer(body) };
+    },
+    createMockStage(),
+  ];
+  return (route, body) => {
+    for (const answer of answers) {
+      const found = answer(route, body);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+}
+
 /** Remembers which failure was played; nothing of the mock box follows it. */
-export function createMockAdvice(): (route: string, body: Body) => MockAnswer | undefined {
+function createMockStage(): Answer {
   let scenario: string | null = null;
   return (route, body) => {
-    if (route === "POST /api/session/password") return changePassword(body);
-    if (/^GET \/api\/pods\/[^/]+\/[^/]+\/log$/.test(route)) return { status: 200, value: mockLog() };
-    if (route.startsWith("GET /api/checks/")) return explain(route.slice("GET /api/checks/".length));
-    const answer = ANSWERS[route];
-    if (answer !== undefined) return { status: 200, value: answer(body) };
     if (route === "POST /api/rehearsal") scenario = body.scenario ?? null;
     else if (route !== "GET /api/rehearsal") return undefined;
     const scenarios = SCENARIOS.map(({ name, title, about, mend }) => ({ name, title, about, mend }));
     return { status: 200, value: { scenario, scenarios } satisfies RehearsalView };
+  };
+}
+
+/** The name by the rules of the product itself. */
+function createMockName(): (route: string, body: Body) => MockAnswer {
+  let chosen: string | null = null;
+  return (route, body) => {
+    try {
+      if (route.startsWith("PUT")) chosen = parseName(body) || null;
+      return { status: 200, value: { name: chosen ?? "box-7f3a", chosen } satisfies NameAnswer };
+    } catch (thrown) {
+      const { message, details } = publicError(thrown);
+      return { status: 400, value: { code: "setup/invalid-answers", status: 400, detail: message, ...details } };
+    }
   };
 }
 

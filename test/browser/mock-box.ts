@@ -2,18 +2,16 @@
 import type { ServerResponse } from "node:http";
 import type { ApplianceStatus, OperationView } from "../../ui/state/wire.ts";
 import { createMockAdvice } from "./mock-advice.ts";
+import type { MockAnswer } from "./mock-answers.ts";
 import { CHANNELS, initialStatus, planOf, statusDuring, wrongAnswers } from "./mock-data.ts";
+import { createMockEvents } from "./mock-inventory.ts";
+import { createMockLogs, type MockLogs } from "./mock-logs.ts";
 import { createMockRun, type MockRun, type RunOptions } from "./mock-run.ts";
 import { createMockSessions, MOCK_POLICY, type MockSessions, refuse } from "./mock-sessions.ts";
 import { createMockStreams } from "./mock-streams.ts";
+import { createMockUpdates, type MockUpdates } from "./mock-updates.ts";
 
 export type MockOptions = RunOptions;
-
-export interface MockAnswer {
-  readonly status: number;
-  readonly value: unknown;
-  readonly headers?: Readonly<Record<string, string>>;
-}
 
 interface Call {
   readonly body?: Readonly<Record<string, string>> | undefined;
@@ -24,6 +22,17 @@ export interface MockBox {
   exchange(token: string): Record<string, string>;
   call(route: string, call: Call): MockAnswer;
   openStream(response: ServerResponse, cookie: string | undefined): void;
+  /** Follows a log; `lastId` as EventSource sends it. */
+  openLog(
+    response: ServerResponse,
+    who: { readonly cookie: string | undefined; readonly lastId: string | undefined },
+  ): void;
+  readonly logs: MockLogs;
+  /** Kubernetes tells of one thing more. */
+  addEvent(message: string): void;
+  readonly updates: MockUpdates;
+  /** Ends every session, as another tab or the box itself may. */
+  endSessions(): void;
   closeStreams(): void;
   /** While true, requests for the stream are refused with 503. */
   refuseStreams(refused: boolean): void;
@@ -38,7 +47,10 @@ export interface MockBox {
 export function createMockBox(options: MockOptions): MockBox {
   const sessions = createMockSessions();
   const streams = createMockStreams();
-  const advise = createMockAdvice();
+  const events = createMockEvents();
+  const advise = createMockAdvice(events);
+  const logs = createMockLogs();
+  const updates = createMockUpdates();
   const posted: Readonly<Record<string, string>>[] = [];
   let status = initialStatus();
   let refused = false;
@@ -61,14 +73,31 @@ export function createMockBox(options: MockOptions): MockBox {
     call: (route, call) =>
       callSession(sessions, run, route, call) ??
       (sessions.kindOf(call.cookie) === "full"
-        ? (advise(route, call.body ?? {}) ?? callSetup(run, posted, route, call) ?? callState(run, status, route))
+        ? (advise(route, call.body ?? {}) ??
+          updates.answer(route, call.body ?? {}) ??
+          callSetup(run, posted, route, call) ??
+          callState(run, status, route))
         : refuse(401, "Cannot go on: log in first")),
     openStream(response, cookie) {
       if (refused) response.writeHead(503).end();
       else if (sessions.kindOf(cookie) === "full") streams.open(response);
       else response.writeHead(401).end();
     },
-    closeStreams: streams.close,
+    openLog(response, { cookie, lastId }) {
+      if (sessions.kindOf(cookie) === "full") logs.open(response, lastId);
+      else response.writeHead(401).end();
+    },
+    logs,
+    addEvent: events.add,
+    updates,
+    endSessions() {
+      sessions.logOut();
+      streams.close();
+    },
+    closeStreams() {
+      streams.close();
+      logs.cut();
+    },
     refuseStreams: (next) => {
       refused = next;
     },

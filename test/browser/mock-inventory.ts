@@ -1,5 +1,5 @@
 /** Pods, warnings and logs of the mock box. Some were named and written by somebody who means harm. */
-import type { HostSample, Inventory, LogTail, OpenSession } from "../../ui/state/wire.ts";
+import type { EventList, HostSample, Inventory, LogTail, OpenSession } from "../../ui/state/wire.ts";
 
 /** Markup, terminal escapes as the box writes them out, and a raw mark that turns the reading direction. */
 export const HOSTILE =
@@ -37,6 +37,29 @@ export function mockInventory(): Inventory {
     message: index === 0 ? HOSTILE : `Readiness probe failed: attempt ${index}`,
   }));
   return { pods: [pod("alga-core-0", true), pod(HOSTILE, false)], events, left: { pods: 0, events: 0 } };
+}
+
+export interface MockEvents {
+  list(): EventList;
+  add(message: string): void;
+}
+
+/** The same warnings, with ordinary events between them: a thousand in all, and the newest comes first. */
+export function createMockEvents(): MockEvents {
+  let events: EventList["events"] = mockInventory().events.map((one, index) => ({
+    ...one,
+    ...(index % 4 === 3 ? { warning: false, reason: "Pulled", message: `Image ${index} is there` } : { warning: true }),
+  }));
+  let left = 0;
+  return {
+    list: () => ({ events, left }),
+    add(message) {
+      const at = new Date().toISOString();
+      const one = { at, ref: "Pod msp/new", namespace: "msp", name: "new", reason: "Started", message, warning: false };
+      events = [one, ...events.slice(0, -1)];
+      left += 1;
+    },
+  };
 }
 
 export function mockLog(): LogTail {

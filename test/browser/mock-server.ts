@@ -81,6 +81,10 @@ async function answerApi(box: MockBox, { request, response }: Exchange, url: URL
     box.openStream(response, cookie);
     return;
   }
+  if (url.pathname.endsWith("/log/stream")) {
+    box.openLog(response, { cookie, lastId: String(request.headers["last-event-id"] ?? "") || undefined });
+    return;
+  }
   const body = request.method === "GET" ? undefined : await readBody(request);
   const { status, value, headers = {} } = box.call(`${request.method} ${url.pathname}`, { body, cookie });
   const type = status >= 400 ? "application/problem+json" : "application/json";

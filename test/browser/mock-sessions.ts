@@ -1,5 +1,5 @@
 /** Claim, login and lockout of the mock box. */
-import type { MockAnswer } from "./mock-box.ts";
+import type { MockAnswer } from "./mock-answers.ts";
 
 export const MOCK_TOKEN = "TESTTOKEN123";
 export const MOCK_PASSWORD = "Orchid-Lamp-9-River";

@@ -1,6 +1,8 @@
 /** What a person does on the pages, by keyboard, as steps that the tests put together. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import type { Visit } from "./browser.ts";
+import { readyStatus } from "./mock-data.ts";
 import { MOCK_PASSWORD, MOCK_TOKEN } from "./mock-sessions.ts";
 
 export { MOCK_PASSWORD, MOCK_TOKEN };
@@ -49,6 +51,13 @@ export async function claim(page: Page, url: string): Promise<void> {
   await typeInto(page, "again", MOCK_PASSWORD);
   await page.keyboard.press("Enter");
   await heading(page, "Set up this box");
+}
+
+/** Opens a page of a box that runs. */
+export async function openConsole({ page, server }: Visit, path: string): Promise<void> {
+  await claim(page, server.url);
+  server.box.show(readyStatus());
+  await page.goto(`${server.url}${path}`);
 }
 
 export async function answerRelease(page: Page): Promise<void> {

@@ -17,7 +17,7 @@ import { usePolled } from "../state/poll.ts";
 import { useStore } from "../state/store.ts";
 import type { Component, Inventory } from "../state/wire.ts";
 import { text } from "../strings.ts";
-import { INVENTORY_MS, WarningList } from "./events.ts";
+import { EventRows, INVENTORY_MS } from "./events.ts";
 import { PodLog } from "./pod-log.ts";
 
 type Pod = Inventory["pods"][number];
@@ -50,7 +50,7 @@ function Inside({ name, inventory }: { readonly name: string; readonly inventory
       ${pods.length === 0 ? html`<${EmptyState} message=${text("pods.none")} />` : html`<${PodTable} pods=${pods} onLog=${setShown} />`}
     <//>
     ${read === undefined ? undefined : html`<${PodLog} pod=${read} key=${read.name} onClose=${() => setShown(undefined)} />`}
-    <${Card} title=${text("events.about")}><${WarningList} warnings=${warnings} total=${warnings.length} /><//>`;
+    <${Card} title=${text("events.warnings")}><${EventRows} events=${warnings} none=${text("events.no-warning")} /><//>`;
 }
 
 function PodTable({ pods, onLog }: { readonly pods: readonly Pod[]; readonly onLog: (name: string) => void }): VNode {

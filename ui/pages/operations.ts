@@ -4,8 +4,10 @@ import { formatDuration, formatStopwatch } from "../format.ts";
 import { html, type VNode } from "../html.ts";
 import { barsOf, STEP_TONE } from "../model/bars.ts";
 import { Bars } from "../parts/bars.ts";
+import { Button } from "../parts/button.ts";
 import { Card } from "../parts/card.ts";
 import { Cause } from "../parts/cause.ts";
+import { Dialog } from "../parts/dialog.ts";
 import { EmptyState } from "../parts/empty-state.ts";
 import { Ladder } from "../parts/ladder.ts";
 import { Link } from "../parts/link.ts";
@@ -23,6 +25,10 @@ import { useStore } from "../state/store.ts";
 import type { OperationDetail, OperationView } from "../state/wire.ts";
 import { text } from "../strings.ts";
 import { JournalView } from "./journal.ts";
+import { Mend } from "./trouble.ts";
+import { useOperationDeed } from "./use-operation-deed.ts";
+
+type Problem = NonNullable<OperationView["problem"]>;
 
 const TONE_OF: Readonly<Record<OperationView["state"], Tone>> = {
   running: "progressing",
@@ -98,12 +104,34 @@ export function OperationPage({ id }: { readonly id: string }): VNode {
   if (run === undefined) return html`<${PageTitle} title=${text("operations.asking")} /><${Skeleton} lines=${8} />`;
   if (run === null)
     return html`<${PageTitle} title=${text("operations.unknown")} /><${Link} to="/operations">${text("operations.title")}<//>`;
-  return html`<${PageTitle} title=${text(`operation.${run.kind}`)} /><p><${RunState} run=${run} /></p>
+  return html`<${PageTitle} title=${text(`operation.${run.kind}`)} /><p class="state-line"><${RunState} run=${run} /></p>
+    <${StopDeed} run=${run} />
     <div class="stack">
       <${Card} title=${text("operations.steps")}><${StepLadder} run=${run} /><//>
       <${Card} title=${text("operations.times")}><${StepTimes} run=${run} /><//>
       <${Card} title=${text("journal.title")}><${JournalView} id=${id} /><//>
     </div>`;
+}
+
+/** Why it stands still, with the buttons of what can go on. */
+function Stopped({ run, problem }: { readonly run: OperationView; readonly problem: Problem }): VNode {
+  const deeds = run.endedAt === null && (run.state === "blocked" || run.state === "waiting");
+  return html`<${Cause} what=${problem.message} evidence=${problem.evidence} next=${problem.hint}>${deeds ? html`<${Mend} run=${run} />` : undefined}<//>`;
+}
+
+/** Asks first. An installation is stopped where it is shown, in the wizard. */
+function StopDeed({ run }: { readonly run: OperationView }): VNode | null {
+  const [asks, setAsks] = useState(false);
+  const { deed, busy, refusal } = useOperationDeed(run);
+  if (run.endedAt !== null || run.kind === "setup") return null;
+  const stop = (): void => {
+    setAsks(false);
+    void deed("cancel");
+  };
+  return html`<div class="buttons"><${Button} busy=${busy} onClick=${() => setAsks(true)}>${text("operations.stop")}<//></div>
+    <div role="alert">${refusal === undefined ? undefined : html`<${Cause} tone="attention" what=${refusal.detail} next=${refusal.hint} />`}</div>
+    <${Dialog} open=${asks} title=${text("operations.stop-title")} about=${text("operations.stop-about")} deed=${text("operations.stop")}
+      danger onDeed=${stop} onClose=${() => setAsks(false)} />`;
 }
 
 function StepTimes({ run }: { readonly run: OperationView }): VNode {
@@ -123,7 +151,7 @@ function StepLadder({ run }: { readonly run: OperationView }): VNode {
         : formatStopwatch((end === null ? now : Date.parse(end)) - Date.parse(step.startedAt));
     return html`<${Rung} tone=${tone} title=${step.title} line=${step.detail ?? undefined} since=${took}
       word=${text(`step-state.${step.state}`)} key=${step.id}>
-      ${stopped === undefined ? undefined : html`<${Cause} what=${stopped.message} evidence=${stopped.evidence} next=${stopped.hint} />`}
+      ${stopped === undefined ? undefined : html`<${Stopped} run=${run} problem=${stopped} />`}
     <//>`;
   });
   return html`<${Ladder} label=${text("operations.steps")}>${rungs}<//>`;

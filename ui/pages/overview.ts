@@ -54,10 +54,10 @@ export function OverviewPage(): VNode {
 function AnswerDeeds({ known }: { readonly known: ApplianceStatus }): VNode | null {
   const { login } = known.urls;
   const run = known.operation;
-  if (run !== null && run.state !== "done") {
-    const to = run.kind === "setup" ? "/setup/install" : `/operations/${run.id}`;
-    return html`<${Link} to=${to} button="primary">${text("overview.to-operation")}<//>`;
-  }
+  if (run !== null && run.kind === "setup" && run.state !== "done")
+    return html`<${Link} to="/setup/install" button="primary">${text("overview.to-installation")}<//>`;
+  if (run !== null && run.endedAt === null)
+    return html`<${Link} to=${`/operations/${run.id}`} button="primary">${text("overview.to-operation")}<//>`;
   if (login !== null && known.tiers.login.state === "ready") {
     return html`<${OutLink} to=${login} primary>${text("login.open", { host: new URL(login).host })}<//>
       <${Button} onClick=${() => void copyText(login)}>${text("login.copy")}<//>`;

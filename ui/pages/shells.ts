@@ -44,6 +44,7 @@ export function ConsoleShell({ children }: { readonly children?: Children }): VN
     { to: "/", name: text("nav.overview"), here: path === "/" || path === "/overview" },
     { to: "/components", name: text("nav.components"), here: path.startsWith("/components") },
     { to: "/operations", name: text("nav.operations"), here: path.startsWith("/operations") },
+    { to: "/updates", name: text("updates.title"), here: path.startsWith("/updates") },
     { to: "/host", name: text("nav.host"), here: path === "/host" },
     { to: "/events", name: text("nav.events"), here: path === "/events" },
     { to: "/settings", name: text("nav.settings"), here: path === "/settings" },

@@ -71,11 +71,17 @@ export function Mend({ run }: { readonly run: OperationView }): VNode {
   const { deed, busy, refusal } = useOperationDeed(run);
   const { problem } = run;
   const step = problem?.fields.map(stepOfField).find((found) => found !== undefined);
-  const corrects = step === undefined ? undefined : html`<${Correct} run=${run} step=${step} />`;
+  const corrects = step === undefined ? undefined : correction(run, step);
   const resumes = html`<${Button} kind=${step === undefined ? "primary" : undefined} small busy=${busy} onClick=${() => void deed("resume")}>
     ${resumeWord(run)}<//>`;
   return html`${corrects}${step !== undefined && problem?.retrySafe === false ? undefined : resumes}
     ${refusal === undefined ? undefined : html`<p role="alert">${refusal.detail}</p>`}`;
+}
+
+/** The answers belong to the installation; an update takes another release. */
+function correction(run: OperationView, step: WizardStep): VNode {
+  if (run.kind === "setup") return html`<${Correct} run=${run} step=${step} />`;
+  return html`<${Link} to="/updates" button="primary" small>${text("install.other-release")}<//>`;
 }
 
 /** Leads to the step of the wizard whose answer is wrong, and says there what was found. */

@@ -33,7 +33,7 @@ export function LogView({ label, lines, fileName }: LogViewProps): VNode {
       <${Button} small onClick=${() => download(all(), fileName)}>${text("log.download")}<//>
     </div>
     <div class="log" ref=${view} tabindex="0" role="log" aria-live="off" aria-label=${label}>
-      ${shown.length === 0 ? text("log.empty") : shown.join("\n")}
+      ${shown.length > 0 ? shown.join("\n") : text(lines.length === 0 ? "log.nothing" : "log.empty")}
     </div>
   </div>`;
 }

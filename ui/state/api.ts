@@ -49,6 +49,11 @@ export function postJson<T>(path: string, body: unknown = {}): Promise<Answered<
   return call<T>("POST", path, body);
 }
 
+/** Puts a value in the place of another; twice is as once. Waits 45 s at most. */
+export function putJson<T>(path: string, body: unknown): Promise<Answered<T>> {
+  return call<T>("PUT", path, body);
+}
+
 /** Ends something. Waits 45 s at most. */
 export function deleteJson<T>(path: string): Promise<Answered<T>> {
   return call<T>("DELETE", path, {});

@@ -2,7 +2,7 @@
  * The box's time as the page sees it. The reader's clock may be wrong, so elapsed times use the `Date` header of the
  * box's answers; the page only adds what has passed since.
  */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { createStore } from "./store.ts";
 
 const skewMs = createStore(0);
@@ -19,6 +19,33 @@ export function learnTime(date: string | null): void {
 /** The box's time in milliseconds. */
 export function boxNow(): number {
   return Date.now() + skewMs.get();
+}
+
+const beats = new Set<() => void>();
+let beating: ReturnType<typeof setInterval> | undefined;
+
+/** Calls a second: one timer for the whole page, however many ages stand on it. */
+function onBeat(call: () => void): () => void {
+  beats.add(call);
+  beating ??= setInterval(() => {
+    for (const each of [...beats]) each();
+  }, 1_000);
+  return () => {
+    beats.delete(call);
+    if (beats.size > 0) return;
+    clearInterval(beating);
+    beating = undefined;
+  };
+}
+
+/** Words that depend on the box's time. Looked at each second; what shows them is drawn anew only when they differ. */
+export function useWordsOfNow(words: (now: number) => string): string {
+  const current = words(boxNow());
+  const [, show] = useState(current);
+  const latest = useRef(words);
+  latest.current = words;
+  useEffect(() => onBeat(() => show(latest.current(boxNow()))), []);
+  return current;
 }
 
 /** The box's time, renewed every `intervalMs`; 0 stops it. */

@@ -21,6 +21,9 @@ export const operation = createStore<OperationView | null>(null);
 /** The last journal event; pages that show a journal append it to what they fetched. */
 export const journal = createStore<{ readonly operationId: string; readonly entry: JournalEntry } | null>(null);
 
+/** Grows with every news about updates; the page that shows them reads them anew. */
+export const updatesChanged = createStore(0);
+
 /** How long a stream may be silent before the page calls the connection lost. */
 const GRACE_MS = 1_500;
 const POLL_MS = 2_000;
@@ -136,6 +139,7 @@ function open(): void {
   source.addEventListener("error", () => interrupted(source));
   listen<ApplianceStatus>(source, "status", (value) => status.set(value));
   listen<OperationView>(source, "operation", takeOperation);
+  listen<unknown>(source, "updates", () => updatesChanged.update((count) => count + 1));
   listen<{ operationId: string; entry: JournalEntry }>(source, "journal", (value) => journal.set(value));
 }
 

@@ -5,6 +5,8 @@ export type { OperationStep, OperationView } from "../../src/operation/model.ts"
 export type { OpenSession } from "../../src/server/sessions.ts";
 export type { NameServerReport } from "../../src/setup/name-servers.ts";
 export type { SetupPlan } from "../../src/setup/plan.ts";
+export type { NameAnswer } from "../../src/status/appliance-name.ts";
+export type { EventList } from "../../src/status/event-list.ts";
 export type { GuideAnswer } from "../../src/status/guide.ts";
 export type { HostSample } from "../../src/status/host-history.ts";
 export type { Inventory } from "../../src/status/inventory.ts";

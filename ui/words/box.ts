@@ -39,6 +39,12 @@ export const BOX = {
   "box.version": "Control plane",
   "box.control-plane": "Control plane {version}",
   "box.observed": "Last look",
+  "settings.name": "Name of this appliance",
+  "settings.name-about":
+    "What its screens call it: this page, the console, the command line. Nothing else changes with it.",
+  "settings.name-help": "At most 63 characters. Empty: the name of the host.",
+  "settings.name-deed": "Keep this name",
+  "settings.name-done": "It is called {name} now",
   "settings.browser": "This browser",
   "settings.colors": "Colors",
   "settings.password": "Management password",

@@ -2,7 +2,8 @@
 export const OVERVIEW = {
   "overview.asking": "Asking the box how it is",
   "overview.release": "Release {version} is installed, {verified}.",
-  "overview.to-operation": "Show the installation",
+  "overview.to-installation": "Show the installation",
+  "overview.to-operation": "Show what is being done",
   "overview.to-setup": "Set up this box",
   "ladder.title": "From power to login",
   "tier.platform": "Platform",

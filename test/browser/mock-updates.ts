@@ -1,0 +1,142 @@
+/** Updates of the mock box: one release is offered, one update went well, one was taken back. */
+import type { UpdatePlan, UpdatesView } from "../../ui/state/update-wire.ts";
+import { type MockAnswer, type MockCallBody, refusal } from "./mock-answers.ts";
+
+const DIGESTS = {
+  now: `sha256:${"a".repeat(64)}`,
+  next: `sha256:${"b".repeat(64)}`,
+  before: `sha256:${"c".repeat(64)}`,
+};
+const KEY = "9".repeat(64);
+const ago = (minutes: number): string => new Date(Date.now() - minutes * 60_000).toISOString();
+
+export interface MockUpdates {
+  answer(route: string, body: MockCallBody): MockAnswer | undefined;
+  /** Changes what is answered from now on. */
+  change(next: Partial<UpdatesView>): void;
+  /** The next start is refused with this. */
+  refuseStart(code: string, details?: object): void;
+  changePlan(next: Partial<UpdatePlan>): void;
+  /** Bodies of starts. */
+  readonly started: readonly MockCallBody[];
+}
+
+export function createMockUpdates(): MockUpdates {
+  let view = offeredView();
+  let plan = samplePlan();
+  let refused: MockAnswer | undefined;
+  const started: MockCallBody[] = [];
+  const start = (body: MockCallBody): MockAnswer => {
+    started.push(body);
+    const answer = refused;
+    refused = undefined;
+    return answer ?? { status: 202, value: { operation: { ...updateOperation() } } };
+  };
+  return {
+    started,
+    change: (next) => {
+      view = { ...view, ...next };
+    },
+    changePlan: (next) => {
+      plan = { ...plan, ...next };
+    },
+    refuseStart: (code, details) => {
+      refused = refusal(409, { code, detail: "Cannot start the update: the plan is another one now", details });
+    },
+    answer(route, body) {
+      switch (route) {
+        case "GET /api/updates":
+        case "POST /api/updates/check":
+          return { status: 200, value: view };
+        case "GET /api/operations/0002-update":
+          return { status: 200, value: { operation: updateOperation(), journal: [] } };
+        case "POST /api/updates/policy":
+          view = { ...view, policy: body as unknown as UpdatesView["policy"] };
+          return { status: 200, value: view };
+        case "POST /api/updates/plan":
+          return body.version === "9.9.9"
+            ? refusal(400, { code: "oci/not-found", detail: 'Cannot read release "9.9.9": there is none' })
+            : { status: 200, value: plan };
+        case "POST /api/updates":
+        case "POST /api/updates/rollback":
+          return start(body);
+        default:
+          return undefined;
+      }
+    },
+  };
+}
+
+function updateOperation(): object {
+  return {
+    ...{ id: "0002-update", kind: "update", state: "running", step: "pull", startedAt: ago(1), endedAt: null },
+    ...{ progress: { done: 0, total: 2, unit: "steps" }, problem: null },
+    steps: [
+      { id: "pull", title: "Fetch release 1.1.0", state: "running", startedAt: ago(1), endedAt: null, detail: null },
+      { id: "judge", title: "Judge the release", state: "pending", startedAt: null, endedAt: null, detail: null },
+    ],
+  };
+}
+
+function offeredView(): UpdatesView {
+  const now = { version: "1.0.3", digest: DIGESTS.now };
+  const before = { version: "1.0.2", digest: DIGESTS.before };
+  return {
+    installed: { ...now, channel: "stable", installedAt: ago(3_000) },
+    channel: { name: "stable", state: "offered", checkedAt: ago(4), problem: null },
+    offered: { version: "1.1.0", digest: DIGESTS.next, channel: "stable", verifiedBy: KEY },
+    policy: { automatic: "never", window: null, holdUntil: null },
+    previous: { ...before, canReturn: true, why: null },
+    notNow: [],
+    operation: null,
+    history: [
+      {
+        ...{ operationId: "0003-update", kind: "update", startedAt: ago(600), endedAt: ago(590), state: "failed" },
+        ...{ verdict: "failed", outcome: "returned", reason: "The login page answered 502 for five minutes." },
+        ...{ from: now, to: { version: "1.1.0-rc.1", digest: DIGESTS.next }, durationMs: 610_000, expectedMs: 400_000 },
+      },
+      {
+        ...{ operationId: "0002-update", kind: "update", startedAt: ago(3_010), endedAt: ago(3_000), state: "done" },
+        ...{ verdict: "ok", outcome: "installed", reason: null, from: before, to: now },
+        ...{ durationMs: 480_000, expectedMs: null },
+      },
+    ],
+  };
+}
+
+function samplePlan(): UpdatePlan {
+  return {
+    digest: "sha256:plan",
+    kind: "update",
+    from: { version: "1.0.3", digest: DIGESTS.now },
+    to: { version: "1.1.0", digest: DIGESTS.next, verifiedBy: KEY },
+    components: [
+      {
+        name: "alga-core",
+        restarts: true,
+        changes: [
+          { kind: "image", name: "image algaCore", from: "1.0.3", to: "1.1.0" },
+          { kind: "values", name: "server.replicaCount", from: null, to: "2" },
+        ],
+      },
+      { name: "pgbouncer", restarts: false, changes: [{ kind: "chart", name: "chart", from: "1.0.0", to: "1.0.1" }] },
+    ],
+    other: [{ kind: "flux", name: "Flux", from: "2.6.0", to: "2.6.1" }],
+    downloads: [{ name: "image algaCore", reference: "registry.example/alga-core@sha256:1", sizeBytes: 410e6 }],
+    downloadBytes: 410e6,
+    unknownSizes: ["image redis"],
+    disk: { freeBytes: 77e9, neededBytes: 900e6 },
+    expectedMs: 480_000,
+    expectedFrom: "history",
+    irreversible: [
+      { id: "2026-03-split", about: "Invoices get a table of their own.", ways: ["restore", "forward-fix"] },
+    ],
+    steps: [
+      { id: "pull", title: "Fetch release 1.1.0", about: "Images first, while everything runs." },
+      { id: "apply", title: "Change the components", about: "Two of six; people may notice a pause of seconds." },
+      { id: "judge", title: "Judge the release", about: "Taken back by itself when the login page does not answer." },
+    ],
+    notNow: [],
+    warnings: [],
+  };
+}

@@ -1,0 +1,67 @@
+/** The one sentence of the updates page, and the words of its numbers. Pure. */
+import type { Tone } from "../parts/tone.ts";
+import type { UpdatesView } from "../state/update-wire.ts";
+import { text } from "../strings.ts";
+import { verifiedText } from "./verified.ts";
+
+export interface UpdateAnswer {
+  readonly tone: Tone;
+  readonly sentence: string;
+  readonly line: string;
+}
+
+/** What runs comes first, then what is offered, then what the channel says. */
+export function answerOf(view: UpdatesView): UpdateAnswer {
+  const { operation, installed, offered } = view;
+  if (operation !== null && operation.endedAt === null) {
+    const step = operation.steps.find(({ id }) => id === operation.step)?.title ?? "";
+    const tone = operation.state === "blocked" ? "failed" : operation.state === "waiting" ? "attention" : "progressing";
+    return { tone, sentence: text("updates.running", { step }), line: text("updates.running-about") };
+  }
+  if (installed === null) return { tone: "unknown", sentence: text("updates.none"), line: text("updates.none-about") };
+  if (offered !== null) {
+    const { version, channel, verifiedBy } = offered;
+    const line = { channel, verified: verifiedText(verifiedBy), installed: installed.version };
+    return {
+      tone: "attention",
+      sentence: text("updates.offered", { version }),
+      line: text("updates.offered-about", line),
+    };
+  }
+  return quietAnswer(view, installed.version);
+}
+
+function quietAnswer({ channel }: UpdatesView, version: string): UpdateAnswer {
+  const name = channel.name ?? "";
+  switch (channel.state) {
+    case "current":
+      return {
+        tone: "ready",
+        sentence: text("updates.current", { version }),
+        line: text("updates.current-about", { channel: name }),
+      };
+    case "older":
+      return {
+        tone: "ready",
+        sentence: text("updates.older", { channel: name }),
+        line: text("updates.older-about", { installed: version }),
+      };
+    case "pinned":
+      return { tone: "ready", sentence: text("updates.pinned", { version }), line: text("updates.pinned-about") };
+    default:
+      return { tone: "unknown", sentence: text("updates.unknown"), line: text("updates.unknown-about") };
+  }
+}
+
+/** Where the plan of a named release is shown: a digest, a version, else a channel. */
+export function reviewPath(named: string): string {
+  const name = named.trim();
+  const key = name.startsWith("sha256:") ? "digest" : /^v?\d+\.\d/.test(name) ? "version" : "channel";
+  return `/updates/review?${new URLSearchParams({ [key]: name })}`;
+}
+
+/** The release that an address asks for; undefined when it asks for none. */
+export function askedRelease(query: URLSearchParams): Readonly<Record<string, string>> | undefined {
+  const key = ["channel", "version", "digest"].find((one) => (query.get(one) ?? "") !== "");
+  return key === undefined ? undefined : { [key]: query.get(key) ?? "" };
+}
