@@ -6,6 +6,7 @@ import { humanBytes } from "../core/quantity.ts";
 import type { JournalEntry } from "../operation/journal.ts";
 import type { OperationView } from "../operation/model.ts";
 import type { HistoryRecord } from "../operation/store.ts";
+import { verifiedText } from "../release/resolved.ts";
 import type { AddressPlan } from "./address.ts";
 import { describeChange, type SetupPlan } from "./plan.ts";
 
@@ -39,7 +40,7 @@ export function planText(plan: SetupPlan): string {
   const { release } = plan;
   const counted = (action: string): number => plan.changes.filter((change) => change.action === action).length;
   return [
-    `Release ${release.version} (${shortDigest(release.digest)})${release.channel === null ? "" : ` of channel ${release.channel}`}`,
+    `Release ${release.version} (${shortDigest(release.digest)})${release.channel === null ? "" : ` of channel ${release.channel}`}, ${verifiedText(release)}`,
     `${plan.downloads.length} downloads, ${humanBytes(plan.totalBytes)}, about ${humanDuration(plan.expectedMs)}`,
     "",
     ...plan.steps.map((step, index) => `${String(index + 1).padStart(2)}  ${step.title}. ${step.about}`),
@@ -104,7 +105,9 @@ export function historyText(records: readonly HistoryRecord[]): string {
   if (records.length === 0) return "Nothing has been done yet";
   return records
     .map(({ at, operationId, state, about }) => {
-      const release = typeof about.version === "string" ? about.version : String(about.release ?? "");
+      const named = typeof about.version === "string" ? about.version : String(about.release ?? "");
+      const release =
+        typeof about.verifiedBy === "string" ? `${named}  ${verifiedText({ verifiedBy: about.verifiedBy })}` : named;
       return `${at}  ${operationId}  ${state.padEnd(9)}  ${release}`.trimEnd();
     })
     .join("\n");

@@ -114,6 +114,16 @@ describe("a box", () => {
     assert.equal(answered.local.urls.login, "https://a.example");
   });
 
+  test("that holds keys or a root of a publisher is told apart from one that holds none", async () => {
+    assert.equal((await told({})).local.appliance.verifies, false);
+    const keyed = await told({ [`${PATHS.trustedKeys}/publisher.pem`]: "a key, or what somebody took for one" });
+    const rooted = await told({ [PATHS.trustRoot]: "{}" });
+    for (const { local, server } of [keyed, rooted]) {
+      assert.equal(local.appliance.verifies, true);
+      assert.deepEqual(local, server);
+    }
+  });
+
   test("whose release.json is damaged is told from its history, and only its control plane puts the damage aside", async () => {
     const { server, local, files } = await told({
       [PATHS.release]: '{"schema":"alga.app',

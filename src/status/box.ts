@@ -22,7 +22,7 @@ import { readChosenName } from "./appliance-name.ts";
 import { createDiskTrend } from "./disk-trend.ts";
 import { applianceId } from "./identity.ts";
 import { type Installed, readInstalled } from "./installed.ts";
-import type { BootstrapRecord, HostObservation, InstalledRelease } from "./observation.ts";
+import type { ApplianceFacts, BootstrapRecord, HostObservation, InstalledRelease } from "./observation.ts";
 import type { BoxFacts } from "./sources.ts";
 
 const BOOTSTRAP_SCHEMA = "alga.appliance.bootstrap/v1";
@@ -69,14 +69,11 @@ export function createBoxReader(deps: BoxDeps, sources: BoxSources): () => Promi
     const shown = installed === undefined && !hasFolder ? await selectedRelease(sources.kube) : shownOf(installed);
     const components = await componentsFor(shown?.digest);
     const expectedMs = await expectedMsOf();
-    const chosen = await tolerant(deps, () => readChosenName(sources.store));
     return {
       appliance: {
         id: id ?? "unknown",
-        name: chosen ?? sources.name ?? (await deps.machine.hostName()),
-        version: sources.version,
-        addresses: await deps.network.addresses(),
-        rehearsal: sources.rehearsal === true,
+        ...(await applianceFacts(deps, sources)),
+        ...(await trustFacts(deps, sources)),
       },
       // Without a state folder nobody here can tell whether somebody has claimed the box.
       claimed: hasFolder ? (await deps.files.stat(sources.paths.adminCredential)) !== undefined : null,
@@ -90,6 +87,26 @@ export function createBoxReader(deps: BoxDeps, sources: BoxSources): () => Promi
       ...(expectedMs === undefined ? {} : { expectedMs }),
     };
   };
+}
+
+async function applianceFacts(deps: BoxDeps, sources: BoxSources): Promise<Omit<ApplianceFacts, "id">> {
+  const chosen = await tolerant(deps, () => readChosenName(sources.store));
+  return {
+    name: chosen ?? sources.name ?? (await deps.machine.hostName()),
+    version: sources.version,
+    addresses: await deps.network.addresses(),
+    rehearsal: sources.rehearsal === true,
+  };
+}
+
+/** Whether a person has put a publisher's key or root on the box; whether they can be read is told where a release is judged. */
+async function trustFacts(deps: BoxDeps, { paths }: BoxSources): Promise<Pick<ApplianceFacts, "verifies">> {
+  if ((await deps.files.stat(paths.state)) === undefined) return {};
+  const verifies = await tolerant(deps, async () => {
+    const names = await deps.files.list(paths.trustedKeys);
+    return names.some((name) => name.endsWith(".pem")) || (await deps.files.stat(paths.trustRoot)) !== undefined;
+  });
+  return verifies === undefined ? {} : { verifies };
 }
 
 /** Of release.json only what the status shows. */

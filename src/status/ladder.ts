@@ -1,4 +1,5 @@
 /** The status for people at a terminal: the sentence, the ladder, what failed with cause and next step, components, the box. */
+import { verifiedText } from "../release/resolved.ts";
 import { hostLine } from "./host.ts";
 import type { ApplianceStatus, Check, State, TierName } from "./model.ts";
 import { TIERS } from "./model.ts";
@@ -84,13 +85,10 @@ function components(status: ApplianceStatus, paint: Paint): readonly string[] {
 }
 
 function footer(status: ApplianceStatus): readonly string[] {
-  const release =
-    status.release === null
-      ? []
-      : [`Release ${status.release.version}${status.release.channel === null ? "" : ` (${status.release.channel})`}`];
+  const release = releaseText(status);
   const login = status.urls.login === null ? [] : [`Login ${status.urls.login}`];
   const host = status.host === undefined ? "" : hostLine(status.host);
-  const lines = [[...release, ...login].join(" · "), host].filter((line) => line !== "");
+  const lines = [[release, ...login].filter((part) => part !== "").join(" · "), host].filter((line) => line !== "");
   return lines.length === 0 ? [] : ["", ...lines.map((line) => `  ${line}`)];
 }
 
@@ -105,4 +103,13 @@ function wrapped(text: string, columns: number, indent: string): readonly string
     } else line = line === "" ? word : `${line} ${word}`;
   }
   return line === "" ? lines : [...lines, indent + line];
+}
+
+/** The release with who stands for it; before there is one, what a box without keys makes of any. */
+function releaseText({ release, appliance }: ApplianceStatus): string {
+  if (release === null) {
+    return appliance.verifies === false ? "Releases are unverified: this box trusts no publisher's key" : "";
+  }
+  const channel = release.channel === null ? "" : ` (${release.channel})`;
+  return `Release ${release.version}${channel}, ${verifiedText(release)}`;
 }

@@ -95,6 +95,8 @@ export const applianceStatusSchema = z.object({
     addresses: z.array(z.string()),
     /** True only in the rehearsal: every screen says so. */
     rehearsal: z.boolean(),
+    /** False where the box holds no key and no root of a publisher: then every release is unverified, and every screen says so. */
+    verifies: z.boolean().optional(),
   }),
   release: z
     .object({

@@ -148,6 +148,8 @@ export interface ApplianceFacts {
   readonly version: string;
   readonly addresses: readonly string[];
   readonly rehearsal: boolean;
+  /** Whether the box holds keys or a root of a publisher; absent where nobody could look. */
+  readonly verifies?: boolean;
 }
 
 export interface Observations {
