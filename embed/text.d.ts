@@ -11,3 +11,7 @@ declare module "*.tmpfiles" {
   const text: string;
   export default text;
 }
+declare module "*.service" {
+  const text: string;
+  export default text;
+}

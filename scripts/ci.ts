@@ -35,7 +35,7 @@ const hasApt = existsSync("/usr/bin/apt-get");
 const LEGS: readonly Leg[] = [
   {
     name: "contract: the registry, and the tools of others",
-    packages: ["docker-registry", "skopeo"],
+    packages: ["docker-registry", "skopeo", "systemd"],
     // A tool that cannot be had here skips its tests only, each with its reason.
     prepare: () => !hasGo() || tool("scripts/lab/tools.ts", "interop") || true,
     command: [...TEST, "test/contract/docker-registry.test.ts", "test/contract/publishing.test.ts", ...interopTests()],

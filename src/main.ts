@@ -24,6 +24,12 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import("./server/command.ts")).commands,
   },
   {
+    name: "bootstrap",
+    group: "On the box",
+    summary: "Bring up Kubernetes and the control plane of this box",
+    load: async () => (await import("./host/bootstrap-command.ts")).commands,
+  },
+  {
     name: "host",
     group: "On the box",
     summary: "Make the setup token, and say which control plane this box runs",

@@ -16,8 +16,6 @@ const FOLDERS = ["src", "ui", "embed", "scripts", "bench", "test"];
 /** Offered to tests alone, with the reason why it is no part of a test. */
 const FOR_TESTS: Readonly<Record<string, string>> = {
   "src/status/situations/situation.ts readSituation": "recorded observations lie beside the rules that they record",
-  "src/host/control-plane-record.ts remember": "what bootstrap saw is written by bootstrap",
-  "embed/manifests.ts HOST_FILES": "the executable carries them for the installer of the host",
 };
 
 /** Packages that are named by no import, with what uses them. */

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { commands as doctor } from "../src/cli/doctor-command.ts";
+import { commands as bootstrap } from "../src/host/bootstrap-command.ts";
 import { commands as host } from "../src/host/command.ts";
 import { commands as release } from "../src/publishing/commands.ts";
 import { commands as rehearse } from "../src/rehearsal/command.ts";
@@ -56,7 +57,7 @@ test("every hint is a next step: a sentence or a command, without a final period
 });
 
 test("every command that a text tells to type is there, with its flags", () => {
-  const commands = [...doctor, ...host, ...rehearse, ...release, ...serve, ...setup, ...status];
+  const commands = [...bootstrap, ...doctor, ...host, ...rehearse, ...release, ...serve, ...setup, ...status];
   const known = new Map(commands.map((command) => [command.path.join(" "), command]));
   const wrong = found(/(`(?:[^`\\]|\\.)*`|"(?:[^"\\\n]|\\.)*")/g).flatMap(({ place, words }) =>
     [

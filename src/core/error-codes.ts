@@ -71,6 +71,17 @@ export const ERROR_CODES = {
   "exec/timeout": failed("A program of the host took longer than its time", { status: 504, retry: true }),
   "exec/failed": failed("A program of the host ended with an error", { retry: true }),
 
+  "host/disk-full": failed("The disk of the box has no room for Kubernetes", { status: 507, retry: true }),
+  "host/clock-wrong": failed("The clock of the box stands before its own certificates", { retry: true }),
+  "host/certificates-expired": failed("The certificates of the box's Kubernetes have expired", { retry: true }),
+  "host/port-taken": failed("Another program holds a port of the appliance", { status: 409, exit: 5, retry: true }),
+  "host/no-address": failed("The box has no address and no default route", { retry: true }),
+  "host/no-cgroup": failed("The kernel of the box has no memory control group"),
+  "host/no-nftables": failed("The kernel of the box filters no packets for Kubernetes"),
+  "host/datastore-damaged": failed("The database of the box's Kubernetes is damaged"),
+  "host/k3s-not-ready": failed("Kubernetes of the box does not become ready", { status: 503, retry: true }),
+  "host/no-images": failed("The payload of the box holds no images"),
+  "host/control-plane-unhealthy": failed("No control plane becomes healthy", { status: 503, retry: true }),
   "host/no-control-plane": failed("No image of the control plane can be had on this box", { retry: true }),
 
   "oci/bad-reference": input("An OCI reference has a form that cannot be used"),

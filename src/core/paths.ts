@@ -6,6 +6,8 @@
 import { join } from "node:path/posix";
 
 export interface StatePaths {
+  /** "/" on a box; everything lies below it. */
+  readonly root: string;
   readonly state: string;
   readonly setupToken: string;
   readonly adminCredential: string;
@@ -43,6 +45,7 @@ export interface StatePaths {
 export function statePaths(root = "/"): StatePaths {
   const state = join(root, "var/lib/alga-appliance");
   return {
+    root,
     state,
     setupToken: join(state, "setup-token"),
     adminCredential: join(state, "admin-credential.json"),

@@ -1,11 +1,13 @@
 /**
- * The node's containerd, by k3s' own command: which images it has.
+ * The node's containerd, by k3s' own command: which images it has, and archives put into it.
  */
 import { join } from "node:path/posix";
 import { ApplianceError } from "../core/errors.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps, ExecResult } from "../core/ports.ts";
 
+/** An archive of some hundred megabytes onto a slow disk. */
+const IMPORT_MS = 15 * 60_000;
 const LIST_MS = 30_000;
 
 type ContainerdDeps = Pick<Deps, "exec" | "files">;
@@ -41,8 +43,39 @@ export function hasImage(images: ReadonlySet<string>, name: string): boolean {
   return images.has(`${bare}@${digest}`);
 }
 
+/**
+ * Imports an OCI or Docker archive under the names that it holds. Safe to call again: containerd keeps what it has.
+ * @returns The words of containerd's answer: the names that it imported are among them, whatever its version writes around them.
+ * @throws {ApplianceError} exec/failed with containerd's own words, and what `Exec` throws.
+ */
+export async function importImages(
+  deps: ContainerdDeps,
+  archive: string,
+  options: { readonly paths: StatePaths; readonly signal: AbortSignal },
+): Promise<ReadonlySet<string>> {
+  const k3s = await findK3s(deps, options.paths);
+  const limits = { timeoutMs: IMPORT_MS, signal: options.signal };
+  const result = await deps.exec([k3s, "ctr", "images", "import", "--digests", archive], limits);
+  if (result.code !== 0) throw programFailed(`${k3s} ctr images import ${archive}`, result);
+  return new Set(`${result.stdout} ${result.stderr}`.split(/\s+/));
+}
+
+/**
+ * Lets the node pull an image, by the registries that its containerd is set up for. Safe to call again.
+ * @returns why it could not, in containerd's own words; undefined when the image is there.
+ */
+export async function pullImage(
+  deps: ContainerdDeps,
+  image: string,
+  options: { readonly paths: StatePaths; readonly signal: AbortSignal },
+): Promise<string | undefined> {
+  const k3s = await findK3s(deps, options.paths);
+  const result = await deps.exec([k3s, "crictl", "pull", image], { timeoutMs: IMPORT_MS, signal: options.signal });
+  return result.code === 0 ? undefined : (result.stderr.trim().split("\n").at(-1) ?? "").slice(0, 300);
+}
+
 /** The error for a program that ended with another code than 0; its last words are the evidence. */
-function programFailed(what: string, { code, stdout, stderr }: ExecResult): ApplianceError {
+export function programFailed(what: string, { code, stdout, stderr }: ExecResult): ApplianceError {
   const text = (stderr.trim() === "" ? stdout : stderr).trim().slice(-1_000);
   const last = text.split("\n").at(-1) ?? "";
   return new ApplianceError(

@@ -17,6 +17,7 @@ import { controlPlaneImage, type ImageName } from "../release/control-plane.ts";
 import { openRegistry, type RegistryAccess } from "../release/registry-access.ts";
 import { findRelease, type ReleaseRef } from "../release/resolve.ts";
 import { ANY_VERSION } from "../release/version.ts";
+import { bakedArchives } from "./baked-images.ts";
 import { hasImage } from "./containerd.ts";
 import type { ControlPlaneFacts, Health, ImageVersion } from "./control-plane-choice.ts";
 import { readRecord } from "./control-plane-record.ts";
@@ -40,14 +41,19 @@ const bundleSchema = z.looseObject({ image: z.string().optional(), version: z.st
 
 type FactsDeps = Pick<Deps, "clock" | "random" | "log" | "files" | "transports">;
 
+export interface Follows {
+  readonly registry: RegistryAccess;
+  readonly ref: ReleaseRef;
+}
+
 export interface FactsOptions {
   readonly paths: StatePaths;
   /** Absent: there is no cluster yet. */
   readonly kube?: Kube;
   /** Images of the node; empty while containerd does not run. */
   readonly images: ReadonlySet<string>;
-  readonly registry: RegistryAccess;
-  readonly ref: ReleaseRef;
+  /** What the box follows and where, or why the registry is not asked. */
+  readonly follows: Follows | { readonly problem: string };
   /** Milliseconds for the registry: a box that starts must not wait for it. */
   readonly askMs: number;
   readonly allowDowngrade?: boolean;
@@ -81,7 +87,9 @@ export async function gatherControlPlaneFacts(deps: FactsDeps, options: FactsOpt
 
 /** What the channel names, pinned by the digest that the registry gives now. Never throws: a registry may do anything. */
 async function askChannel(deps: FactsDeps, options: FactsOptions): Promise<ControlPlaneFacts["channel"]> {
-  const { registry: access, ref, askMs } = options;
+  const { follows, askMs } = options;
+  if ("problem" in follows) return follows;
+  const { registry: access, ref } = follows;
   const client = openRegistry(deps, access);
   try {
     return await withDeadline(deps.clock, askMs, {
@@ -145,13 +153,6 @@ async function healthOf(kube: Kube, deployment: KubeObject, signal: AbortSignal)
     listAt(pod, "status", "containerStatuses").map((one) => textAt(one, "state", "waiting", "reason") ?? ""),
   );
   return reasons.some((reason) => CANNOT_BE_HAD.includes(reason)) ? "unknown" : "unhealthy";
-}
-
-/** Names of the archives that the payload brought, whole paths, sorted. */
-async function bakedArchives({ files }: Pick<Deps, "files">, paths: StatePaths): Promise<readonly string[]> {
-  const folder = join(paths.payload, "control-plane/images");
-  const names = (await files.list(folder)).filter((name) => /\.(?:tar|tar\.gz|tar\.zst|tgz)$/.test(name));
-  return names.map((name) => join(folder, name));
 }
 
 /** What the payload says of its control plane; without a usable word of it the name is the usual one and the version unknown. */

@@ -148,8 +148,7 @@ describe("what runs in the cluster", () => {
       paths: PATHS,
       kube,
       images: new Set(["X"]),
-      registry: { place },
-      ref: { channel: "stable" },
+      follows: { registry: { place }, ref: { channel: "stable" } },
       askMs: 1_000,
       signal,
     };

@@ -18,7 +18,7 @@ import type { ReleaseRef } from "../release/resolve.ts";
 import { readInstalled } from "../status/installed.ts";
 import { listImages } from "./containerd.ts";
 import { chooseControlPlane } from "./control-plane-choice.ts";
-import { type FactsOptions, gatherControlPlaneFacts } from "./control-plane-facts.ts";
+import { type FactsOptions, type Follows, gatherControlPlaneFacts } from "./control-plane-facts.ts";
 
 /** The first boot of a box without a network must not wait longer than this for a registry. */
 const ASK = "8s";
@@ -64,12 +64,16 @@ async function factsOptions(context: CommandContext): Promise<FactsOptions> {
     paths,
     ...(kube === undefined ? {} : { kube }),
     images: await imagesOf(context, paths),
-    registry: await registryAccess(context),
-    ref: await refOfBox(context, paths),
+    follows: await followsOf(context, paths),
     askMs: parseDuration(typeof flags.ask === "string" ? flags.ask : ASK),
     allowDowngrade: flags["allow-downgrade"] === true,
     signal: context.signal,
   };
+}
+
+/** What a box follows and where. Throws as `registryAccess` does. */
+export async function followsOf(context: RegistryContext, paths: StatePaths): Promise<Follows> {
+  return { registry: await registryAccess(context), ref: await refOfBox(context, paths) };
 }
 
 /** The release that flags name; else the one that this box follows; else the channel of its settings. */

@@ -18,7 +18,7 @@ const operationStepSchema = z.object({
   endedAt: z.string().nullable(),
 });
 
-export const operationKindSchema = z.enum(["setup", "update", "rollback", "recover", "address", "password"]);
+export const operationKindSchema = z.enum(["setup", "update", "rollback", "recover", "address", "password", "bootstrap"]);
 export const operationStateSchema = z.enum(["running", "waiting", "blocked", "done", "failed", "cancelled"]);
 
 export const operationSchema = z.object({

@@ -1,0 +1,110 @@
+/** `bootstrap`: from a booted machine to a control plane that answers; `bootstrap plan` says what it would do. */
+import { CONTROL_PLANE_MANIFESTS, HOST_FILES } from "../../embed/manifests.ts";
+import type { Command, CommandContext, Flag } from "../cli/command.ts";
+import { parsePort } from "../cli/listen-flags.ts";
+import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
+import { statePaths } from "../core/paths.ts";
+import type { OperationView } from "../operation/model.ts";
+import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
+import { runBootstrap } from "./bootstrap.ts";
+import type { BootstrapContext } from "./bootstrap-context.ts";
+import { BOOTSTRAP_STEPS } from "./bootstrap-steps.ts";
+import { followsOf } from "./resolve-command.ts";
+
+/** Milliseconds that a start waits for the registry. */
+const ASK_MS = 8_000;
+
+const DRY_RUN: Flag = { name: "dry-run", type: "boolean", summary: "Print the steps and touch nothing" };
+
+export const commands: readonly Command[] = [
+  {
+    path: ["bootstrap"],
+    summary: "Bring up Kubernetes and the control plane of this box",
+    description:
+      "What alga-appliance-bootstrap.service runs at every boot, as root. Each step finds out what is missing or has drifted and does " +
+      "only that; a run that was interrupted goes on where it was. Needs no network.",
+    flags: [DRY_RUN, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
+    examples: [
+      { command: "alga-appliance bootstrap", about: "By hand, after the cause of a failure is mended" },
+      { command: "alga-appliance bootstrap --dry-run", about: "The steps in their order" },
+    ],
+    run: bootstrap,
+  },
+  {
+    path: ["bootstrap", "plan"],
+    summary: "Print the steps of a bootstrap in their order",
+    flags: [],
+    examples: [{ command: "alga-appliance bootstrap plan -o json", about: "As data: phase, title, budget" }],
+    run: async (context) => printPlan(context),
+  },
+];
+
+async function bootstrap(context: CommandContext): Promise<ExitCode> {
+  if (context.flags["dry-run"] === true) return printPlan(context);
+  const { settings, deps, out } = context;
+  const root = settings.get("root") ?? "/";
+  if (root !== "/") throw otherRoot(root);
+  const paths = statePaths(root);
+  const bootstrapping: BootstrapContext = {
+    deps,
+    settings: {
+      paths,
+      hostFiles: HOST_FILES,
+      manifests: CONTROL_PLANE_MANIFESTS,
+      follows: () => followsOf(context, paths),
+      askMs: ASK_MS,
+      port: parsePort(settings.get("listen.port") ?? "8080"),
+    },
+  };
+  const told = new Map<string, string>();
+  const onView = (view: OperationView): void => {
+    for (const line of news(view, told)) out.event(line, () => `${line.title}: ${line.text}`);
+  };
+  return ending(await runBootstrap(bootstrapping, { signal: context.signal, onView }));
+}
+
+function printPlan({ out }: CommandContext): ExitCode {
+  const steps = BOOTSTRAP_STEPS.map(({ id, phase, title, about, budgetMs }) => ({ id, phase, title, about, budgetMs }));
+  out.result({ schema: "alga.appliance.bootstrap-plan/v1", steps }, () =>
+    steps.map(({ phase, title, about }, index) => `${index + 1}. ${title} (${phase})\n   ${about}`).join("\n"),
+  );
+  return EXIT.done;
+}
+
+interface News {
+  readonly step: string;
+  readonly title: string;
+  readonly state: string;
+  readonly text: string;
+}
+
+/** What changed since it was told last; `told` keeps it. */
+function news(view: OperationView, told: Map<string, string>): readonly News[] {
+  const lines = view.steps.flatMap(({ id, title, state, detail }): readonly News[] => {
+    const problem = view.step === id ? view.problem : null;
+    const text = [problem?.message ?? detail ?? state, ...(problem?.hint == null ? [] : [problem.hint])].join(". ");
+    if (state === "pending" || told.get(id) === `${state} ${text}`) return [];
+    told.set(id, `${state} ${text}`);
+    return [{ step: id, title, state, text }];
+  });
+  return lines;
+}
+
+/** The end as an exit code. @throws {ApplianceError} the problem of a run that could not go on. */
+function ending({ state, problem }: OperationView): ExitCode {
+  if (state === "done") return EXIT.done;
+  if (problem === null) return EXIT.failed;
+  const hint = problem.hint === null ? {} : { hint: problem.hint };
+  throw new ApplianceError(problem.code as ApplianceError["code"], problem.message, {
+    ...hint,
+    details: { evidence: problem.evidence },
+  });
+}
+
+function otherRoot(root: string): ApplianceError {
+  return new ApplianceError(
+    "config/invalid",
+    `Cannot bootstrap under root "${root}": systemd and k3s know only "/", that is wanted`,
+    { hint: "alga-appliance bootstrap --dry-run shows the steps anywhere" },
+  );
+}

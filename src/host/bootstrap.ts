@@ -1,0 +1,110 @@
+/**
+ * One bootstrap: goes on with the interrupted one of this boot, or begins anew, and comes to its end.
+ *
+ * Journal, lease and history lie in root's own folder: the pod has a journal of its own and may be at work while this runs. After a
+ * reboot nothing that an older run saw counts any more, so each boot begins at the first step; every step that finds all as it
+ * should be takes no time.
+ */
+import { join } from "node:path/posix";
+import type { StatePaths } from "../core/paths.ts";
+import { createOperations } from "../operation/engine.ts";
+import { createFileStore } from "../operation/file-store.ts";
+import { foldJournal, hasEnded } from "../operation/fold.ts";
+import type { OperationView } from "../operation/model.ts";
+import type { Operations } from "../operation/operations.ts";
+import type { StateStore } from "../operation/store.ts";
+import type { BootstrapContext, BootstrapDeps } from "./bootstrap-context.ts";
+import { bootstrapProgram } from "./bootstrap-steps.ts";
+
+/** Journals of bootstraps that are kept: some months of reboots. */
+const KEPT_JOURNALS = 30;
+/** Milliseconds between looks at the journal of another bootstrap. */
+const FOLLOW_MS = 1_000;
+
+/** The folders of the host's own operations. */
+function hostPaths(paths: StatePaths): StatePaths {
+  const inside = (name: string): string => join(paths.host, name);
+  return {
+    ...paths,
+    state: paths.host,
+    journal: inside("journal"),
+    lease: inside("lease"),
+    history: inside("history.ndjson"),
+    secrets: inside("secrets"),
+  };
+}
+
+/** Opens the store of the host's own operations. */
+function openHostStore(deps: Pick<BootstrapDeps, "files" | "clock">, paths: StatePaths): StateStore {
+  return createFileStore(deps, hostPaths(paths));
+}
+
+export interface BootstrapOptions {
+  readonly signal: AbortSignal;
+  /** Told whenever the view changes. */
+  readonly onView?: (view: OperationView) => void;
+}
+
+/**
+ * Runs to the end. Safe to call again, also after being killed anywhere, and by two at once: the second one waits for the first.
+ *
+ * @returns the run as it ended: "done", or "blocked" with the problem.
+ * @throws {ApplianceError} internal/aborted when the signal fires; the run goes on with the next call.
+ */
+export async function runBootstrap(context: BootstrapContext, options: BootstrapOptions): Promise<OperationView> {
+  const { deps, settings } = context;
+  const store = openHostStore(deps, settings.paths);
+  await deps.files.makeDirectory(settings.paths.host, { mode: 0o700 });
+  await tidy(deps, store, settings.paths);
+  const operations = createOperations(
+    { ...deps, store },
+    { programs: { bootstrap: bootstrapProgram(context) }, followMs: FOLLOW_MS },
+  );
+  const stopTelling = operations.subscribe((event) => {
+    if (event.type === "operation") options.onView?.(event.operation);
+  });
+  try {
+    const last = (await operations.list())[0];
+    const started = await begin(context, operations, last);
+    return (await operations.settled(options.signal)) ?? started;
+  } finally {
+    stopTelling();
+    await operations.stop();
+  }
+}
+
+/** Goes on with what this boot began; what an earlier boot left is closed first. */
+async function begin(
+  { deps }: BootstrapContext,
+  operations: Operations,
+  last: OperationView | undefined,
+): Promise<OperationView> {
+  const plan = { schema: "alga.appliance.bootstrap-plan/v1", bootId: await deps.machine.bootId() };
+  if (last === undefined || hasEnded(last)) return operations.start("bootstrap", plan);
+  const before = await operations.get(last.id);
+  if (bootOf(before?.plan) !== plan.bootId) {
+    await operations.cancel(last.id);
+    return operations.start("bootstrap", plan);
+  }
+  if (last.state === "blocked") return operations.resume(last.id);
+  await operations.recover();
+  return last;
+}
+
+function bootOf(plan: unknown): unknown {
+  return typeof plan === "object" && plan !== null && "bootId" in plan ? plan.bootId : undefined;
+}
+
+/** Removes the oldest journals (the history keeps their ends), and puts a newest one aside whose first line is lost. */
+async function tidy(deps: BootstrapDeps, store: StateStore, paths: StatePaths): Promise<void> {
+  const ids = await store.listJournals();
+  for (const id of ids.slice(0, Math.max(0, ids.length - KEPT_JOURNALS))) {
+    await deps.files.remove(join(hostPaths(paths).journal, `${id}.ndjson`));
+  }
+  const newest = ids.at(-1);
+  const journal = newest === undefined ? undefined : await store.readJournal(newest);
+  if (newest === undefined || journal === undefined || foldJournal(newest, journal.entries) !== undefined) return;
+  const { path } = await store.journalFile(newest);
+  deps.log.error("journal of a bootstrap cannot be read, and is put aside", { path });
+  await deps.files.rename(path, `${path}.corrupt`);
+}

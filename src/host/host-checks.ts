@@ -1,0 +1,117 @@
+/**
+ * What must be true of a box before k3s is started: each finding has a cause that a person can mend. Reads only.
+ */
+import { X509Certificate } from "node:crypto";
+import { join } from "node:path/posix";
+import { readBody } from "../core/body.ts";
+import { ApplianceError } from "../core/errors.ts";
+import { humanBytes } from "../core/quantity.ts";
+import { toInstant } from "../core/time.ts";
+import type { StepResult } from "../operation/step.ts";
+import type { BootstrapCall } from "./bootstrap-context.ts";
+
+/** Below this k3s and its images cannot be unpacked, and the kubelet evicts pods. */
+const MIN_FREE_BYTES = 2 * 1024 * 1024 * 1024;
+const MAX_CERTIFICATE_BYTES = 64 * 1024;
+const API_PORT = 6443;
+const PROBE_MS = 3_000;
+
+/** Looks at disk, clock, control groups and ports. @throws {ApplianceError} the host/ code of the first finding. */
+export async function checkHost(call: BootstrapCall): Promise<StepResult> {
+  const free = await checkDisk(call);
+  await checkClock(call);
+  await checkCgroups(call);
+  await checkPorts(call);
+  return { state: "done", detail: `${humanBytes(free)} free, ports free, clock plausible` };
+}
+
+async function checkDisk({ deps, settings }: BootstrapCall): Promise<number> {
+  const { freeBytes } = await deps.files.space(settings.paths.state);
+  if (freeBytes >= MIN_FREE_BYTES) return freeBytes;
+  throw new ApplianceError(
+    "host/disk-full",
+    `Cannot start on this disk: ${humanBytes(freeBytes)} are free under "${settings.paths.state}", ${humanBytes(MIN_FREE_BYTES)} are wanted`,
+    { hint: "Make room on the disk: journalctl --vacuum-size=200M, or remove what does not belong to the appliance" },
+  );
+}
+
+/** A clock before the box's own CA was made makes every certificate of it "not yet valid". */
+async function checkClock({ deps, settings }: BootstrapCall): Promise<void> {
+  const path = join(settings.paths.root, "var/lib/rancher/k3s/server/tls/server-ca.crt");
+  const bytes = await deps.files.read(path, { maxBytes: MAX_CERTIFICATE_BYTES });
+  if (bytes === undefined) return;
+  const madeMs = certificateStart(bytes);
+  const nowMs = deps.clock.now();
+  if (madeMs === undefined || nowMs >= madeMs) return;
+  throw new ApplianceError(
+    "host/clock-wrong",
+    `Cannot start with this clock: it says ${toInstant(nowMs)}, later than ${toInstant(madeMs)} is wanted (when this box was set up)`,
+    { hint: "Set the clock: timedatectl set-ntp true, or timedatectl set-time 'YYYY-MM-DD HH:MM'" },
+  );
+}
+
+function certificateStart(bytes: Uint8Array): number | undefined {
+  try {
+    const startMs = Date.parse(new X509Certificate(bytes).validFrom);
+    return Number.isFinite(startMs) ? startMs : undefined;
+  } catch {
+    // A CA that nobody can read is k3s's matter: it tells so itself.
+    return undefined;
+  }
+}
+
+async function checkCgroups({ deps, settings }: BootstrapCall): Promise<void> {
+  const place = (path: string): string => join(settings.paths.root, path);
+  const two = await deps.files.read(place("sys/fs/cgroup/cgroup.controllers"), { maxBytes: 4_096 });
+  const one = await deps.files.stat(place("sys/fs/cgroup/memory"));
+  const has = two === undefined ? one !== undefined : new TextDecoder().decode(two).split(/\s+/).includes("memory");
+  if (has) return;
+  throw new ApplianceError(
+    "host/no-cgroup",
+    "Cannot start Kubernetes on this kernel: there is no memory control group, one is wanted",
+    { hint: "Start the kernel with cgroup_enable=memory (in GRUB_CMDLINE_LINUX of /etc/default/grub), then reboot" },
+  );
+}
+
+/** A port may be held by our own: k3s that runs, or the control plane that answers. */
+async function checkPorts(call: BootstrapCall): Promise<void> {
+  const { deps, settings, signal } = call;
+  if (await deps.network.isListening(API_PORT)) {
+    const { code } = await deps.exec(["systemctl", "is-active", "k3s.service"], { timeoutMs: 30_000, signal });
+    if (code !== 0) throw await portTaken(call, API_PORT);
+  }
+  if ((await deps.network.isListening(settings.port)) && !(await isControlPlane(call))) {
+    throw await portTaken(call, settings.port);
+  }
+}
+
+/** Tells whether what listens on the control plane's port is the control plane. */
+export async function isControlPlane({ deps, settings, signal }: BootstrapCall): Promise<boolean> {
+  const fetch = deps.transports.open({ connectTimeoutMs: PROBE_MS, idleTimeoutMs: PROBE_MS });
+  try {
+    const answer = await fetch(new Request(`http://127.0.0.1:${settings.port}/healthz`, { signal }));
+    const tooLarge = (): Error => new Error("not ours");
+    const text = new TextDecoder().decode(await readBody(answer.body, { maxBytes: 1_024, tooLarge, signal }));
+    return answer.status === 200 && /"ok":\s*true/.test(text) && /"mode":/.test(text);
+  } catch {
+    if (signal.aborted) throw signal.reason;
+    return false;
+  }
+}
+
+async function portTaken({ deps, signal }: BootstrapCall, port: number): Promise<ApplianceError> {
+  const listed = await deps
+    .exec(["ss", "-Hltnp", `sport = :${port}`], { timeoutMs: 10_000, maxBytes: 4_096, signal })
+    .catch(() => undefined);
+  const text = listed?.stdout.trim() ?? "";
+  const holder = /users:\(\("([^"]{1,64})",pid=(\d+)/.exec(text);
+  const who = holder === null ? "another program" : `"${holder[1]}" (process ${holder[2]})`;
+  return new ApplianceError(
+    "host/port-taken",
+    `Cannot use port "${port}": ${who} listens there, a free port is wanted`,
+    {
+      hint: `Stop it: systemctl disable --now <unit>; ss -Hltnp shows who listens`,
+      details: text === "" ? {} : { evidence: [{ ref: `ss, port ${port}`, text }] },
+    },
+  );
+}

@@ -1,0 +1,72 @@
+/**
+ * The first steps of a bootstrap: the host's own files as this executable carries them, the user and the folders, and the setup token.
+ *
+ * Whatever drifted is put right at every boot. Owners are set by systemd-tmpfiles from one table, which follows no link that
+ * somebody else could have laid.
+ */
+import { dirname, join } from "node:path/posix";
+import type { StepResult } from "../operation/step.ts";
+import { type BootstrapCall, run } from "./bootstrap-context.ts";
+import { ensureSetupToken } from "./setup-token.ts";
+
+const MAX_HOST_FILE_BYTES = 256 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
+
+/** Where systemd looks for our folders, users and units. */
+const SYSUSERS = "/usr/lib/sysusers.d/alga-appliance.conf";
+const TMPFILES = "/usr/lib/tmpfiles.d/alga-appliance.conf";
+
+/** Lays down units, user, folders and k3s itself where they are missing or differ. Safe to call again. */
+export async function placeHostFiles(call: BootstrapCall): Promise<StepResult> {
+  const { hostFiles } = call.settings;
+  const changed: string[] = [];
+  for (const [path, text] of Object.entries(hostFiles)) if (await placeFile(call, path, text)) changed.push(path);
+  if (await placeK3s(call)) changed.push(call.settings.paths.k3s);
+  await run(call, ["systemd-sysusers", SYSUSERS]);
+  await run(call, ["systemd-tmpfiles", "--create", TMPFILES]);
+  if (changed.some((path) => path.includes("/systemd/"))) await run(call, ["systemctl", "daemon-reload"]);
+  return { state: "done", detail: changed.length === 0 ? "All as it should be" : `Put right: ${changed.join(", ")}` };
+}
+
+/** Writes a file of the host unless it is there with this content. @returns whether it was written. */
+export async function placeFile(call: BootstrapCall, path: string, text: string): Promise<boolean> {
+  const { deps, settings } = call;
+  const place = join(settings.paths.root, path);
+  const before = await deps.files.read(place, { maxBytes: MAX_HOST_FILE_BYTES });
+  if (before !== undefined && new TextDecoder().decode(before) === text) return false;
+  await deps.files.makeDirectory(dirname(place), { mode: 0o755 });
+  await deps.files.write(place, text, { mode: 0o644 });
+  return true;
+}
+
+/** Installs the k3s of the payload on a box that has none. An installed one stays: it is updated by whoever updates the box. */
+async function placeK3s(call: BootstrapCall): Promise<boolean> {
+  const { deps, settings } = call;
+  const { files } = deps;
+  if ((await files.stat(settings.paths.k3s)) !== undefined) return false;
+  const source = await files.openRead(join(settings.paths.payload, "bin/k3s"));
+  if (source === undefined) return false;
+  await files.makeDirectory(dirname(settings.paths.k3s), { mode: 0o755 });
+  const target = await files.stage(settings.paths.k3s, { mode: 0o755 });
+  try {
+    for (let at = 0; at < source.sizeBytes; at += CHUNK_BYTES) {
+      await target.write(await source.readAt(at, Math.min(CHUNK_BYTES, source.sizeBytes - at)));
+    }
+    await target.commit();
+  } finally {
+    await target.discard();
+    await source.close();
+  }
+  return true;
+}
+
+/** Makes the setup token of a box that nobody has claimed, for the control plane alone to read. Safe to call again. */
+export async function makeSecrets(call: BootstrapCall): Promise<StepResult> {
+  const { deps, settings } = call;
+  if ((await deps.files.stat(settings.paths.adminCredential)) !== undefined) {
+    return { state: "skipped", detail: "The appliance is claimed: it needs no token" };
+  }
+  await ensureSetupToken(deps, settings.paths.setupToken);
+  await run(call, ["systemd-tmpfiles", "--create", TMPFILES]);
+  return { state: "done", detail: "The console shows the setup token" };
+}

@@ -1,0 +1,71 @@
+/** The units as systemd itself reads them: clean, and as closed as the guide says. Skipped where there is no systemd-analyze. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { after, describe, it } from "node:test";
+import { HOST_FILES } from "../../embed/manifests.ts";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const ANALYZE = "/usr/bin/systemd-analyze";
+const UNITS = ["/usr/lib/systemd/system", "/lib/systemd/system"].find((folder) =>
+  existsSync(`${folder}/sysinit.target`),
+);
+const missing = existsSync(ANALYZE) && UNITS !== undefined ? undefined : "systemd is not installed";
+/** Versions of systemd weigh some settings differently. */
+const TOLERANCE = 0.5;
+
+const ours = Object.entries(HOST_FILES).filter(([path]) => path.endsWith(".service"));
+
+/** A tree with systemd's own units, ours, and something to start in the place of the executable. */
+function tree(): string {
+  const root = mkdtempSync(join(tmpdir(), "alga-units-"));
+  cpSync(UNITS ?? "", join(root, "usr/lib/systemd/system"), { recursive: true, verbatimSymlinks: true });
+  mkdirSync(join(root, "usr/local/bin"), { recursive: true });
+  writeFileSync(join(root, "usr/local/bin/alga-appliance"), "#!/bin/sh\n", { mode: 0o755 });
+  for (const [path, text] of ours) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  return root;
+}
+
+const analyze = (...args: string[]): Promise<{ readonly code: number; readonly said: string }> =>
+  new Promise((done) => {
+    execFile(ANALYZE, args, (error, stdout, stderr) =>
+      done({ code: error === null ? 0 : 1, said: `${stdout}${stderr}` }),
+    );
+  });
+
+if (missing !== undefined) {
+  process.stdout.write(`skipped: the units: ${missing}\n`);
+  it("the units", { skip: missing }, () => {});
+} else {
+  describe("the units, read by systemd", () => {
+    const root = tree();
+    after(() => rmSync(root, { recursive: true, force: true }));
+    const guide = readFileSync(join(ROOT, "docs/host-guide.md"), "utf8");
+    for (const [path] of ours) {
+      const name = path.slice(path.lastIndexOf("/") + 1);
+      it(`${name} is clean`, async () => {
+        assert.deepEqual(await analyze("verify", `--root=${root}`, "--man=no", name), { code: 0, said: "" });
+      });
+      it(`${name} is as closed as the guide says`, async () => {
+        const { said } = await analyze("security", "--offline=true", `--root=${root}`, name);
+        const measured = Number(/exposure level for \S+: ([\d.]+)/.exec(said)?.[1]);
+        const told = Number(
+          new RegExp(`\`${name.replaceAll(".", "\\.")}\`[^\\n]*\\| +([\\d.]+) +\\|`).exec(guide)?.[1],
+        );
+        assert.ok(measured <= told + TOLERANCE, `${measured} was measured, the guide says ${told}`);
+      });
+    }
+    it("an unknown setting is found: the check can fail", async () => {
+      writeFileSync(
+        join(root, "usr/lib/systemd/system/wrong.service"),
+        "[Service]\nExecStart=/usr/local/bin/alga-appliance\nProtectEverything=yes\n",
+      );
+      assert.match((await analyze("verify", `--root=${root}`, "--man=no", "wrong.service")).said, /ProtectEverything/);
+    });
+  });
+}

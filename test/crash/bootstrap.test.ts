@@ -1,0 +1,333 @@
+/** Bootstrap on a host in memory: its good day, its bad days with their causes, and killed before and after each of its effects. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { statePaths } from "../../src/core/paths.ts";
+import { runBootstrap } from "../../src/host/bootstrap.ts";
+import type { BootstrapDeps, BootstrapSettings } from "../../src/host/bootstrap-context.ts";
+import { BOOTSTRAP_STEPS } from "../../src/host/bootstrap-steps.ts";
+import { readRecord, remember } from "../../src/host/control-plane-record.ts";
+import type { OperationView } from "../../src/operation/model.ts";
+import { createFakeBox } from "./fake-box.ts";
+import { ARCHIVE, BAKED, createFakeHost, type FakeHost } from "./fake-host.ts";
+import { makeMortal } from "./mortal.ts";
+
+const PATHS = statePaths("/");
+const HOST_FOLDER = "/var/lib/alga-appliance-host";
+
+function scene(): { readonly box: ReturnType<typeof createFakeBox>; readonly host: FakeHost } {
+  const box = createFakeBox({ instant: true });
+  return { box, host: createFakeHost(box) };
+}
+
+function boot(
+  host: FakeHost,
+  change: { deps?: BootstrapDeps; settings?: Partial<BootstrapSettings> } = {},
+): Promise<OperationView> {
+  const signal = new AbortController().signal;
+  return runBootstrap({ deps: change.deps ?? host.deps(), settings: host.settings(change.settings) }, { signal });
+}
+
+const states = (view: OperationView): string[] => view.steps.map(({ id, state }) => `${id} ${state}`);
+const runningImage = async (host: FakeHost): Promise<unknown> => {
+  const found = (await host.kube.get({
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    namespace: "alga-appliance-control-plane",
+    name: "appliance-control-plane",
+  })) as
+    | {
+        readonly spec?: {
+          readonly template: { readonly spec: { readonly containers: readonly { readonly image: string }[] } };
+        };
+      }
+    | undefined;
+  return found?.spec?.template.spec.containers[0]?.image;
+};
+const ranWith = (host: FakeHost, ...words: string[]): number =>
+  host.ran.filter((argv) => words.every((word) => argv.includes(word))).length;
+
+describe("the good day", () => {
+  it("brings an empty box to a control plane that answers, without a network", async () => {
+    const { host } = scene();
+    const view = await boot(host);
+    assert.equal(view.state, "done", JSON.stringify(view.problem));
+    assert.deepEqual(
+      states(view),
+      BOOTSTRAP_STEPS.map(({ id }) => `${id} done`),
+    );
+    assert.equal(await runningImage(host), BAKED);
+    assert.equal((await readRecord(host.deps(), PATHS)).healthy?.image, BAKED);
+    assert.match(host.files.snapshot().get(PATHS.setupToken) ?? "", /^\d{4}(-\d{4}){4}\n$/);
+    assert.match(
+      host.files.snapshot().get("/etc/rancher/k3s/config.yaml.d/90-alga-appliance.yaml") ?? "",
+      /local-storage\nwrite-kubeconfig-mode: "0600"/,
+    );
+    assert.equal(host.files.snapshot().get("/usr/local/bin/k3s"), "the program k3s");
+  });
+  it("does nothing again at the next boot, and puts right what drifted", async () => {
+    const { box, host } = scene();
+    await boot(host);
+    box.boot();
+    host.ran.length = 0;
+    const view = await boot(host);
+    assert.equal(view.state, "done");
+    assert.equal(ranWith(host, "import"), 0, "an archive was imported twice");
+    assert.equal(ranWith(host, "restart"), 0, "k3s was restarted for nothing");
+    host.files.garble("/etc/rancher/k3s/config.yaml.d/90-alga-appliance.yaml", "disable: []\n");
+    host.files.garble("/usr/lib/systemd/system/alga.service", "[Service]\nUser=mallory\n");
+    box.boot();
+    await boot(host);
+    assert.equal(ranWith(host, "restart", "k3s.service"), 1);
+    assert.equal(host.files.snapshot().get("/usr/lib/systemd/system/alga.service"), "[Service]\n");
+  });
+  it("takes the command line away from a unit of an older box, because its flags hide the file", async () => {
+    const { host } = scene();
+    host.files.garble(
+      "/etc/systemd/system/k3s.service",
+      "[Service]\nExecStart=/usr/local/bin/k3s server --disable traefik\n",
+    );
+    await boot(host);
+    const dropIn = host.files.snapshot().get("/etc/systemd/system/k3s.service.d/90-alga-appliance.conf") ?? "";
+    assert.match(dropIn, /^ExecStart=\nExecStart=\/usr\/local\/bin\/k3s server$/m);
+  });
+  it("closes a kubeconfig that everybody can read", async () => {
+    const { host } = scene();
+    const deps = host.deps();
+    const stat = async (path: string) => {
+      const found = await host.files.stat(path);
+      return found !== undefined && path.endsWith("k3s.yaml") ? { ...found, mode: 0o644 } : found;
+    };
+    await boot(host, { deps: { ...deps, files: { ...deps.files, stat } } });
+    assert.deepEqual(
+      host.ran.filter(([program]) => program === "chmod"),
+      [["chmod", "0600", "/etc/rancher/k3s/k3s.yaml"]],
+    );
+  });
+  it("makes no token for a box that is claimed, and never shows one to a program", async () => {
+    const { host } = scene();
+    host.files.garble(PATHS.adminCredential, "{}");
+    await boot(host);
+    assert.equal(host.files.snapshot().get(PATHS.setupToken), undefined);
+    const other = scene().host;
+    await boot(other);
+    const token = other.files.snapshot().get(PATHS.setupToken)?.trim() ?? "none";
+    assert.ok(!JSON.stringify(other.ran).includes(token), "the token went into an argument");
+  });
+  it("imports again what containerd lost, and what the ISO brought anew", async () => {
+    const { box, host } = scene();
+    await boot(host);
+    host.state.images.delete(BAKED);
+    box.boot();
+    host.ran.length = 0;
+    await boot(host);
+    assert.equal(ranWith(host, "import", ARCHIVE), 1);
+    host.files.garble(ARCHIVE, "a newer control plane");
+    box.boot();
+    await boot(host);
+    assert.equal(ranWith(host, "import", ARCHIVE), 2);
+  });
+});
+
+describe("bad days", () => {
+  const blocked = async (prepare: (host: FakeHost) => void): Promise<NonNullable<OperationView["problem"]>> => {
+    const { host } = scene();
+    prepare(host);
+    const view = await boot(host);
+    assert.equal(view.state, "blocked");
+    assert.ok(view.problem !== null);
+    return view.problem;
+  };
+  const words: readonly (readonly [string, string, string])[] = [
+    [
+      "a port",
+      'level=fatal msg="starting kubernetes: listen tcp 127.0.0.1:6444: bind: address already in use"',
+      "host/port-taken",
+    ],
+    [
+      "a disk",
+      'level=error msg="write /var/lib/rancher/k3s/server/db/state.db: no space left on device"\nfatal: x509: certificate has expired',
+      "host/disk-full",
+    ],
+    [
+      "a clock",
+      "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2020-01-01T00:00:00Z is before 2026-11-21T00:00:00Z",
+      "host/clock-wrong",
+    ],
+    [
+      "old certificates",
+      "x509: certificate has expired or is not yet valid: current time 2031-01-01T00:00:00Z is after 2030-01-01T00:00:00Z",
+      "host/certificates-expired",
+    ],
+    ["no control group", 'level=fatal msg="failed to find memory cgroup (v2)"', "host/no-cgroup"],
+    [
+      "no packet filter",
+      "iptables v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied",
+      "host/no-nftables",
+    ],
+    ["a damaged database", 'level=fatal msg="database disk image is malformed"', "host/datastore-damaged"],
+    ["no address", 'level=fatal msg="unable to select an IP from default routes."', "host/no-address"],
+    ["what nobody knows", 'level=fatal msg="the moon is full"', "host/k3s-not-ready"],
+  ];
+  for (const [name, said, code] of words) {
+    it(`names ${name} as the cause when k3s does not come up`, async () => {
+      const problem = await blocked(({ state }) => {
+        state.k3sSays = `first line\n${said}\n`;
+        state.k3s = "failed";
+      });
+      assert.equal(problem.code, code);
+      assert.ok(said.includes(problem.evidence[0]?.text.split("\n").at(-1) ?? "nothing"), problem.evidence[0]?.text);
+      assert.ok(problem.hint !== null && problem.hint !== "");
+    });
+  }
+  it("says who holds the port of the control plane", async () => {
+    const problem = await blocked(({ state }) => {
+      state.foreign.set(8080, 'LISTEN 0 511 *:8080 *:* users:(("apache2",pid=812,fd=4))');
+    });
+    assert.deepEqual(
+      [problem.code, problem.message],
+      ["host/port-taken", 'Cannot use port "8080": "apache2" (process 812) listens there, a free port is wanted'],
+    );
+  });
+  it("says that the disk is full before anything is started", async () => {
+    const { host } = scene();
+    host.state.freeBytes = 1e6;
+    assert.equal((await boot(host)).problem?.code, "host/disk-full");
+    assert.equal(ranWith(host, "start"), 0);
+  });
+  it("says that the kernel has no memory control group", async () => {
+    assert.equal(
+      (await blocked(({ files }) => files.garble("/sys/fs/cgroup/cgroup.controllers", "cpu io\n"))).code,
+      "host/no-cgroup",
+    );
+  });
+  it("says that the payload is gone", async () => {
+    const { host } = scene();
+    const deps = host.deps();
+    const list = async (path: string) => (path.startsWith("/opt/") ? [] : host.files.list(path));
+    assert.equal(
+      (await boot(host, { deps: { ...deps, files: { ...deps.files, list } } })).problem?.code,
+      "host/no-images",
+    );
+  });
+  it("goes on at the step that failed when it is called again after mending, in the same boot", async () => {
+    const { host } = scene();
+    host.state.foreign.set(8080, "x");
+    const first = await boot(host);
+    host.state.foreign.clear();
+    const second = await boot(host);
+    assert.deepEqual([first.state, second.state, second.id], ["blocked", "done", first.id]);
+  });
+  it("begins anew after a reboot, whatever an older run left", async () => {
+    const { box, host } = scene();
+    host.state.foreign.set(8080, "x");
+    const first = await boot(host);
+    host.state.foreign.clear();
+    box.boot();
+    const second = await boot(host);
+    assert.notEqual(second.id, first.id);
+    assert.equal(second.state, "done");
+  });
+  it("is not stopped by a journal that a disk damaged", async () => {
+    const { box, host } = scene();
+    await boot(host);
+    host.files.garble(`${HOST_FOLDER}/journal/0001-bootstrap.ndjson`, "\u0000\u0000 garbage\n");
+    box.boot();
+    assert.equal((await boot(host)).state, "done");
+    assert.ok(host.files.snapshot().has(`${HOST_FOLDER}/journal/0001-bootstrap.ndjson.corrupt`));
+  });
+  it("keeps the journals of the last boots only", async () => {
+    const { box, host } = scene();
+    for (let boots = 0; boots < 33; boots += 1) {
+      await boot(host);
+      box.boot();
+    }
+    const journals = (await host.files.list(`${HOST_FOLDER}/journal`)).filter((name) => name.endsWith(".ndjson"));
+    assert.ok(journals.length <= 31 && journals.at(-1) === "0033-bootstrap.ndjson", journals.join(" "));
+  });
+});
+
+describe("control planes", () => {
+  const NEXT = "registry.test/b/alga-appliance-control-plane@sha256:next";
+  it("goes back to the last healthy one when the one that is applied does not answer, and remembers it", async () => {
+    const { box, host } = scene();
+    await boot(host);
+    await host.kube.patch(
+      {
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        namespace: "alga-appliance-control-plane",
+        name: "appliance-control-plane",
+      },
+      [{ op: "replace", path: "/spec/template/spec/containers/0/image", value: NEXT }],
+      { type: "json" },
+    );
+    host.state.images.add(NEXT);
+    host.state.bad.add(NEXT);
+    box.boot();
+    const view = await boot(host);
+    assert.equal(view.state, "done", JSON.stringify(view.problem));
+    assert.equal(await runningImage(host), BAKED);
+    const record = await readRecord(host.deps(), PATHS);
+    assert.deepEqual([record.healthy?.image, record.failed.map(({ image }) => image)], [BAKED, [NEXT]]);
+  });
+  it("never goes from a newer one to the baked one because the registry is away", async () => {
+    const { host } = scene();
+    await remember(host.deps(), { image: NEXT, version: "2.0.0" }, { paths: PATHS, as: "healthy" });
+    host.state.images.add(NEXT);
+    assert.equal((await boot(host)).state, "done");
+    assert.equal(await runningImage(host), NEXT);
+  });
+  it("says what its pods say when none becomes healthy", async () => {
+    const { host } = scene();
+    host.state.bad.add(BAKED);
+    const { problem } = await boot(host);
+    assert.equal(problem?.code, "host/control-plane-unhealthy");
+    assert.match(problem?.hint ?? "", /k3s kubectl -n alga-appliance-control-plane logs/);
+  });
+});
+
+it("killed before and after each of its effects, comes to the same end as one that was not", {
+  timeout: 120_000,
+}, async () => {
+  const { box, host } = scene();
+  const moments: { readonly name: string; readonly world: FakeHost }[] = [];
+  const keep = (name: string): boolean => {
+    moments.push({ name, world: host.copy() });
+    return false;
+  };
+  const real = host.deps();
+  const all = { ...real, exec: real.exec } as Parameters<typeof makeMortal>[0];
+  const { deps } = makeMortal(all, {
+    kube: () => Promise.reject(),
+    stateFolder: HOST_FOLDER,
+    diesAt: (name, when) => keep(`${when} ${name}`),
+    die: () => {},
+  });
+  const exec: BootstrapDeps["exec"] = async (argv, options) => {
+    keep(`before ${argv.join(" ")}`);
+    return real.exec(argv, options);
+  };
+  assert.equal((await boot(host, { deps: { ...deps, exec } })).state, "done");
+  assert.ok(moments.length > 80, `only ${moments.length} moments were seen`);
+  const calm = await remains(host);
+  for (const [index, { name, world }] of moments.entries()) {
+    // Killed alone, or with the power: both are met in turn.
+    if (index % 2 === 0) box.boot();
+    if (index % 2 === 0 && world.state.k3s === "active") world.state.k3s = "inactive";
+    const view = await boot(world);
+    assert.equal(view.state, "done", `killed ${name}: ${JSON.stringify(view.problem)}`);
+    assert.deepEqual(await remains(world), calm, `killed ${name}`);
+  }
+});
+
+/** What a bootstrap leaves on a box, without what differs from run to run. */
+async function remains(host: FakeHost): Promise<unknown> {
+  const files = [...host.files.snapshot()].filter(([path]) => !/journal|lease|history|setup-token|\.tmp$/.test(path));
+  const text = files.map(([path, content]) => `${path}: ${content.replaceAll(/"(?:at|modifiedMs)": [^\n,]+/g, "")}`);
+  return {
+    files: text.sort(),
+    image: await runningImage(host),
+    images: [...host.state.images].sort(),
+    token: /^\d{4}(-\d{4}){4}\n$/.test(host.files.snapshot().get(PATHS.setupToken) ?? ""),
+  };
+}
