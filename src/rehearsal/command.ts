@@ -16,6 +16,7 @@ import { untilStopped } from "../server/command.ts";
 import { type ControlPlane, createControlPlane } from "../server/control-plane.ts";
 import { type Box, openBox, SAMPLE_BASE } from "./box.ts";
 import { createStage, SCENARIOS, type Stage } from "./faults.ts";
+import { LICENSE_HOST } from "./license-service.ts";
 import { createMemoryFiles } from "./memory-files.ts";
 import type { Publisher } from "./publisher.ts";
 import { rehearsedDeps } from "./rehearsed-deps.ts";
@@ -141,7 +142,7 @@ async function openRehearsal(context: CommandContext, stage: Stage, setupUrl: ()
       plainHttp: true,
       trust: openTrust(deps, { get: (key) => (key === "root" ? stateDir : context.settings.get(key)) }),
     },
-    licenseUrl: undefined,
+    licenseUrl: `https://${LICENSE_HOST}`,
     assets: uiFiles(),
     rehearsal: true,
     setupUrl,

@@ -2,13 +2,14 @@
  * The ports of a rehearsal: the real ones, except for what a laptop is not.
  *
  * Disk, memory and network of the box are played, so that a rehearsal goes alike on every machine and a scenario can change them.
- * Requests to the application's address and to Services of the cluster are answered by the rehearsed application; requests to
- * loopback (embedded registry, embedded Kubernetes API) go over real sockets.
+ * Requests to the application's address and to Services of the cluster are answered by the rehearsed application, those to the
+ * license service by a rehearsed one; requests to loopback (embedded registry, embedded Kubernetes API) go over real sockets.
  */
 import { ApplianceError } from "../core/errors.ts";
 import { isLoopbackHost } from "../core/hosts.ts";
 import type { Deps, Fetch, Files, Machine, Network, Transports } from "../core/ports.ts";
 import type { Stage } from "./faults.ts";
+import { createRehearsedLicenses, LICENSE_HOST } from "./license-service.ts";
 
 const GB = 1_000_000_000;
 const DAY_MS = 86_400_000;
@@ -29,7 +30,7 @@ export function rehearsedDeps(real: Deps, played: Played): Deps {
     files: rehearsedFiles(real.files, played.stage),
     machine: rehearsedMachine(real.machine),
     network: rehearsedNetwork(real),
-    transports: rehearsedTransports(real.transports, played.application),
+    transports: rehearsedTransports(real.transports, { ...played, licenses: createRehearsedLicenses() }),
   };
 }
 
@@ -68,11 +69,20 @@ function rehearsedNetwork(real: Deps): Network {
   };
 }
 
-function rehearsedTransports(transports: Transports, application: Fetch): Transports {
+interface Others {
+  readonly application: Fetch;
+  readonly licenses: Fetch;
+}
+
+function rehearsedTransports(transports: Transports, { application, licenses }: Others): Transports {
   return {
     open: (options) => {
       const direct = transports.open(options);
-      return (request) => (isLoopbackHost(new URL(request.url).hostname) ? direct(request) : application(request));
+      return (request) => {
+        const { hostname } = new URL(request.url);
+        if (isLoopbackHost(hostname)) return direct(request);
+        return hostname === LICENSE_HOST ? licenses(request) : application(request);
+      };
     },
   };
 }
