@@ -18,7 +18,15 @@ const operationStepSchema = z.object({
   endedAt: z.string().nullable(),
 });
 
-export const operationKindSchema = z.enum(["setup", "update", "rollback", "recover", "address", "password", "bootstrap"]);
+export const operationKindSchema = z.enum([
+  "setup",
+  "update",
+  "rollback",
+  "recover",
+  "address",
+  "password",
+  "bootstrap",
+]);
 export const operationStateSchema = z.enum(["running", "waiting", "blocked", "done", "failed", "cancelled"]);
 
 export const operationSchema = z.object({

@@ -82,6 +82,7 @@ const DOING: Readonly<Record<OperationKind, string>> = {
   recover: "Recovering",
   address: "Changing the address",
   password: "Setting the password",
+  bootstrap: "Starting",
 };
 const NOUN: Readonly<Record<OperationKind, string>> = {
   setup: "The installation",
@@ -90,6 +91,7 @@ const NOUN: Readonly<Record<OperationKind, string>> = {
   recover: "The recovery",
   address: "The change of the address",
   password: "Setting the password",
+  bootstrap: "The start of the box",
 };
 
 function underWay({ view, judgement }: Given, root: Judged | undefined): Summary {

@@ -18,6 +18,7 @@ export const OPERATION_WORDS: Readonly<Record<OperationKind, string>> = {
   recover: "The recovery",
   address: "The change of the address",
   password: "Setting the password",
+  bootstrap: "The start of the box",
 };
 
 export const OPERATION_CHECKS: readonly CheckRule[] = [
