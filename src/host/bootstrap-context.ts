@@ -53,7 +53,10 @@ export async function openCluster({ deps, settings }: BootstrapContext): Promise
  * Runs a program of the host that must succeed.
  * @throws {ApplianceError} exec/failed with its own last words, and what `Exec` throws.
  */
-export async function run(call: BootstrapCall, argv: readonly [string, ...string[]]): Promise<ExecResult> {
+export async function run(
+  call: Pick<BootstrapCall, "signal"> & { readonly deps: Pick<Deps, "exec"> },
+  argv: readonly [string, ...string[]],
+): Promise<ExecResult> {
   const result = await call.deps.exec(argv, { timeoutMs: SYSTEMCTL_MS, signal: call.signal });
   if (result.code !== 0) throw programFailed(argv.join(" "), result);
   return result;

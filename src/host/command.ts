@@ -1,10 +1,11 @@
 /** `host`: what the host's units and its operator ask of the executable. */
 
 import type { Command, CommandContext } from "../cli/command.ts";
-import { EXIT, type ExitCode } from "../core/errors.ts";
+import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
+import { giveOwners } from "./host-files.ts";
 import { commands as resolveCommands } from "./resolve-command.ts";
-import { ensureSetupToken } from "./setup-token.ts";
+import { ensureSetupToken, replaceSetupToken } from "./setup-token.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -16,6 +17,16 @@ export const commands: readonly Command[] = [
     flags: [],
     examples: [{ command: "alga-appliance host init-token", about: "At every boot, before the control plane starts" }],
     run: initToken,
+  },
+  {
+    path: ["host", "token", "rotate"],
+    summary: "Put another setup token in the place of the one that is there",
+    description:
+      "For a box that nobody has claimed, when the token may have been seen. The new one is on the console; this command prints " +
+      "nothing of it.",
+    flags: [],
+    examples: [{ command: "alga-appliance host token rotate", about: "The old token opens nothing any more" }],
+    run: rotateToken,
   },
   ...resolveCommands,
 ];
@@ -31,5 +42,21 @@ async function initToken({ deps, settings, out }: CommandContext): Promise<ExitC
   out.result(shown, () =>
     claimed ? "The appliance is claimed: it needs no token" : `The token is in ${paths.setupToken}`,
   );
+  return EXIT.done;
+}
+
+async function rotateToken({ deps, settings, signal, out }: CommandContext): Promise<ExitCode> {
+  const paths = statePaths(settings.get("root") ?? "/");
+  const claimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
+  if (claimed || !(await replaceSetupToken(deps, paths))) {
+    throw new ApplianceError(
+      "session/already-claimed",
+      "Cannot make a new setup token: the appliance has been claimed, it needs none",
+      { hint: "Log in with the management password" },
+    );
+  }
+  // The control plane reads it as its own user.
+  await giveOwners({ deps, signal });
+  out.result({ tokenFile: paths.setupToken }, () => `A new token is in ${paths.setupToken}, and on the console`);
   return EXIT.done;
 }

@@ -5,6 +5,7 @@
  * somebody else could have laid.
  */
 import { dirname, join } from "node:path/posix";
+import type { Deps } from "../core/ports.ts";
 import type { StepResult } from "../operation/step.ts";
 import { type BootstrapCall, run } from "./bootstrap-context.ts";
 import { ensureSetupToken } from "./setup-token.ts";
@@ -23,9 +24,16 @@ export async function placeHostFiles(call: BootstrapCall): Promise<StepResult> {
   for (const [path, text] of Object.entries(hostFiles)) if (await placeFile(call, path, text)) changed.push(path);
   if (await placeK3s(call)) changed.push(call.settings.paths.k3s);
   await run(call, ["systemd-sysusers", SYSUSERS]);
-  await run(call, ["systemd-tmpfiles", "--create", TMPFILES]);
+  await giveOwners(call);
   if (changed.some((path) => path.includes("/systemd/"))) await run(call, ["systemctl", "daemon-reload"]);
   return { state: "done", detail: changed.length === 0 ? "All as it should be" : `Put right: ${changed.join(", ")}` };
+}
+
+/** Makes the folders of the box, and gives what is in them the owners of the table. Safe to call again. */
+export async function giveOwners(
+  call: Pick<BootstrapCall, "signal"> & { readonly deps: Pick<Deps, "exec"> },
+): Promise<void> {
+  await run(call, ["systemd-tmpfiles", "--create", TMPFILES]);
 }
 
 /** Writes a file of the host unless it is there with this content. @returns whether it was written. */
@@ -67,6 +75,6 @@ export async function makeSecrets(call: BootstrapCall): Promise<StepResult> {
     return { state: "skipped", detail: "The appliance is claimed: it needs no token" };
   }
   await ensureSetupToken(deps, settings.paths.setupToken);
-  await run(call, ["systemd-tmpfiles", "--create", TMPFILES]);
+  await giveOwners(call);
   return { state: "done", detail: "The console shows the setup token" };
 }

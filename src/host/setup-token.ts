@@ -46,3 +46,18 @@ export async function ensureSetupToken(
   await deps.files.create(path, `${made.reveal()}\n`, { mode: 0o600 });
   return (await readSetupToken(deps.files, path)) ?? made;
 }
+
+/**
+ * Puts another token in the place of the one that is there: whoever has read the old one opens nothing with it. Safe to call again.
+ *
+ * @returns false when the box was claimed meanwhile; then there is no token.
+ */
+export async function replaceSetupToken(
+  deps: { readonly files: Files; readonly random: Random },
+  paths: { readonly setupToken: string; readonly adminCredential: string },
+): Promise<boolean> {
+  await deps.files.write(paths.setupToken, `${newSetupToken(deps.random).reveal()}\n`, { mode: 0o600 });
+  if ((await deps.files.stat(paths.adminCredential)) === undefined) return true;
+  await deps.files.remove(paths.setupToken);
+  return false;
+}
