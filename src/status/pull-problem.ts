@@ -21,7 +21,7 @@ const SENTENCES: readonly (readonly [PullProblem, RegExp])[] = [
   ["rate-limited", /toomanyrequests|too many requests|rate limit|\b429\b/i],
   [
     "digest",
-    /digest mismatch|digest .* (?:does not|did not) match|to verify.*digest|unexpected commit digest|failed size validation|integrity/i,
+    /digest mismatch|digest.* (?:does not|did not) match|to verify.*digest|unexpected commit digest|failed size validation|integrity|error verifying \w+ (?:checksum|size)/i,
   ],
   ["certificate", /x509|certificate (?:signed|has expired|is not valid|verify)|tls: |unknown authority/i],
   ["name", /no such host|server misbehaving|temporary failure in name resolution|lookup .* on .*:53/i],

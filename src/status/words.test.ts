@@ -26,6 +26,8 @@ const PULLS: readonly (readonly [PullProblem, string])[] = [
   ["certificate", "tls: failed to verify certificate: x509: certificate signed by unknown authority"],
   ["rate-limited", "429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit"],
   ["digest", "failed commit on ref: unexpected commit digest sha256:aa, expected sha256:bb: failed precondition"],
+  ["digest", 'failed to extract layer: error verifying sha256 checksum after reading 512 bytes; got "aa", want "bb"'],
+  ["digest", 'manifest digest: "sha256:aa" does not match requested digest: "sha256:bb" for "config"'],
   ["disk-full", "failed to extract layer: write /var/lib/x: no space left on device"],
   ["invalid", "couldn't parse image name: invalid reference format"],
   ["other", "a sentence nobody knows"],

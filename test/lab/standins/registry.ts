@@ -30,19 +30,27 @@ export class Repository {
     this.#authority = authority;
   }
 
-  /** @throws {Error} when the bytes have another digest than the one asked for */
+  /** @throws {Error} when the bytes have another digest than the one asked for, in the words of the real controller's library */
   async manifest(reference: string): Promise<{ manifest: OciManifest; digest: string }> {
     const pulled = await this.#get(`/v2/${this.#name}/manifests/${reference}`, { accept: MANIFEST });
     const digest = digestOf(pulled.bytes);
     if (reference.startsWith("sha256:") && reference !== digest)
-      throw new Error(`manifest digest ${digest}, ${reference} was asked for`);
+      throw new Error(
+        `manifest digest: "${digest}" does not match requested digest: "${reference}" for "${this.#name}"`,
+      );
     return { manifest: JSON.parse(pulled.bytes.toString("utf8")), digest };
   }
 
   async blob(digest: string): Promise<Buffer> {
     const pulled = await this.#get(`/v2/${this.#name}/blobs/${digest}`, {});
-    if (digestOf(pulled.bytes) !== digest)
-      throw new Error(`blob digest ${digestOf(pulled.bytes)}, ${digest} was asked for`);
+    const got = digestOf(pulled.bytes);
+    if (got !== digest) {
+      const [kind = "", wanted] = digest.split(":");
+      const read = `after reading ${pulled.bytes.length} bytes`;
+      throw new Error(
+        `error verifying ${kind} checksum ${read}; got "${got.slice(kind.length + 1)}", want "${wanted}"`,
+      );
+    }
     return pulled.bytes;
   }
 
