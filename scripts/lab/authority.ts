@@ -9,6 +9,7 @@ const FOLDER = join(RUN, "tls");
 
 export const TLS = {
   authority: join(FOLDER, "ca.crt"),
+  authorityKey: join(FOLDER, "ca.key"),
   /** The same certificate in a folder of its own, as skopeo wants it. */
   trust: join(FOLDER, "trust/ca.crt"),
   certificate: join(FOLDER, "server.crt"),
@@ -27,6 +28,7 @@ export function ensureAuthority(hostNames: readonly string[]): void {
   const token = makeCertificate({ commonName: "lab-token" });
   for (const [file, text] of [
     [TLS.authority, authority.cert],
+    [TLS.authorityKey, authority.key],
     [TLS.trust, authority.cert],
     [TLS.certificate, server.cert],
     [TLS.key, server.key],

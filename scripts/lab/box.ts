@@ -2,7 +2,7 @@
 
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
-import { daemonLog, daemonPid, startDaemon, stopDaemon, until } from "./daemon.ts";
+import { daemonLog, daemonPid, Hopeless, startDaemon, stopDaemon, until } from "./daemon.ts";
 import { BOX_NAME, LAB_SOURCES, NETWORK, RUN } from "./places.ts";
 import { type RunOptions, type RunResult, run, say, tryRun } from "./shell.ts";
 
@@ -11,6 +11,8 @@ export const BOX = {
   snapshot: join(RUN, "snapshot"),
   programs: join(RUN, "programs"),
   archives: join(RUN, "archives"),
+  /** The state folder's own small disk, while a case wants one. */
+  stateDisk: join(RUN, "state.img"),
   kubeconfig: join(RUN, "kubeconfig"),
 } as const;
 
@@ -63,16 +65,20 @@ export async function boot(): Promise<void> {
 async function bootOnce(): Promise<void> {
   endStrays();
   removeControlGroups();
-  startDaemon("box", [
-    join(LAB_SOURCES, "box/boot.sh"),
-    BOX.tree,
-    BOX_NAME,
-    `--network-bridge=${NETWORK.bridge}`,
-    `--bind-ro=${BOX.programs}:/usr/local/lib/k3s`,
-    `--bind-ro=${BOX.archives}:/var/lib/rancher/k3s/agent/images`,
-  ]);
+  startDaemon(
+    "box",
+    [
+      join(LAB_SOURCES, "box/boot.sh"),
+      BOX.tree,
+      BOX_NAME,
+      `--network-bridge=${NETWORK.bridge}`,
+      `--bind-ro=${BOX.programs}:/usr/local/lib/k3s`,
+      `--bind-ro=${BOX.archives}:/var/lib/rancher/k3s/agent/images`,
+    ],
+    existsSync(BOX.stateDisk) ? { LAB_STATE_DISK: BOX.stateDisk } : {},
+  );
   await until("systemd of the box", 120, () => {
-    if (daemonPid("box") === undefined) throw new Error("Cannot boot the box: it has ended");
+    if (daemonPid("box") === undefined) throw new Hopeless("Cannot boot the box: it has ended");
     return boxPid() !== undefined && inBox(["systemctl", "is-system-running"]).stdout !== "";
   });
 }
@@ -157,8 +163,21 @@ export function takeSnapshot(): void {
   run(["cp", "-a", BOX.tree, BOX.snapshot]);
 }
 
-/** Puts the snapshot back in place of the tree of a stopped box. */
+/**
+ * Lays the state folder of a stopped box onto a disk of its own, a file with an ext4 in it, until its snapshot is restored.
+ * Answers false where this machine has no loop devices, and changes nothing then.
+ */
+export function giveStateDisk(size: string): boolean {
+  const state = join(BOX.tree, "var/lib/alga-appliance");
+  run(["mkfs.ext4", "-q", "-m", "0", "-E", "root_owner=10001:10001", "-d", state, BOX.stateDisk, size]);
+  const can = tryRun(["unshare", "-m", "mount", "-o", "loop", BOX.stateDisk, state]).code === 0;
+  if (!can) rmSync(BOX.stateDisk);
+  return can;
+}
+
+/** Puts the snapshot back in place of the tree of a stopped box, on the disk of this machine. */
 export function restoreSnapshot(): void {
+  rmSync(BOX.stateDisk, { force: true });
   run(["rsync", "-aHX", "--delete", `${BOX.snapshot}/`, `${BOX.tree}/`]);
 }
 

@@ -53,13 +53,27 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Asks again until the answer is truthy; the error says what was waited for. */
+/** What no waiting will mend: ends an `until` at once. */
+export class Hopeless extends Error {}
+
+/**
+ * Asks again until the answer is truthy. A question that fails is asked again too: on a slow machine a cluster that is fine may
+ * leave one unanswered.
+ * @throws {Error} what was waited for and the last failure, after the time; a `Hopeless` at once
+ */
 export async function until<T>(what: string, seconds: number, ask: () => T | Promise<T>): Promise<NonNullable<T>> {
   const deadline = Date.now() + seconds * 1000;
+  let failure = "";
   for (;;) {
-    const answer = await ask();
-    if (answer) return answer;
-    if (Date.now() > deadline) throw new Error(`Cannot wait longer for ${what}: ${seconds} s have passed`);
+    try {
+      const answer = await ask();
+      if (answer) return answer;
+      failure = "";
+    } catch (problem) {
+      if (problem instanceof Hopeless) throw problem;
+      failure = `; the last look failed: ${problem instanceof Error ? problem.message : problem}`;
+    }
+    if (Date.now() > deadline) throw new Error(`Cannot wait longer for ${what}: ${seconds} s have passed${failure}`);
     await sleep(250);
   }
 }

@@ -1,6 +1,7 @@
 // The publisher's side: pushes images, charts (by the real helm), the Flux base bundle, Flux's manifests and the release
 // manifest to the lab's registry, as `seeds/registry-metadata-design.md` of the product describes a release.
 
+import { randomUUID } from "node:crypto";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +11,7 @@ import { renderFlux } from "./flux-manifests.ts";
 import { pushArtifact, pushLayout } from "./layout.ts";
 import type { LabImages } from "./parts.ts";
 import { LAB_SOURCES, REPOSITORY } from "./places.ts";
-import { REGISTRY, withNames } from "./registry.ts";
+import { damageLayer, REGISTRY, withNames } from "./registry.ts";
 import { run, tryRun } from "./shell.ts";
 import { toolPath } from "./tools.ts";
 
@@ -47,6 +48,16 @@ export function publishContent(images: LabImages): Published {
     fluxDigest: publishFlux(`${REGISTRY.host}/fluxcd`, BASE),
     ...publishCharts(),
   };
+}
+
+/** Pushes a configuration bundle of its own and damages what the registry stores of it; answers its digest. */
+export function publishBrokenConfig(): string {
+  const folder = mkdtempSync(join(tmpdir(), "alga-lab-broken-"));
+  writeFileSync(join(folder, "note.txt"), randomUUID());
+  const digest = pushFluxArtifact(packTree(folder), `${BASE}/alga-appliance-config:broken`);
+  rmSync(folder, { recursive: true });
+  damageLayer(digest);
+  return digest;
 }
 
 export interface ReleaseRecipe {

@@ -2,7 +2,7 @@
 // token server, and a name server (CoreDNS) that knows the registry's name. Each can be stopped and started by itself.
 
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensureAuthority, TLS } from "./authority.ts";
 import { startDaemon, stopDaemon, until } from "./daemon.ts";
@@ -31,7 +31,10 @@ export const MIRROR = {
 /** Where a bundle is served to the box. */
 export const MEDIA = { name: "media.alga.test", host: "media.alga.test:5446", port: 5446 } as const;
 
-const NAMES: readonly string[] = [REGISTRY.name, MIRROR.name, MEDIA.name];
+/** The public address of the application where a case has a proxy with TLS in front of it. */
+export const PORTAL = { name: "portal.alga.test", port: 5448, url: "https://portal.alga.test:5448" } as const;
+
+const NAMES: readonly string[] = [REGISTRY.name, MIRROR.name, MEDIA.name, PORTAL.name];
 const TOKEN_PORT = 5444;
 const PASSWORD_FILE = join(RUN, "publisher-password");
 
@@ -43,7 +46,7 @@ export async function startServices(options: { readonly onlyNames?: boolean } = 
   mkdirSync(REGISTRY.storage, { recursive: true });
   ensureAuthority(NAMES);
   const password = publisherPassword();
-  startDaemon("names", [toolPath("coredns"), "-conf", writeNames()]);
+  startNames();
   if (options.onlyNames === true) return;
   const tls = [TLS.certificate, TLS.key, TLS.tokenCertificate, TLS.tokenKey];
   const script = join(import.meta.dirname, "token-server.ts");
@@ -51,6 +54,16 @@ export async function startServices(options: { readonly onlyNames?: boolean } = 
     LAB_PUBLISHER_PASSWORD: password,
   });
   await startRegistry();
+}
+
+/** Starts the name server, all names known but those given. */
+export function startNames(missing: readonly string[] = []): void {
+  startDaemon("names", [toolPath("coredns"), "-conf", writeNames(NAMES.filter((name) => !missing.includes(name)))]);
+}
+
+/** Stops the name server: nobody answers the box's questions any more. */
+export async function stopNames(): Promise<void> {
+  await stopDaemon("names", "SIGKILL");
 }
 
 export async function startRegistry(): Promise<void> {
@@ -98,6 +111,31 @@ export async function stopServices(): Promise<void> {
 }
 
 /**
+ * Changes one byte of an artifact's only layer on the disk of the first registry; the answer puts it back, and may be called
+ * twice.
+ */
+export function damageLayer(digest: string): () => void {
+  const manifest = JSON.parse(readFileSync(blobFile(digest), "utf8"));
+  const file = blobFile(manifest.layers[0].digest);
+  const good = readFileSync(file);
+  const bad = Buffer.from(good);
+  const middle = Math.floor(bad.length / 2);
+  bad[middle] = (bad[middle] ?? 0) ^ 0xff;
+  replace(file, bad);
+  return () => replace(file, good);
+}
+
+function replace(file: string, bytes: Buffer): void {
+  rmSync(file, { force: true });
+  writeFileSync(file, bytes);
+}
+
+function blobFile(digest: string): string {
+  const hex = digest.replace("sha256:", "");
+  return join(REGISTRY.storage, "docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data");
+}
+
+/**
  * The same command in a mount namespace of its own where the registry's name is known: the name server serves the box
  * only, and this machine's own files stay as they are.
  */
@@ -136,9 +174,9 @@ function writeRegistryConfiguration(): string {
   return file;
 }
 
-function writeNames(): string {
+function writeNames(names: readonly string[]): string {
   const file = join(RUN, "Corefile");
-  const hosts = `hosts {\n    ${NETWORK.host} ${NAMES.join(" ")}\n    ${NETWORK.box} appliance.alga.test\n  }`;
+  const hosts = `hosts {\n    ${NETWORK.host} ${names.join(" ")}\n    ${NETWORK.box} appliance.alga.test\n  }`;
   const unknown = "template ANY ANY {\n    rcode NXDOMAIN\n  }";
   writeFileSync(
     file,

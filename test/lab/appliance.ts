@@ -1,6 +1,6 @@
 // The appliance as the wizard sees it: the same requests, cookie and headers, from outside the box.
 
-import { until } from "../../scripts/lab/daemon.ts";
+import { Hopeless, until } from "../../scripts/lab/daemon.ts";
 
 export interface Problem {
   readonly code: string;
@@ -172,10 +172,7 @@ export class Appliance {
     });
   }
 
-  /**
-   * Waits until the operation is as wanted. A request that gets no answer is asked again: the process may be starting, and the
-   * machine may be slow.
-   */
+  /** Waits until the operation is as wanted. */
   async #waits<T>(
     id: string,
     missing: string,
@@ -185,54 +182,39 @@ export class Appliance {
     let last = "nothing";
     try {
       return await until(missing, seconds, async () => {
-        const { operation } = await this.operation(id).catch((problem) => {
-          last = `${last}, then ${problem}`.slice(-2_000);
-          return { operation: undefined };
-        });
-        if (operation === undefined) return undefined;
+        const { operation } = await this.operation(id);
         last = JSON.stringify({ state: operation.state, step: operation.step, problem: operation.problem });
         return wanted(operation);
       });
     } catch (problem) {
-      const why = problem instanceof Final ? "it stands" : `${seconds} s have passed`;
-      throw new Error(`${missing}: ${why}; last seen: ${last}`);
+      throw new Error(`${missing}: ${problem instanceof Error ? problem.message : problem}; last seen: ${last}`);
     }
   }
 
-  /** Waits until the status is as wanted; asked again when a request gets no answer. */
+  /** Waits until the status is as wanted. */
   async shows(what: string, seconds: number, wanted: (status: Status) => boolean): Promise<Status> {
     let last = "nothing";
     try {
       return await until(what, seconds, async () => {
-        const status = await this.status().catch((problem) => {
-          last = String(problem);
-          return undefined;
-        });
-        if (status === undefined) return undefined;
+        const status = await this.status();
         last = JSON.stringify({ phase: status.phase, summary: status.summary, tiers: status.tiers });
         return wanted(status) ? status : undefined;
       });
-    } catch {
-      throw new Error(`the status never shows ${what} within ${seconds} s; last seen: ${last}`);
+    } catch (problem) {
+      throw new Error(`the status never shows ${what}: ${problem}; last seen: ${last}`);
     }
   }
 
   /** Waits until the process answers /healthz (after a kill, a restart, a boot). */
   async answers(seconds: number): Promise<void> {
-    await until("/healthz", seconds, async () => {
-      try {
-        return (await this.call("GET", "/healthz")).status === 200;
-      } catch {
-        return false;
-      }
-    });
+    await until("/healthz", seconds, async () => (await this.call("GET", "/healthz")).status === 200);
   }
 }
 
 /** An operation that will not change any more, so that nobody need wait. */
-class Final extends Error {
+class Final extends Hopeless {
   constructor(operation: Operation) {
-    super(operation.state);
+    super(`it stands as ${operation.state}`);
   }
 }
 
@@ -266,7 +248,6 @@ export async function signIn(email: string, password: string): Promise<number> {
   const body = new URLSearchParams({ email, password });
   return until("an answer to the sign-in", 60, async () => {
     const signal = AbortSignal.timeout(20_000);
-    const answer = await fetch("http://10.77.0.2:3000/auth/signin", { method: "POST", body, signal }).catch(() => null);
-    return answer?.status;
+    return (await fetch("http://10.77.0.2:3000/auth/signin", { method: "POST", body, signal })).status;
   });
 }

@@ -3,17 +3,17 @@
 
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BOX, boot, inBox, kubectl, powerCut } from "../../scripts/lab/box.ts";
-import { sleep, until } from "../../scripts/lab/daemon.ts";
+import { until } from "../../scripts/lab/daemon.ts";
 import { pushLayout } from "../../scripts/lab/layout.ts";
 import { ensureImages } from "../../scripts/lab/parts.ts";
 import { BASE, goodImages, publishRelease } from "../../scripts/lab/publish.ts";
-import { REGISTRY, startRegistry, stopRegistry } from "../../scripts/lab/registry.ts";
+import { damageLayer, REGISTRY, startRegistry, stopRegistry } from "../../scripts/lab/registry.ts";
 import { type LabState, restoreFreshBox } from "../../scripts/lab/up.ts";
 import { ANSWERS, Appliance, loginAnswers, type Problem } from "./appliance.ts";
-import { controlPlanePids, exists } from "./cluster.ts";
+import { administers, controlPlanePids, exists } from "./cluster.ts";
 import { hasBrowser, pageShows } from "./page.ts";
 import type { Case } from "./runner.ts";
 
@@ -42,7 +42,7 @@ function assertHelpful(problem: Problem): void {
  * Prints what was told, so that a person can judge the words, and looks for the cause on the page. The page may tell it in the words
  * of the operation or in those of a check that knows a deeper cause, whichever came first: both must name the same thing.
  */
-async function show(appliance: Appliance, problem: Problem, words: string): Promise<void> {
+async function show(appliance: Appliance, problem: Problem, words: RegExp): Promise<void> {
   const evidence = problem.evidence
     .map((one) => `${one.ref}: ${one.text}`)
     .join(" | ")
@@ -72,7 +72,7 @@ async function registryDown(lab: LabState): Promise<void> {
   try {
     const problem = await appliance.tells(id, /registry\.alga\.test|10\.77\.0\.1:5443/, CAUSE_SECONDS);
     assertHelpful(problem);
-    await show(appliance, problem, "registry.alga.test:5443");
+    await show(appliance, problem, /registry\.alga\.test:5443/);
     assert.equal((await appliance.call("GET", "/healthz")).status, 200);
   } finally {
     await startRegistry();
@@ -83,13 +83,12 @@ async function registryDown(lab: LabState): Promise<void> {
 
 async function wrongDigest(lab: LabState): Promise<void> {
   const appliance = await freshBox(lab);
-  const mend = corruptLayer(lab.published.fluxDigest);
+  const mend = damageLayer(lab.published.fluxDigest);
   try {
     const { id } = await appliance.start(ANSWERS);
-    const problem = await appliance.tells(id, /digest/, CAUSE_SECONDS);
-    assert.equal(problem.code, "oci/digest-mismatch");
+    const problem = await appliance.tells(id, /"oci\/digest-mismatch"/, CAUSE_SECONDS);
     assertHelpful(problem);
-    await show(appliance, problem, "digest");
+    await show(appliance, problem, /digest|changes the release/);
     assert.ok(!exists("namespace", "default", "flux-system"), "bytes of a wrong digest were used");
     mend();
     await appliance.finishes(id, SETUP_SECONDS, true);
@@ -127,10 +126,7 @@ async function podKilled(lab: LabState): Promise<void> {
   const { id } = await appliance.start(ANSWERS);
   for (const step of ["flux", "reconcile"]) {
     await appliance.reaches(id, step, STEP_SECONDS);
-    const pids = controlPlanePids();
-    assert.ok(pids.length > 0, "no process to kill");
-    inBox(["kill", "-9", ...pids.map(String)]);
-    await sleep(500);
+    await killControlPlane();
     await appliance.answers(START_SECONDS);
   }
   await appliance.login();
@@ -141,6 +137,16 @@ async function podKilled(lab: LabState): Promise<void> {
     "the journal does not say that the run was taken up again",
   );
   await loginAnswers();
+}
+
+/** Kills every process of the control plane there is, and waits until none of them is left. */
+async function killControlPlane(): Promise<void> {
+  const pids = await until("a process to kill", START_SECONDS, () => {
+    const found = controlPlanePids();
+    return found.length > 0 ? found : undefined;
+  });
+  inBox(["kill", "-9", ...pids.map(String)]);
+  await until("the end of the killed", START_SECONDS, () => !controlPlanePids().some((pid) => pids.includes(pid)));
 }
 
 async function powerLost(lab: LabState): Promise<void> {
@@ -169,7 +175,7 @@ async function wrongImageTag(lab: LabState): Promise<void> {
   const { id } = await appliance.start({ ...ANSWERS, channel: "wrong-tag" });
   const problem = await appliance.tells(id, new RegExp(`alga-psa-ee:${tag}`), CAUSE_SECONDS);
   assertHelpful(problem);
-  await show(appliance, problem, tag);
+  await show(appliance, problem, new RegExp(tag));
   pushLayout(ensureImages().standins.layout, [`${BASE}/alga-psa-ee:${tag}`]);
   await appliance.finishes(id, SETUP_SECONDS, true);
   await loginAnswers();
@@ -179,22 +185,17 @@ async function bootstrapFails(lab: LabState): Promise<void> {
   const reason = "relation tenants has a column that nobody expected";
   const appliance = await freshBox(lab);
   const orders = ["configmap", "lab-orders"];
-  administers(["create", "namespace", "msp"]);
-  administers(["-n", "msp", "create", ...orders, `--from-literal=LAB_BOOTSTRAP_FAILS=${reason}`]);
+  administers("create", "namespace", "msp");
+  administers("-n", "msp", "create", ...orders, `--from-literal=LAB_BOOTSTRAP_FAILS=${reason}`);
   const { id } = await appliance.start(ANSWERS);
   const problem = await appliance.tells(id, new RegExp(reason), CAUSE_SECONDS);
   assertHelpful(problem);
-  await show(appliance, problem, reason);
-  administers(["-n", "msp", "delete", ...orders]);
+  await show(appliance, problem, new RegExp(reason));
+  administers("-n", "msp", "delete", ...orders);
   // The job has failed for good: the operator says that it may be tried again.
   await appliance.resume(id);
   await appliance.finishes(id, SETUP_SECONDS, true);
   await loginAnswers();
-}
-
-function administers(argv: readonly string[]): void {
-  const { code, stderr } = kubectl(argv);
-  assert.equal(code, 0, `kubectl ${argv.join(" ")}: ${stderr}`);
 }
 
 async function noStorage(lab: LabState): Promise<void> {
@@ -210,7 +211,7 @@ async function noStorage(lab: LabState): Promise<void> {
   const { id } = await appliance.start(ANSWERS);
   const problem = await appliance.tells(id, /StorageClass/, CAUSE_SECONDS);
   assertHelpful(problem);
-  await show(appliance, problem, "the image of the storage provisioner is missing");
+  await show(appliance, problem, /storage provisioner/);
   // The registry also stands in for docker.io in this box, so pushing the images is what mends it.
   const images = ensureImages();
   pushLayout(images.provisioner.layout, ["rancher/local-path-provisioner:v0.0.31"]);
@@ -227,26 +228,4 @@ async function removeStorage(): Promise<void> {
     const classes = kubectl(["get", "storageclass", "-o", "name"]);
     return classes.code === 0 && classes.stdout === "" && !exists("namespace", "default", "local-path-storage");
   });
-}
-
-/** Changes one byte of an artifact's only layer on the registry's disk; the answer puts it back, and may be called twice. */
-function corruptLayer(digest: string): () => void {
-  const manifest = JSON.parse(readFileSync(blobFile(digest), "utf8"));
-  const file = blobFile(manifest.layers[0].digest);
-  const good = readFileSync(file);
-  const bad = Buffer.from(good);
-  const middle = Math.floor(bad.length / 2);
-  bad[middle] = (bad[middle] ?? 0) ^ 0xff;
-  replace(file, bad);
-  return () => replace(file, good);
-}
-
-function replace(file: string, bytes: Buffer): void {
-  rmSync(file, { force: true });
-  writeFileSync(file, bytes);
-}
-
-function blobFile(digest: string): string {
-  const hex = digest.replace("sha256:", "");
-  return join(REGISTRY.storage, "docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data");
 }

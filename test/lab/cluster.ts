@@ -29,8 +29,17 @@ export function exists(kind: string, namespace: string, name: string): boolean {
   return kubectl(["-n", namespace, "get", kind, name]).code === 0;
 }
 
+/** @throws {Error} when the cluster does not answer */
 export function objects(kind: string, namespace: string): KubeObject[] {
-  return JSON.parse(kubectl(["-n", namespace, "get", kind, "-o", "json"]).stdout).items;
+  const found = kubectl(["-n", namespace, "get", kind, "-o", "json"]);
+  assert.equal(found.code, 0, found.stderr);
+  return JSON.parse(found.stdout).items;
+}
+
+/** Changes the cluster as its administrator. @throws {Error} when it refuses */
+export function administers(...argv: readonly string[]): void {
+  const { code, stderr } = kubectl(argv);
+  assert.equal(code, 0, `kubectl ${argv.join(" ")}: ${stderr}`);
 }
 
 /** The values of a Secret, decoded. */

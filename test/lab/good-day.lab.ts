@@ -2,7 +2,7 @@
 // files, and what must not be found anywhere.
 
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { BOX, inBox, kubectl } from "../../scripts/lab/box.ts";
@@ -267,7 +267,6 @@ function filesAreClosed(): void {
   const files = filesBelow(STATE);
   assert.ok(files.length > 3, `only ${files.length} files in the state folder`);
   for (const file of files) {
-    // The process lives: a file that it was just writing may have its final name by now.
     const facts = statSync(file, { throwIfNoEntry: false });
     if (facts === undefined) continue;
     assert.equal(facts.uid, 10001, file);
@@ -285,7 +284,7 @@ async function nothingLeaks(appliance: Appliance, operationId: string): Promise<
     texts.set(path, JSON.stringify(await appliance.ask("GET", path)));
   }
   texts.set("all ConfigMaps", read(["get", "configmaps,jobs,pods,events", "-A", "-o", "yaml"]));
-  for (const file of filesBelow(STATE)) if (existsSync(file)) texts.set(file, readFileSync(file, "utf8"));
+  for (const file of filesBelow(STATE)) texts.set(file, textOf(file));
   for (const [where, text] of texts) {
     for (const secret of [ADMIN_PASSWORD, MANAGEMENT_PASSWORD])
       assert.ok(!text.includes(secret), `a password is in ${where}`);
@@ -301,9 +300,23 @@ function read(argv: readonly string[]): string {
   return stdout;
 }
 
+// The process lives: what was listed a moment ago may have its final name by now, or be gone.
 function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+  return whileThere([], () => readdirSync(folder, { withFileTypes: true })).flatMap((entry) => {
     const path = join(folder, entry.name);
     return entry.isDirectory() ? filesBelow(path) : [path];
   });
+}
+
+function textOf(file: string): string {
+  return whileThere("", () => readFileSync(file, "utf8"));
+}
+
+function whileThere<T>(otherwise: T, read: () => T): T {
+  try {
+    return read();
+  } catch (problem) {
+    if (problem instanceof Error && "code" in problem && problem.code === "ENOENT") return otherwise;
+    throw problem;
+  }
 }

@@ -4,12 +4,13 @@ import { keepFreshBox, type LabState, restoreFreshBox } from "../../scripts/lab/
 import { Appliance } from "./appliance.ts";
 import { badDays } from "./bad-days.lab.ts";
 import { diagnosis } from "./diagnosis.ts";
+import { failures } from "./failures.lab.ts";
 import { goodDay } from "./good-day.lab.ts";
 import { hasBrowser } from "./page.ts";
 import { publishing } from "./publishing.lab.ts";
 import { type Case, newOutcome, type Outcome, runCases, runStory } from "./runner.ts";
 
-/** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good" or "publishing" */
+/** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good", "publishing" or "failures" */
 export async function runSuite(lab: LabState, filter: RegExp | undefined): Promise<Outcome> {
   const outcome = newOutcome();
   await keepFreshBox();
@@ -23,9 +24,11 @@ export async function runSuite(lab: LabState, filter: RegExp | undefined): Promi
   };
   const good = (): readonly Case[] => goodDay(lab, new Appliance(lab.address));
   const published = (): readonly Case[] => publishing(lab);
+  const failed = (): readonly Case[] => failures(lab);
   for (const [word, story] of [
     ["good", good],
     ["publishing", published],
+    ["failures", failed],
   ] as const) {
     if (filter === undefined || filter.test(word))
       await runStory(story(), outcome, { explain: diagnosis, again: fresh(story) });
