@@ -13,6 +13,7 @@ import { INSTALL } from "./words/install.ts";
 import { KIT } from "./words/kit.ts";
 import { OPERATIONS } from "./words/operations.ts";
 import { OVERVIEW } from "./words/overview.ts";
+import { SETTINGS } from "./words/settings.ts";
 import { UPDATES } from "./words/updates.ts";
 import { WIZARD_WORDS } from "./words/wizard.ts";
 
@@ -28,6 +29,7 @@ export const STRINGS = {
   ...COMPONENTS,
   ...BOX,
   ...OPERATIONS,
+  ...SETTINGS,
   ...UPDATES,
   ...KIT,
 } as const;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { browserTest } from "./browser.ts";
 import { failingStatus, readyStatus } from "./mock-data.ts";
-import { claim, focused, heading, install, MOCK_PASSWORD, openConsole, tabTo, toReview } from "./steps.ts";
+import { claim, heading, install, openConsole, tabTo, toReview } from "./steps.ts";
 
 browserTest("a component leads to its pods, and a pod to its log, by keyboard", {}, async (visit) => {
   const { page } = visit;
@@ -81,43 +81,6 @@ browserTest("a page that waits for the box holds its place", {}, async ({ page, 
   assert.equal(await page.locator(".skeleton").count(), 0);
 });
 
-browserTest(
-  "the management password is changed, and a wrong or weak one is said where it was typed",
-  {},
-  async (visit) => {
-    const { page } = visit;
-    await openConsole(visit, "/settings");
-    const type = async (old: string, next: string, again = next): Promise<void> => {
-      await page.locator("#field-password").fill(old);
-      await page.locator("#field-next").fill(next);
-      await page.locator("#field-again").fill(again);
-      await page.keyboard.press("Enter");
-    };
-    await type(MOCK_PASSWORD, "Lantern-over-9", "Lantern-over-8");
-    await page.locator("#field-again-error", { hasText: "different" }).waitFor();
-    await type("something-else", "Lantern-over-9");
-    await page.locator("#field-password-error", { hasText: "wrong" }).waitFor();
-    await type(MOCK_PASSWORD, "short");
-    await page.locator("#field-next-error", { hasText: "at least 8" }).waitFor();
-    await type(MOCK_PASSWORD, "Lantern-over-9");
-    await page.locator("[role=status] .toast", { hasText: "The password is changed" }).waitFor();
-    assert.equal(await page.locator("#field-next").inputValue(), "");
-  },
-);
-
-browserTest("the open sessions are listed, the others are ended, and colors are chosen", {}, async (visit) => {
-  const { page } = visit;
-  await openConsole(visit, "/settings");
-  await page.locator(".facts", { hasText: "open for 24 h, used 2 h ago" }).waitFor();
-  await page.locator("button", { hasText: "End all other sessions" }).click();
-  await page.locator("[role=status] .toast", { hasText: "Other sessions ended: 1" }).waitFor();
-  await page.locator("#field-theme-dark").check();
-  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
-  await page.reload();
-  await heading(page, "Settings");
-  assert.ok(await page.locator("#field-theme-dark").isChecked());
-});
-
 browserTest("no page of the console jumps while it fills", { stepMs: 20 }, async (visit) => {
   const { page, server } = visit;
   await page.addInitScript(() => {
@@ -138,25 +101,3 @@ browserTest("no page of the console jumps while it fills", { stepMs: 20 }, async
     assert.ok(shifted < 0.1, `${path} shifts by ${shifted}`);
   }
 });
-
-browserTest(
-  "the name of the appliance is changed, at once and everywhere; a wrong one is said in words",
-  {},
-  async (visit) => {
-    const { page } = visit;
-    await openConsole(visit, "/settings");
-    await page.locator("#field-name").waitFor();
-    assert.equal(await page.inputValue("#field-name"), "box-7f3a");
-    await page.fill("#field-name", "x".repeat(64));
-    await page.locator("#field-name").press("Enter");
-    await page.locator("#field-name-error", { hasText: "at most 63" }).waitFor();
-    assert.equal(await focused(page), "field-name");
-    await page.fill("#field-name", "  Front desk ");
-    await page.locator("#field-name").press("Enter");
-    await page.locator("[role=status] .toast", { hasText: "It is called Front desk now" }).waitFor();
-    assert.equal(await page.inputValue("#field-name"), "Front desk");
-    await page.fill("#field-name", "");
-    await page.locator("#field-name").press("Enter");
-    await page.locator("[role=status] .toast", { hasText: "It is called box-7f3a now" }).waitFor();
-  },
-);

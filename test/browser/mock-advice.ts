@@ -1,13 +1,12 @@
 /** What the mock box answers beside the installation: the rehearsal's failures, and how the name servers answer. */
 
-import { publicError } from "../../src/core/errors.ts";
 import { SCENARIOS } from "../../src/rehearsal/faults.ts";
-import { parseName } from "../../src/status/appliance-name.ts";
 import { guideLines, guidePage } from "../../src/status/guide.ts";
-import type { NameAnswer, NameServerReport, RehearsalView } from "../../ui/state/wire.ts";
+import type { NameServerReport, RehearsalView } from "../../ui/state/wire.ts";
 import type { MockAnswer } from "./mock-answers.ts";
 import { type MockEvents, mockInventory, mockLog, mockSamples, mockSessions } from "./mock-inventory.ts";
 import { MOCK_PASSWORD } from "./mock-sessions.ts";
+import { createMockSettings } from "./mock-settings.ts";
 
 type Body = Readonly<Record<string, string>>;
 
@@ -23,10 +22,9 @@ type Answer = (route: string, body: Body) => MockAnswer | undefined;
 
 /** What the mock box answers beside the installation; the first that knows the route does. */
 export function createMockAdvice(events: MockEvents): Answer {
-  const name = createMockName();
   const answers: readonly Answer[] = [
     (route) => (route === "GET /api/cluster-events" ? { status: 200, value: events.list() } : undefined),
-    (route, body) => (route.endsWith(" /api/settings/name") ? name(route, body) : undefined),
+    createMockSettings(),
     (route, body) => (route === "POST /api/session/password" ? changePassword(body) : undefined),
     (route) => (/^GET \/api\/pods\/[^/]+\/[^/]+\/log$/.test(route) ? { status: 200, value: mockLog() } : undefined),
     (route) => (route.startsWith("GET /api/checks/") ? explain(route.slice("GET /api/checks/".length)) : undefined),
@@ -53,20 +51,6 @@ function createMockStage(): Answer {
     else if (route !== "GET /api/rehearsal") return undefined;
     const scenarios = SCENARIOS.map(({ name, title, about, mend }) => ({ name, title, about, mend }));
     return { status: 200, value: { scenario, scenarios } satisfies RehearsalView };
-  };
-}
-
-/** The name by the rules of the product itself. */
-function createMockName(): (route: string, body: Body) => MockAnswer {
-  let chosen: string | null = null;
-  return (route, body) => {
-    try {
-      if (route.startsWith("PUT")) chosen = parseName(body) || null;
-      return { status: 200, value: { name: chosen ?? "box-7f3a", chosen } satisfies NameAnswer };
-    } catch (thrown) {
-      const { message, details } = publicError(thrown);
-      return { status: 400, value: { code: "setup/invalid-answers", status: 400, detail: message, ...details } };
-    }
   };
 }
 

@@ -48,6 +48,7 @@ export function createMockUpdates(): MockUpdates {
         case "GET /api/updates":
         case "POST /api/updates/check":
           return { status: 200, value: view };
+        case "GET /api/operations/0004-settings":
         case "GET /api/operations/0002-update":
           return { status: 200, value: { operation: updateOperation(), journal: [] } };
         case "POST /api/updates/policy":

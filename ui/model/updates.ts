@@ -1,4 +1,5 @@
 /** The one sentence of the updates page, and the words of its numbers. Pure. */
+import type { IconName } from "../parts/icon.ts";
 import type { Tone } from "../parts/tone.ts";
 import type { UpdatesView } from "../state/update-wire.ts";
 import { text } from "../strings.ts";
@@ -6,6 +7,8 @@ import { verifiedText } from "./verified.ts";
 
 export interface UpdateAnswer {
   readonly tone: Tone;
+  /** Another mark than the tone's. */
+  readonly icon?: IconName;
   readonly sentence: string;
   readonly line: string;
 }
@@ -23,7 +26,8 @@ export function answerOf(view: UpdatesView): UpdateAnswer {
     const { version, channel, verifiedBy } = offered;
     const line = { channel, verified: verifiedText(verifiedBy), installed: installed.version };
     return {
-      tone: "attention",
+      tone: "progressing",
+      icon: "down",
       sentence: text("updates.offered", { version }),
       line: text("updates.offered-about", line),
     };

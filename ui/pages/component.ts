@@ -83,7 +83,7 @@ function PodTable({ pods, onLog }: { readonly pods: readonly Pod[]; readonly onL
       end: true,
     },
   ];
-  return html`<${Table} label=${text("pods.title")} columns=${columns} rows=${pods} keyOf=${(pod: Pod) => `${pod.namespace}/${pod.name}`} />`;
+  return html`<${Table} label=${text("pods.title")} columns=${columns} rows=${pods} stacks keyOf=${(pod: Pod) => `${pod.namespace}/${pod.name}`} />`;
 }
 
 /** In Kubernetes' own word where it does not run: that is what one searches for. */

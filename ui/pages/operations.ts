@@ -80,7 +80,7 @@ function RunTable({ runs }: { readonly runs: readonly OperationView[] }): VNode 
     },
     { key: "took", title: text("operations.took"), show: tookOf, end: true },
   ];
-  return html`<${Table} label=${text("operations.title")} columns=${columns} rows=${runs} keyOf=${(run: OperationView) => run.id} />`;
+  return html`<${Table} label=${text("operations.title")} columns=${columns} rows=${runs} stacks keyOf=${(run: OperationView) => run.id} />`;
 }
 
 function RunState({ run }: { readonly run: OperationView }): VNode {

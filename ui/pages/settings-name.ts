@@ -6,7 +6,6 @@ import { Card } from "../parts/card.ts";
 import { Cause } from "../parts/cause.ts";
 import { ErrorSummary } from "../parts/error-summary.ts";
 import { Field } from "../parts/field.ts";
-import { Skeleton } from "../parts/skeleton.ts";
 import { type Answered, fieldError, getJson, type Problem, putJson } from "../state/api.ts";
 import { showToast } from "../state/toasts.ts";
 import type { NameAnswer } from "../state/wire.ts";
@@ -14,15 +13,13 @@ import { text } from "../strings.ts";
 
 const PATH = "/api/settings/name";
 
-/** An empty field means the name of the host. */
+/** An empty field means the name of the host. The form stands before its value comes, so that nothing jumps. */
 export function NameCard(): VNode {
   const form = useName();
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     void form.keep();
   };
-  if (form.typed === undefined && form.problem === undefined)
-    return html`<${Card} title=${text("settings.name")}><${Skeleton} lines=${4} /><//>`;
   const errors = form.problem?.errors ?? [];
   return html`<${Card} title=${text("settings.name")}>
     <form novalidate autocomplete="off" onSubmit=${submit}>

@@ -7,6 +7,8 @@ import { session } from "../state/live.ts";
 import { useStore } from "../state/store.ts";
 import { chooseTheme, theme } from "../state/theme.ts";
 import { text } from "../strings.ts";
+import { AddressCard } from "./settings-address.ts";
+import { AdminCard } from "./settings-admin.ts";
 import { NameCard } from "./settings-name.ts";
 import { PasswordCard } from "./settings-password.ts";
 import { SessionsCard } from "./settings-sessions.ts";
@@ -20,6 +22,7 @@ export function SettingsPage(): VNode {
     <div class="columns">
       <div class="stack">
         <${NameCard} />
+        <${AddressCard} />
         ${who === null ? undefined : html`<${PasswordCard} policy=${who.passwordPolicy} />`}
       </div>
       <div class="stack">
@@ -27,6 +30,7 @@ export function SettingsPage(): VNode {
         <${Card} title=${text("settings.browser")}>
           <${Choice} name="theme" label=${text("settings.colors")} value=${choice} options=${themes} onChange=${chooseTheme} />
         <//>
+        ${who === null ? undefined : html`<${AdminCard} policy=${who.passwordPolicy} />`}
       </div>
     </div>`;
 }

@@ -1,4 +1,5 @@
 /** The three frames a page can stand in: the wizard, the console with its rail, and the gate before the login. */
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { type Children, html, type VNode } from "../html.ts";
 import { verifiedText } from "../model/verified.ts";
 import { indexOfStep, type StepId, WIZARD } from "../model/wizard.ts";
@@ -33,6 +34,7 @@ export function WizardShell({ step, reached, children }: WizardShellProps): VNod
   return html`<div class="wizard">
     <header><${Brand} /><${Steps} items=${items} /><${Corner} /></header>
     <main id="main" class="sheet">${children}</main>
+    <${NoKeys} />
   </div>`;
 }
 
@@ -49,13 +51,19 @@ export function ConsoleShell({ children }: { readonly children?: Children }): VN
     { to: "/events", name: text("nav.events"), here: path === "/events" },
     { to: "/settings", name: text("nav.settings"), here: path === "/settings" },
   ];
+  const nav = useRef<HTMLElement>(null);
+  // On a narrow screen the pages are a row that scrolls: the one where we are is brought into it.
+  useLayoutEffect(() => {
+    const here = nav.current?.querySelector<HTMLElement>("[aria-current]");
+    if (nav.current !== null && here) nav.current.scrollLeft = here.offsetLeft - nav.current.clientWidth / 3;
+  }, [path]);
   const links = places.map(
     (entry) => html`<${Link} to=${entry.to} current=${entry.here} key=${entry.to}>${entry.name}<//>`,
   );
   return html`<div class="console">
     <header class="rail">
       <${Brand} />
-      <nav aria-label=${text("nav.label")}>${links}</nav>
+      <nav ref=${nav} aria-label=${text("nav.label")}>${links}</nav>
       <div class="rail-foot">
         ${known === null ? undefined : html`<${BoxFacts} />`}
         <${Corner} />
@@ -74,6 +82,12 @@ export function GateShell({ children }: { readonly children?: Children }): VNode
   </div>`;
 }
 
+/** A box without keys says so on every page, before there is a release too. */
+function NoKeys(): VNode | null {
+  const known = useStore(status);
+  return known?.appliance.verifies === false ? html`<p class="no-keys">${text("verified.no-keys")}</p>` : null;
+}
+
 function BoxFacts(): VNode | null {
   const known = useStore(status);
   if (known === null) return null;
@@ -81,7 +95,9 @@ function BoxFacts(): VNode | null {
   const lines = [
     [appliance.name, ...appliance.addresses.slice(0, 1)].filter((part) => part !== "").join(" · "),
     release === null
-      ? ""
+      ? appliance.verifies === false
+        ? text("verified.no-keys")
+        : ""
       : [text("box.release", { version: release.version }), release.channel ?? "", verifiedText(release.verifiedBy)]
           .filter((part) => part !== "")
           .join(" · "),

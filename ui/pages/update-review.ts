@@ -106,7 +106,7 @@ function PlanView({ plan }: { readonly plan: UpdatePlan }): VNode {
       : text("change.lead", { from: from.version, to: to.version });
   return html`<p class="lead">${lead}</p><${Verified} by=${to.verifiedBy} />
     ${plan.notNow.map(({ code, message, hint }) => html`<div class="note" key=${code}><${Cause} tone="attention" what=${text("updates.not-now")} seen=${message} next=${hint} /></div>`)}
-    ${plan.irreversible.map(({ id, about, ways }) => html`<div class="note" key=${id}><${Cause} what=${text("change.irreversible")} seen=${about} next=${text("change.ways", { ways: ways.map((way) => text(`way.${way}`)).join(", ") })} /></div>`)}
+    ${plan.irreversible.map(({ id, about, ways }) => html`<div class="note" key=${id}><${Cause} tone="attention" what=${text("change.irreversible")} seen=${about} next=${text("change.ways", { ways: ways.map((way) => text(`way.${way}`)).join(", ") })} /></div>`)}
     ${plan.warnings.map((warning) => html`<p class="warning" key=${warning}><${Pill} tone="attention" icon="alert" label=${warning} /></p>`)}
     <div class="stack note">
       <${Card} title=${text("change.parts", { n: plan.components.length })}>
@@ -136,7 +136,7 @@ function Components({ plan }: { readonly plan: UpdatePlan }): VNode {
       end: true,
     },
   ];
-  return html`<${Table} label=${text("change.parts", { n: plan.components.length })} columns=${columns} rows=${plan.components} keyOf=${(part: Part) => part.name} />`;
+  return html`<${Table} label=${text("change.parts", { n: plan.components.length })} columns=${columns} rows=${plan.components} stacks keyOf=${(part: Part) => part.name} />`;
 }
 
 /** Old and new beside one another, as text that cannot turn the words around it. */

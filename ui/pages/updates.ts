@@ -31,8 +31,8 @@ export function UpdatesPage(): VNode {
         : html`<${Cause} tone="attention" what=${problem.detail} next=${problem.hint} />`
     }`;
   }
-  const { tone, sentence, line } = answerOf(view);
-  return html`<${Answer} tone=${tone} sentence=${sentence} line=${line}><${Deeds} view=${view} busy=${busy} onCheck=${check} /><//>
+  const { tone, icon, sentence, line } = answerOf(view);
+  return html`<${Answer} tone=${tone} icon=${icon} sentence=${sentence} line=${line}><${Deeds} view=${view} busy=${busy} onCheck=${check} /><//>
     <div aria-live="polite">${problem === undefined ? undefined : html`<div class="note"><${Cause} tone="attention" what=${problem.detail} next=${problem.hint} /></div>`}
       <${InTheWay} view=${view} /></div>
     <div class="columns">
@@ -117,7 +117,7 @@ function HistoryCard({ records }: { readonly records: readonly UpdateRecord[] })
       end: true,
     },
   ];
-  const table = html`<${Table} label=${text("updates.history")} columns=${columns} rows=${records} keyOf=${(one: UpdateRecord) => one.operationId} />`;
+  const table = html`<${Table} label=${text("updates.history")} columns=${columns} rows=${records} stacks keyOf=${(one: UpdateRecord) => one.operationId} />`;
   return html`<${Card} title=${text("updates.history")}>
     ${records.length === 0 ? html`<${EmptyState} message=${text("updates.history-none")} />` : table}
   <//>`;

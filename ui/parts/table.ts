@@ -1,6 +1,6 @@
 /** A table: sortable by its heads, and above 200 rows only the rows in view are built. */
 import { useMemo, useState } from "preact/hooks";
-import { type Children, html, type VNode } from "../html.ts";
+import { type Children, classes, html, type VNode } from "../html.ts";
 import { text } from "../strings.ts";
 
 export interface Column<Row> {
@@ -17,6 +17,8 @@ export interface TableProps<Row> {
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
   readonly keyOf: (row: Row) => string;
+  /** Below 600 px a row becomes a small list of names and values: for tables of many columns. */
+  readonly stacks?: boolean;
 }
 
 interface Order {
@@ -30,17 +32,19 @@ const ROW_PX = 43;
 const VIEW_ROWS = 40;
 
 /** `keyOf` names a row for good: sorting moves rows and builds none anew. */
-export function Table<Row>({ label, columns, rows, keyOf }: TableProps<Row>): VNode {
+export function Table<Row>({ label, columns, rows, keyOf, stacks = false }: TableProps<Row>): VNode {
   const [order, setOrder] = useState<Order | undefined>(undefined);
   const [top, setTop] = useState(0);
   const sorted = useMemo(() => sort(rows, columns, order), [rows, columns, order]);
   const large = sorted.length > VIRTUAL_FROM;
   const first = large ? Math.max(0, Math.floor(top / ROW_PX) - 10) : 0;
   const shown = large ? sorted.slice(first, first + VIEW_ROWS) : sorted;
-  const lines = shown.map((row) => html`<tr key=${keyOf(row)}>${columns.map((column) => cell(column, row))}</tr>`);
-  const table = html`<table class="table" aria-label=${label} aria-rowcount=${sorted.length}>
-    <thead><tr>${columns.map((column) => head(column, order, setOrder))}</tr></thead>
-    <tbody>
+  const lines = shown.map(
+    (row) => html`<tr role="row" key=${keyOf(row)}>${columns.map((column) => cell(column, row))}</tr>`,
+  );
+  const table = html`<table class=${classes("table", stacks && "stacks")} role="table" aria-label=${label} aria-rowcount=${sorted.length}>
+    <thead role="rowgroup"><tr role="row">${columns.map((column) => head(column, order, setOrder))}</tr></thead>
+    <tbody role="rowgroup">
       ${large ? spacer(first, columns.length) : undefined}${lines}
       ${large ? spacer(sorted.length - first - shown.length, columns.length) : undefined}
     </tbody>
@@ -51,7 +55,7 @@ export function Table<Row>({ label, columns, rows, keyOf }: TableProps<Row>): VN
 }
 
 function cell<Row>(column: Column<Row>, row: Row): VNode {
-  return html`<td class=${column.end ? "end" : undefined} key=${column.key}>${column.show(row)}</td>`;
+  return html`<td role="cell" class=${column.end ? "end" : undefined} data-label=${column.title} key=${column.key}><div>${column.show(row)}</div></td>`;
 }
 
 function head<Row>(column: Column<Row>, order: Order | undefined, setOrder: (order: Order) => void): VNode {
@@ -64,7 +68,7 @@ function head<Row>(column: Column<Row>, order: Order | undefined, setOrder: (ord
       : html`<button type="button" title=${text("table.sort", { column: column.title })} onClick=${() => setOrder(next)}>
         ${column.title}${mine ? (order.down ? " ↓" : " ↑") : ""}
       </button>`;
-  return html`<th scope="col" class=${column.end ? "end" : undefined} aria-sort=${direction} key=${column.key}>${title}</th>`;
+  return html`<th scope="col" role="columnheader" class=${column.end ? "end" : undefined} aria-sort=${direction} key=${column.key}>${title}</th>`;
 }
 
 /** Stands for the rows that are not built. The height is set through the CSSOM, which the content policy allows. */

@@ -3,6 +3,8 @@ import type { OperationView } from "../../src/operation/model.ts";
 
 export type { OperationStep, OperationView } from "../../src/operation/model.ts";
 export type { OpenSession } from "../../src/server/sessions.ts";
+export type { AddressPlan as AddressPlanView, AddressView } from "../../src/setup/address.ts";
+export type { AdminPasswordView } from "../../src/setup/admin-password.ts";
 export type { NameServerReport } from "../../src/setup/name-servers.ts";
 export type { SetupPlan } from "../../src/setup/plan.ts";
 export type { NameAnswer } from "../../src/status/appliance-name.ts";
@@ -99,4 +101,9 @@ export interface JournalEntry {
 export interface OperationDetail {
   readonly operation: OperationView;
   readonly journal: readonly JournalEntry[];
+}
+
+/** What a deed answers that goes on as an operation. */
+export interface StartedView {
+  readonly operation: OperationView;
 }

@@ -32,7 +32,7 @@ export const UPDATES = {
   "updates.other": "Another release",
   "updates.other-label": "Channel, version or digest",
   "updates.other-help": "For example nightly, 1.0.3, or sha256: and 64 characters that support gave you.",
-  "updates.policy": "By itself",
+  "updates.policy": "Automatic updates",
   "updates.automatic": "Which updates the box installs by itself",
   "updates.never": "None",
   "updates.never-about": "Somebody decides on each one here",
