@@ -20,6 +20,7 @@ import { type ComponentSpec, componentsOf, DEFAULT_COMPONENTS, parseReleaseManif
 import type { ResolvedStore } from "../release/resolved-store.ts";
 import { readChosenName } from "./appliance-name.ts";
 import { createDiskTrend } from "./disk-trend.ts";
+import { type AgentFacts, askAgent } from "./host-agent.ts";
 import { applianceId } from "./identity.ts";
 import { type Installed, readInstalled } from "./installed.ts";
 import type { ApplianceFacts, BootstrapRecord, HostObservation, InstalledRelease } from "./observation.ts";
@@ -28,12 +29,20 @@ import type { BoxFacts } from "./sources.ts";
 const BOOTSTRAP_SCHEMA = "alga.appliance.bootstrap/v1";
 const bootstrapSchema = z.object({ schema: z.literal(BOOTSTRAP_SCHEMA), job: z.string(), completedAtMs: z.number() });
 const MAX_RECORD_BYTES = 64 * 1024;
+/** What is smaller is a boot partition or the like. */
+const MIN_DISK_BYTES = 4 * 1024 * 1024 * 1024;
 /** Of the answers and of the plan only what is shown; setup owns the rest. */
 const answersSchema = z.looseObject({ answers: z.looseObject({ appHostname: z.string() }) });
 const planSchema = z.object({ expectedMs: z.number().nullable() });
 
 /** Milliseconds that the cluster may take to say who it is; the machine id needs no cluster. */
 const IDENTITY_MS = 2_000;
+
+interface DiskRoom {
+  readonly path: string;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+}
 
 export interface BoxSources {
   readonly paths: StatePaths;
@@ -60,14 +69,15 @@ type BoxDeps = Pick<Deps, "clock" | "files" | "machine" | "network" | "log">;
 /** Makes a reader of the facts; each call reads anew, except for what a digest names. */
 export function createBoxReader(deps: BoxDeps, sources: BoxSources): () => Promise<BoxFacts> {
   let id: string | undefined;
-  const componentsFor = createComponentTables(deps, sources);
+  const contentsOf = createContents(deps, sources);
   const expectedMsOf = createExpectation(sources);
   return async () => {
     id ??= await identity(deps, sources);
     const hasFolder = (await deps.files.stat(sources.paths.state)) !== undefined;
     const installed = await tolerant(deps, () => readInstalled({ store: sources.store, log: deps.log }));
     const shown = installed === undefined && !hasFolder ? await selectedRelease(sources.kube) : shownOf(installed);
-    const components = await componentsFor(shown?.digest);
+    const contents = await contentsOf(shown?.digest);
+    const components = contents?.components;
     const expectedMs = await expectedMsOf();
     return {
       appliance: {
@@ -77,7 +87,7 @@ export function createBoxReader(deps: BoxDeps, sources: BoxSources): () => Promi
       },
       // Without a state folder nobody here can tell whether somebody has claimed the box.
       claimed: hasFolder ? (await deps.files.stat(sources.paths.adminCredential)) !== undefined : null,
-      installed: shown,
+      installed: withMinimum(shown, contents?.minimumControlPlane),
       ...(components === undefined ? {} : { components }),
       bootstrap: (await readBootstrap(deps, sources.paths)) ?? bootstrapOf(installed, components),
       urls: {
@@ -116,6 +126,10 @@ function shownOf(installed: Installed | undefined): InstalledRelease | null {
   return { channel, version, digest, verifiedBy };
 }
 
+function withMinimum(shown: InstalledRelease | null, minimum: string | undefined): InstalledRelease | null {
+  return shown === null || minimum === undefined ? shown : { ...shown, minimumControlPlane: minimum };
+}
+
 async function identity(deps: BoxDeps, { kube }: BoxSources): Promise<string | undefined> {
   const limit = new AbortController();
   const stop = deps.clock.after(IDENTITY_MS, () => limit.abort());
@@ -140,21 +154,29 @@ async function tolerant<T>(deps: Pick<Deps, "log">, read: () => Promise<T | unde
   }
 }
 
-/** Component tables from kept resolves. What a digest names does not change, so a manifest is read and checked once. */
-function createComponentTables(
+/** Of a manifest what the status needs. */
+interface Contents {
+  readonly components: readonly ComponentSpec[];
+  readonly minimumControlPlane: string | undefined;
+}
+
+/** Contents of kept releases. What a digest names does not change, so a manifest is read and checked once. */
+function createContents(
   deps: BoxDeps,
   { releases }: BoxSources,
-): (digest: string | undefined) => Promise<readonly ComponentSpec[] | undefined> {
-  let known: { readonly digest: string; readonly components: readonly ComponentSpec[] } | undefined;
+): (digest: string | undefined) => Promise<Contents | undefined> {
+  let known: { readonly digest: string; readonly contents: Contents } | undefined;
   return async (digest) => {
     if (digest === undefined) return undefined;
-    if (known?.digest === digest) return known.components;
-    const components = await tolerant(deps, async () => {
+    if (known?.digest === digest) return known.contents;
+    const contents = await tolerant(deps, async () => {
       const kept = await releases.bytes(digest as Installed["digest"]);
-      return kept === undefined ? undefined : componentsOf(parseReleaseManifest(kept.config));
+      if (kept === undefined) return undefined;
+      const manifest = parseReleaseManifest(kept.config);
+      return { components: componentsOf(manifest), minimumControlPlane: manifest.minimumControlPlane };
     });
-    if (components !== undefined) known = { digest, components };
-    return components;
+    if (contents !== undefined) known = { digest, contents };
+    return contents;
   };
 }
 
@@ -250,17 +272,53 @@ function bootstrapOf(
   return completedAtMs === undefined || job === undefined ? null : { job, completedAtMs };
 }
 
-/** Looks at the room where the state lies, at its growth since the first look, and at memory. A look rejects as the ports do. */
+/**
+ * Looks at the room where the state lies, at its growth since the first look, at memory, and asks the host agent for what only the
+ * host can see. A look rejects as the ports do; without an agent it tells the rest.
+ */
 export function createHostLook(
-  deps: Pick<Deps, "clock" | "files" | "machine">,
+  deps: Pick<Deps, "clock" | "files" | "machine" | "transports">,
   paths: StatePaths,
-): () => Promise<HostObservation> {
+): (signal: AbortSignal) => Promise<HostObservation> {
   const trend = createDiskTrend();
-  return async () => {
-    const [space, memory] = await Promise.all([deps.files.space(paths.state), deps.machine.memory()]);
+  const agent = deps.transports.open({ socketPath: paths.hostAgentSocket });
+  return async (signal) => {
+    const [space, memory, facts] = await Promise.all([
+      deps.files.space(paths.state),
+      deps.machine.memory(),
+      hasAgent(deps, paths).then((has) => (has ? askAgent(deps.clock, agent, signal) : undefined)),
+    ]);
     const atMs = deps.clock.now();
-    const disk = { path: paths.state, ...space };
-    const leftMs = trend.see(disk, deps.clock.monotonic());
-    return { atMs, disks: [{ ...disk, ...(leftMs === undefined ? {} : { fullAtMs: atMs + leftMs }) }], memory };
+    const seen = [{ path: paths.state, ...space }, ...otherDisks(facts, paths)];
+    const disks = seen.map((disk) => {
+      const leftMs = trend.see(disk, deps.clock.monotonic());
+      return { ...disk, ...(leftMs === undefined ? {} : { fullAtMs: atMs + leftMs }) };
+    });
+    return { atMs, disks, memory: facts?.memory ?? memory, ...unseenWithout(facts) };
+  };
+}
+
+async function hasAgent(deps: Pick<Deps, "files">, paths: StatePaths): Promise<boolean> {
+  return (await deps.files.stat(paths.hostAgentSocket).catch(() => undefined)) !== undefined;
+}
+
+/** File systems beside the one that the state lies on, which was looked at from here; small ones are none that fill up. */
+function otherDisks(facts: AgentFacts | undefined, paths: StatePaths): readonly DiskRoom[] {
+  const isOther = ({ path, totalBytes }: DiskRoom): boolean =>
+    path !== paths.state &&
+    !`${paths.state}/`.startsWith(`${path.replace(/\/$/, "")}/`) &&
+    totalBytes >= MIN_DISK_BYTES;
+  const disks = facts?.disks ?? [];
+  return disks.map(({ path, freeBytes, totalBytes }) => ({ path, freeBytes, totalBytes })).filter(isOther);
+}
+
+function unseenWithout(facts: AgentFacts | undefined): Pick<HostObservation, "k3sUnit" | "failingDisks" | "offset"> {
+  if (facts === undefined) return {};
+  const failing = facts.disks.filter(({ smart }) => smart === "failed");
+  const offsetMs = facts.time?.offsetMs ?? undefined;
+  return {
+    ...(facts.k3s == null ? {} : { k3sUnit: facts.k3s.unit }),
+    failingDisks: failing.map(({ path, device }) => ({ path, device: device ?? "" })),
+    ...(offsetMs === undefined ? {} : { offset: { ms: offsetMs, server: facts.time?.server ?? "" } }),
   };
 }

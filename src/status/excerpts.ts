@@ -7,9 +7,10 @@ import { withDeadline } from "../core/deadline.ts";
 import type { Deps } from "../core/ports.ts";
 import { redactText } from "../core/redact.ts";
 import type { Kube } from "../kube/calls.ts";
+import type { KubeObject } from "../kube/model.ts";
 import { bootstrapJobs } from "./bootstrap-state.ts";
 import { harmless } from "./evidence.ts";
-import type { ContainerFacts } from "./facts.ts";
+import { type ContainerFacts, condition, nameOf, namespaceOf } from "./facts.ts";
 import type { LogExcerpt } from "./observation.ts";
 import type { PodFacts, View } from "./view.ts";
 
@@ -69,12 +70,19 @@ export function createExcerpts(deps: Pick<Deps, "clock" | "log">, kube: Pick<Kub
 
 /** Which logs would tell the cause of something: one per container and run. */
 function wantedLogs(view: View): readonly Wanted[] {
-  const jobs = new Set(bootstrapJobs(view).map((job) => `${job.namespace}/${job.name}`));
+  const jobs = new Set([
+    ...bootstrapJobs(view).map((job) => `${job.namespace}/${job.name}`),
+    ...view.items("jobs").flatMap((job) => (failed(job) ? `${namespaceOf(job)}/${nameOf(job)}` : [])),
+  ]);
   return view.pods.flatMap((pod) =>
     pod.containers
       .filter((one) => (jobs.has(`${pod.namespace}/${pod.owner?.name}`) ? hasEndedBadly(one) : isCrashing(one)))
       .map((one) => wantedOf(pod, one)),
   );
+}
+
+function failed(job: KubeObject): boolean {
+  return condition(job, "Failed")?.status === "True";
 }
 
 function isCrashing(container: ContainerFacts): boolean {

@@ -14,6 +14,13 @@ import { foldPhase, foldSummary } from "./summary.ts";
 import { foldTiers, placed } from "./tiers.ts";
 import { createView } from "./view.ts";
 
+/** What is installed, without what only the checks need. */
+function releaseOf({ installed }: Observations): ApplianceStatus["release"] {
+  if (installed === null) return null;
+  const { channel, version, digest, verifiedBy } = installed;
+  return { channel, version, digest, verifiedBy };
+}
+
 /** Folds observations into the status at `nowMs`. The generation is 0; who keeps the document counts it. */
 export function foldStatus(observations: Observations, nowMs: number): ApplianceStatus {
   const view = createView(observations, nowMs);
@@ -25,7 +32,7 @@ export function foldStatus(observations: Observations, nowMs: number): Appliance
     observedAt: toInstant(nowMs),
     generation: 0,
     appliance: { ...observations.appliance, addresses: [...observations.appliance.addresses] },
-    release: observations.installed,
+    release: releaseOf(observations),
     phase,
     summary: foldSummary({ view, judgement, tiers, phase }),
     tiers,

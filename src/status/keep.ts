@@ -39,6 +39,8 @@ const WORKLOAD: Shape = {
   },
   status: true,
 };
+/** The least that names an object: there may be thousands of them. */
+const NAME: Shape = { metadata: { name: true, namespace: true, resourceVersion: true } };
 const FLUX: Shape = {
   metadata: { ...META, annotations: { "reconcile.fluxcd.io/requestedAt": true } },
   spec: {
@@ -50,6 +52,7 @@ const FLUX: Shape = {
     dependsOn: true,
     sourceRef: true,
     chart: { spec: { chart: true, version: true, sourceRef: true } },
+    chartRef: true,
     releaseName: true,
     storageNamespace: true,
     targetNamespace: true,
@@ -74,7 +77,11 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   Node: {
     metadata: META,
     spec: { unschedulable: true, taints: true },
-    status: { conditions: true, nodeInfo: { kubeletVersion: true } },
+    status: {
+      conditions: true,
+      nodeInfo: { kubeletVersion: true },
+      addresses: [{ type: true, address: true }],
+    },
   },
   Pod: {
     metadata: META,
@@ -82,6 +89,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
       nodeName: true,
       containers: CONTAINERS,
       volumes: [{ persistentVolumeClaim: { claimName: true } }],
+      imagePullSecrets: [{ name: true }],
     },
     status: {
       phase: true,
@@ -125,6 +133,11 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   Kustomization: FLUX,
   OCIRepository: FLUX,
   HelmRepository: FLUX,
+  HelmChart: FLUX,
+  DaemonSet: WORKLOAD,
+  Service: { metadata: META, spec: { type: true, clusterIP: true } },
+  ConfigMap: NAME,
+  Secret: NAME,
 };
 
 /** Trims a watched object to what the fold reads. A kind without a shape keeps its metadata. */

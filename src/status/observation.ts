@@ -24,7 +24,15 @@ export const LIST_KINDS = {
   kustomizations: { apiVersion: "kustomize.toolkit.fluxcd.io/v1", kind: "Kustomization" },
   ociRepositories: { apiVersion: "source.toolkit.fluxcd.io/v1", kind: "OCIRepository" },
   helmRepositories: { apiVersion: "source.toolkit.fluxcd.io/v1", kind: "HelmRepository" },
+  helmCharts: { apiVersion: "source.toolkit.fluxcd.io/v1", kind: "HelmChart" },
+  daemonSets: { apiVersion: "apps/v1", kind: "DaemonSet" },
+  services: { apiVersion: "v1", kind: "Service" },
+  configMaps: { apiVersion: "v1", kind: "ConfigMap" },
+  secrets: { apiVersion: "v1", kind: "Secret" },
 } as const;
+
+/** Kinds of which only the names are read, never what is in them. */
+export const NAMES_ONLY: ReadonlySet<ListKey> = new Set(["configMaps", "secrets"]);
 
 export type ListKey = keyof typeof LIST_KINDS;
 
@@ -106,6 +114,26 @@ export interface ClockObservation {
   readonly atMs: number;
 }
 
+/** What the name servers of the box said of the names that it needs. */
+export interface DnsObservation {
+  readonly atMs: number;
+  /** Addresses of the name servers, as the system has them. */
+  readonly servers: readonly string[];
+  readonly answers: readonly DnsAnswer[];
+}
+
+export interface DnsAnswer {
+  readonly name: string;
+  /** Whose name it is: that of the registry, or the one that people type. */
+  readonly use: "registry" | "login";
+  /** `no-answer`: no name server could be asked; `no-such-name`: one said that there is none. */
+  readonly state: "resolves" | "no-such-name" | "no-answer";
+  readonly addresses: readonly string[];
+  /** Why not, for people; empty when it resolves. */
+  readonly text: string;
+  readonly sinceMs: number;
+}
+
 /** What the host says of itself; each part only when it was read. */
 export interface HostObservation {
   readonly atMs: number;
@@ -117,6 +145,11 @@ export interface HostObservation {
     readonly fullAtMs?: number;
   }[];
   readonly memory?: { readonly totalBytes: number; readonly availableBytes: number };
+  /** Only the host agent can tell: the unit of Kubernetes, and disks that say of themselves that they are failing. */
+  readonly k3sUnit?: "active" | "activating" | "failed" | "inactive" | "unknown";
+  readonly failingDisks?: readonly { readonly path: string; readonly device: string }[];
+  /** How far the clock is from the time server that the host follows. */
+  readonly offset?: { readonly ms: number; readonly server: string };
 }
 
 /** The tail of a container's log, read because a check wants it; redacted and bounded. */
@@ -134,6 +167,8 @@ export interface InstalledRelease {
   readonly version: string;
   readonly digest: string;
   readonly verifiedBy: string;
+  /** Version of the control plane that it wants at least; absent: any. */
+  readonly minimumControlPlane?: string;
 }
 
 /** That the first tenant was created, remembered because the job is removed minutes after it ended. */
@@ -168,6 +203,7 @@ export interface Observations {
   readonly login: LoginObservation | null;
   readonly registry: RegistryObservation | null;
   readonly clock: ClockObservation | null;
+  readonly dns: DnsObservation | null;
   readonly host: HostObservation | null;
   readonly logs: readonly LogExcerpt[];
   readonly urls: { readonly login: string | null; readonly setup: string | null };
@@ -184,5 +220,7 @@ export const FRESH_MS = {
   /** Asked every 60 s. */
   registry: 180_000,
   clock: 600_000,
+  /** Asked every 30 s. */
+  dns: 120_000,
   host: 120_000,
 } as const;

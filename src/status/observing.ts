@@ -7,15 +7,18 @@ import type { Deps } from "../core/ports.ts";
 import { createWatchCache, type WatchCache, type WatchedKind } from "../kube/watch-cache.ts";
 import type { OperationView } from "../operation/model.ts";
 import { DEFAULT_COMPONENTS } from "../release/components.ts";
+import { createDnsWatch, type DnsWatch } from "./dns-watch.ts";
 import { createExcerpts, type Excerpts } from "./excerpts.ts";
 import { type Heartbeat, startHeartbeat } from "./heartbeat.ts";
 import { keepNeeded } from "./keep.ts";
 import { createLoginWatch, type LoginTargets, type LoginWatch } from "./login-watch.ts";
 import {
+  type ClockObservation,
   type HostObservation,
   LIST_KINDS,
   type ListKey,
   type ListObservation,
+  NAMES_ONLY,
   type Observations,
 } from "./observation.ts";
 import { createRegistryWatch, type RegistryWatch } from "./registry-watch.ts";
@@ -39,12 +42,18 @@ export interface Observing {
 const BOX_MS = 5_000;
 const REGISTRY_MS = { good: 60_000, bad: 15_000 } as const;
 const HOST_MS = 30_000;
+const DNS_MS = { good: 30_000, bad: 10_000 } as const;
 const LOGS_MS = 2_000;
 const CLOCK_MS = 1_000;
 /** What a clock is moved by at once; time servers slew smaller steps. */
 const JUMP_MS = 2_000;
 /** Objects of one kind that are kept. Of events only warnings are watched. */
 const MAX_OBJECTS: Partial<Readonly<Record<ListKey, number>>> = { pods: 20_000, events: 20_000 };
+/** Of events the warnings, of Secrets not the history that Helm keeps in them. */
+const SELECTED: Partial<Readonly<Record<ListKey, string>>> = {
+  events: "type=Warning",
+  secrets: "type!=helm.sh/release.v1",
+};
 /** What a change of these kinds may mean for the login page. */
 const LOGIN_KEYS: ReadonlySet<string> = new Set<ListKey>(["deployments", "statefulSets"]);
 
@@ -63,6 +72,7 @@ interface Eyes {
   readonly excerpts: Excerpts;
   readonly login: LoginWatch;
   readonly registry: RegistryWatch;
+  readonly dns: DnsWatch;
   /** What the looks found last. */
   readonly found: { box: BoxFacts; host: HostObservation | null };
 }
@@ -91,6 +101,7 @@ export function startObserving(deps: ObservingDeps, sources: StatusSources, opti
     excerpts: createExcerpts(deps, kube),
     login: createLoginWatch({ ...deps, ...sources.login, kube }),
     registry: createRegistryWatch(deps.clock, () => sources.registry?.()),
+    dns: createDnsWatch(deps.clock, deps.network),
     found,
     readBox: newestOf(sources.box, (box) => {
       found.box = box;
@@ -130,7 +141,7 @@ function newestOf<T>(ask: () => Promise<T>, keep: (answer: T) => void): () => Pr
   };
 }
 
-function observations({ sources, heartbeat, login, registry, excerpts, found, cache, read }: Eyes): Observations {
+function observations({ sources, heartbeat, login, registry, dns, excerpts, found, cache, read }: Eyes): Observations {
   const { box, host } = found;
   return {
     ...box,
@@ -140,9 +151,21 @@ function observations({ sources, heartbeat, login, registry, excerpts, found, ca
     lists: cache === undefined ? {} : listsOf(cache, read),
     login: login.current(),
     registry: registry.registry(),
-    clock: registry.clock(),
+    clock: registry.clock() ?? offsetOf(host),
+    dns: dns.current(),
     host,
     logs: excerpts.current(),
+  };
+}
+
+/** Where no registry tells the time, the host agent may. A positive offset of a time server means that this clock is behind. */
+function offsetOf(host: HostObservation | null): ClockObservation | null {
+  if (host?.offset === undefined) return null;
+  const { ms, server } = host.offset;
+  return {
+    skewMs: Math.round(-ms),
+    against: server === "" ? "A time server" : `Time server ${server}`,
+    atMs: host.atMs,
   };
 }
 
@@ -160,7 +183,8 @@ function watchedKinds(): readonly WatchedKind[] {
     key,
     ...LIST_KINDS[key],
     keep: keepNeeded,
-    ...(key === "events" ? { fieldSelector: "type=Warning" } : {}),
+    ...(SELECTED[key] === undefined ? {} : { fieldSelector: SELECTED[key] }),
+    ...(NAMES_ONLY.has(key) ? { metadataOnly: true } : {}),
     ...(MAX_OBJECTS[key] === undefined ? {} : { maxObjects: MAX_OBJECTS[key] }),
   }));
 }
@@ -258,7 +282,9 @@ function startLooks(eyes: Eyes): Looks {
 
 type Look = () => Promise<number>;
 
-function lookTable(eyes: Eyes): Readonly<Record<"box" | "login" | "logs" | "registry" | "host", Look | undefined>> {
+function lookTable(
+  eyes: Eyes,
+): Readonly<Record<"box" | "login" | "logs" | "registry" | "dns" | "host", Look | undefined>> {
   const { sources, signal, found } = eyes;
   const { host } = sources;
   return {
@@ -279,6 +305,11 @@ function lookTable(eyes: Eyes): Readonly<Record<"box" | "login" | "logs" | "regi
             const isGood = state === "answers" && (eyes.registry.clock()?.skewMs ?? 0) === 0;
             return isGood ? REGISTRY_MS.good : REGISTRY_MS.bad;
           },
+    dns: async () => {
+      await eyes.dns.look({ registry: sources.registry?.()?.registry ?? null, login: found.box.urls.login });
+      const isGood = (eyes.dns.current()?.answers ?? []).every((one) => one.state === "resolves");
+      return isGood ? DNS_MS.good : DNS_MS.bad;
+    },
     host:
       host === undefined
         ? undefined

@@ -100,8 +100,9 @@ function rungOf(
   const failures = given.judgement.findings.filter(
     (one) => one.tier === name && one.state === "failed" && !isBlind(one),
   );
-  // What has failed on the platform is the box's own; on the other rungs something else may serve in its place.
-  const holds = name !== "platform" || failures.length === 0;
+  // What has failed on the platform is the box's own, but for an operation that has stopped while the box goes on; on the other
+  // rungs something else may serve in its place.
+  const holds = name !== "platform" || failures.every((one) => one.rule.code.startsWith("operation/"));
   if (missing.length === 0 && holds) {
     return { state: "ready", since: latest(needs), reason: readyReason(name, needs) };
   }

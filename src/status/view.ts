@@ -79,7 +79,12 @@ export interface View {
 }
 
 /** Namespaces that carry the platform; the components name the others. */
-const PLATFORM_NAMESPACES = ["flux-system", "kube-system", "local-path-storage", "alga-appliance-control-plane"];
+export const PLATFORM_NAMESPACES: readonly string[] = [
+  "flux-system",
+  "kube-system",
+  "local-path-storage",
+  "alga-appliance-control-plane",
+];
 const EVENT_HORIZON_MS = 3_600_000;
 
 /** Indexes observations for one fold. */

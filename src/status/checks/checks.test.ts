@@ -37,6 +37,8 @@ const helm = (reason: string, message: string): string =>
 const part = (reason: string, message: string): string =>
   `lists: { kustomizations: { flux-system/alga-core: { status: { conditions: [{ type: Ready, status: "False", reason: ${reason}, message: '${message}' }] } } } }`;
 const login = (fields: string): string => `observe: { login: { public: { sinceMs: -1m, ${fields} } } }`;
+const names = (answers: string): string =>
+  `observe: { dns: { atMs: -5s, servers: [192.0.2.53], answers: [${answers}] }`;
 const registry = (state: string): string =>
   `observe: { installed: null, registry: { state: ${state}, text: went wrong }, operation: { id: o, kind: setup, state: running, step: null, steps: [], progress: { done: 0, total: 1, unit: steps }, startedAt: "2026-11-21T08:59:00Z", endedAt: null, problem: null } }`;
 
@@ -172,6 +174,52 @@ const ROWS: readonly Row[] = [
     says: "60 min",
   },
   {
+    code: "host/kubernetes-stopped",
+    change: "observe: { kubernetes: { state: unreachable, sinceMs: -1m }, host: { k3sUnit: failed } }",
+    says: "k3s.service is failed",
+  },
+  {
+    code: "host/disk-failing",
+    change: "observe: { host: { failingDisks: [{ path: /var, device: /dev/sda }] } }",
+    says: "/dev/sda is about to fail",
+  },
+  {
+    code: "network/name-servers",
+    change:
+      names("{ name: registry.example, use: registry, state: no-answer, addresses: [], text: silence, sinceMs: -1m }") +
+      " }",
+    says: "Asked: 192.0.2.53",
+  },
+  {
+    code: "network/name-elsewhere",
+    change: `${names("{ name: psa.example.com, use: login, state: resolves, addresses: [203.0.113.5], text: '', sinceMs: -1m }")}, login: { public: { sinceMs: -1m, outcome: wrong-page, text: a parking page } } }`,
+    says: "203.0.113.5; this box has 192.168.10.20",
+  },
+  {
+    code: "flux/chart-not-fetched",
+    change:
+      "lists: { helmCharts: { flux-system/alga-system-temporal: { spec: { chart: temporal }, status: { conditions: [{ type: Ready, status: 'False', reason: ChartPullError, message: 'unauthorized: authentication required' }] } } } }",
+    says: "authentication required",
+  },
+  {
+    code: "workload/job-failed",
+    change:
+      "lists: { jobs: { msp/migrate: { status: { conditions: [{ type: Failed, status: 'True', reason: BackoffLimitExceeded, message: 'Job has reached the specified backoff limit' }] } } } }",
+    says: "backoff limit",
+  },
+  {
+    code: "workload/daemon-not-ready",
+    change:
+      "lists: { daemonSets: { kube-system/svclb: { metadata: { creationTimestamp: '2026-11-21T08:00:00Z' }, status: { observedGeneration: 1, desiredNumberScheduled: 1, updatedNumberScheduled: 1, numberAvailable: 0 } } } }",
+    says: "0 of 1",
+  },
+  { code: "login/service-missing", change: "lists: { services: null }", says: "removed or renamed" },
+  {
+    code: "release/control-plane-old",
+    change: "observe: { installed: { minimumControlPlane: 1.2.0 } }",
+    says: "1.2.0 or newer",
+  },
+  {
     code: "workload/stalled",
     change:
       'lists: { deployments: { msp/temporal: { status: { conditions: [{ type: Progressing, status: "False", reason: ProgressDeadlineExceeded, message: has timed out progressing }] } } } }',
@@ -241,6 +289,52 @@ const ROWS: readonly Row[] = [
 ];
 
 const good = checksAfter("");
+
+describe("what a check says", () => {
+  test("names the hour in which a disk will be full", () => {
+    const disk = "{ path: /var, freeBytes: 9000000000, totalBytes: 118000000000, fullAtMs: +29h }";
+    const check = checkAfter(`observe: { host: { disks: [${disk}] } }`, "host/disk-nearly-full");
+    assert.match(check.cause, /it is full about 2026-11-22 14:00 UTC/);
+  });
+
+  test("names the pull secret that nobody has made, and nothing when it is there or may not be looked for", () => {
+    const denied = waiting("ImagePullBackOff", "401 Unauthorized").replace(
+      `${APP}: {`,
+      `${APP}: { spec: { imagePullSecrets: [{ name: regcred }] },`,
+    );
+    const missing = checkAfter(denied, "image/unauthorized");
+    assert.match(missing.cause, /pull secret msp\/regcred does not exist/);
+    assert.match(missing.next ?? "", /^Create the pull secret msp\/regcred/);
+    const there = `${denied.slice(0, -2)}, secrets: { msp/regcred: {} } }`;
+    assert.doesNotMatch(checkAfter(there, "image/unauthorized").cause, /pull secret/);
+    const hidden = `${denied}\nlistStates: { secrets: { state: forbidden } }`;
+    assert.doesNotMatch(checkAfter(hidden, "image/unauthorized").cause, /pull secret/);
+    assert.equal(checkAfter(hidden, "kube/forbidden").state, "unknown");
+  });
+
+  test("believes a proxy at another address as long as the login page answers by the name", () => {
+    const elsewhere = `${names("{ name: psa.example.com, use: login, state: resolves, addresses: [203.0.113.5], text: '', sinceMs: -1m }")} }`;
+    assert.equal(checkAfter(elsewhere, "network/name-elsewhere").state, "ok");
+  });
+
+  test("takes a name server for dead only when no name is answered", () => {
+    const one = "{ name: registry.example, use: registry, state: no-answer, addresses: [], text: x, sinceMs: -1m }";
+    const other = "{ name: psa.example.com, use: login, state: no-such-name, addresses: [], text: x, sinceMs: -1m }";
+    assert.equal(checkAfter(`${names(`${one}, ${other}`)} }`, "network/name-servers").state, "ok");
+  });
+
+  test("adds the end of a failed job's log to its evidence", () => {
+    const pod =
+      "{ metadata: { name: migrate-x, namespace: msp, ownerReferences: [{ kind: Job, name: migrate, controller: true }] }, status: { phase: Failed, containerStatuses: [] } }";
+    const change = `observe: { logs: [{ namespace: msp, pod: migrate-x, container: main, text: "relation does not exist", atMs: -5s }] }
+lists: { pods: { msp/migrate-x: ${pod} }, jobs: { msp/migrate: { status: { conditions: [{ type: Failed, status: "True", reason: X, message: y }] } } } }`;
+    const { evidence } = checkAfter(change, "workload/job-failed");
+    assert.ok(
+      evidence.some((one) => one.text.includes("relation does not exist")),
+      JSON.stringify(evidence),
+    );
+  });
+});
 
 function checkAfter(change: string, code: string): Check {
   const found = checksAfter(change).find((check) => check.code === code);

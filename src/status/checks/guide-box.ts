@@ -153,4 +153,20 @@ export const BOX_WORDS: Readonly<Record<string, GuideWords>> = {
       "The part that mounts the claim does not start. If somebody removed the claim, its data may be gone with it.",
     look: "kubectl get pv: a volume in the state Released still has the data. Restore first, create after.",
   },
+  "host/kubernetes-stopped": {
+    means: "Nothing of the product runs, or what still runs can no longer be seen or mended.",
+    look: "Why it has stopped: systemctl status k3s, then journalctl -u k3s --since -30min. A full disk and a wrong clock are the usual causes.",
+  },
+  "host/disk-failing": {
+    means: "Everything works still. When the disk fails, the data on it are lost unless there is a backup.",
+    look: "What the disk says of itself: smartctl -a on the device that the evidence names.",
+  },
+  "network/name-servers": {
+    means: "People who are logged in go on working. Updates, mail and whatever else leaves the box stop.",
+    look: "Which name servers are set and whether they answer: resolvectl status, then resolvectl query with a name that you know.",
+  },
+  "network/name-elsewhere": {
+    means: "People who type the name reach another machine and cannot log in there.",
+    look: "What the name servers of your people say: nslookup with the name, from a laptop. A proxy at the other address must lead to this box.",
+  },
 };

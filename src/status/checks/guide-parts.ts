@@ -234,4 +234,25 @@ export const PART_WORDS: Readonly<Record<string, GuideWords>> = {
     means: "The operation takes longer. Nothing is lost.",
     look: "The page Operations: what the step waits for, and when it is tried again.",
   },
+  "flux/chart-not-fetched": {
+    means:
+      "What is installed goes on. The component of this chart cannot be installed or updated until the chart comes.",
+    look: "The message in the evidence tells whether the registry denies the chart, does not have it or cannot be reached.",
+  },
+  "workload/job-failed": {
+    means: "What the job should have done has not been done; an update often waits for it.",
+    look: "The end of the log in the evidence; the whole log on the page Components.",
+  },
+  "workload/daemon-not-ready": {
+    means: "Depends on the daemon: mostly a part of the network of one node does not work.",
+    look: "The pods of the daemon and their events: kubectl -n kube-system get pods, then describe the one that does not run.",
+  },
+  "login/service-missing": {
+    means: "Nobody can log in: the application runs, and nothing leads to it.",
+    look: "Whether somebody removed it: kubectl -n msp get services. The history of the release tells whether an update renamed it.",
+  },
+  "release/control-plane-old": {
+    means: "What is installed goes on working. The appliance may not understand everything of the release.",
+    look: "The version of the control plane on the page Settings and the one that the evidence names.",
+  },
 };

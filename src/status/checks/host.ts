@@ -15,6 +15,21 @@ const LOW_MEMORY = 0.05;
 const SKEW_WARN_MS = 30_000;
 const SKEW_FAIL_MS = 300_000;
 
+/** Stands before the checks of Kubernetes: it tells why Kubernetes is away. */
+export const UNIT_CHECKS: readonly CheckRule[] = [
+  {
+    code: "host/kubernetes-stopped",
+    tier: "platform",
+    title: "Kubernetes runs on the box",
+    about: "The unit of Kubernetes (k3s) has failed or was stopped, as the host agent tells.",
+    next: "Start it and see what it says: systemctl restart k3s; journalctl -u k3s --since -5min",
+    retrySafe: true,
+    needs: [],
+    explains: [{ codes: ["kube/*", "login/*", "operation/*"], where: "any" }],
+    find: findUnit,
+  },
+];
+
 export const HOST_CHECKS: readonly CheckRule[] = [
   {
     code: "host/clock-skew",
@@ -70,6 +85,16 @@ export const HOST_CHECKS: readonly CheckRule[] = [
     find: (view) => findDisks(view, "nearly"),
   },
   {
+    code: "host/disk-failing",
+    tier: "full",
+    title: "The disks are sound",
+    about: "A disk says of itself (S.M.A.R.T.) that it is about to fail.",
+    next: "Make a backup now, then replace the disk",
+    retrySafe: false,
+    needs: [],
+    find: findFailingDisks,
+  },
+  {
     code: "host/memory-low",
     tier: "full",
     title: "The box has memory left",
@@ -109,7 +134,7 @@ function findDisks({ seen, nowMs }: View, which: "full" | "nearly"): Finding[] {
     .map((disk) => {
       const room = `${humanBytes(disk.freeBytes)} of ${humanBytes(disk.totalBytes)} are free on ${oneLine(disk.path, 80)}`;
       const full = instantOrNull(disk.fullAtMs);
-      const until = full === null ? "" : `; at the present rate it is full about ${full.slice(0, 10)}`;
+      const until = full === null ? "" : `; at the present rate it is full about ${hourOf(full)}`;
       return {
         scope: {},
         headline: which === "full" ? "the disk is full" : "the disk is nearly full",
@@ -120,9 +145,47 @@ function findDisks({ seen, nowMs }: View, which: "full" | "nearly"): Finding[] {
     });
 }
 
+/** "2026-11-22 14:00 UTC" */
+function hourOf(instant: string): string {
+  return `${instant.slice(0, 10)} ${instant.slice(11, 13)}:00 UTC`;
+}
+
 function stageOf(disk: { freeBytes: number; totalBytes: number }): "full" | "nearly" | "fine" {
   if (disk.freeBytes < FULL_BYTES || disk.freeBytes < disk.totalBytes * 0.01) return "full";
   return disk.freeBytes < disk.totalBytes * NEARLY_FULL ? "nearly" : "fine";
+}
+
+function findFailingDisks({ seen, nowMs }: View): Finding[] {
+  if (seen.host === null || nowMs - seen.host.atMs > FRESH_MS.host) return [];
+  return (seen.host.failingDisks ?? []).map(({ path, device }) => {
+    const disk = oneLine(device === "" ? path : device, 80);
+    return {
+      scope: {},
+      headline: `the disk ${disk} is about to fail`,
+      title: `The disk ${disk} is about to fail.`,
+      cause: `Its own test says so; ${oneLine(path, 80)} lies on it.`,
+      evidence: [evidence(disk, "S.M.A.R.T. overall health: failed")],
+    };
+  });
+}
+
+function findUnit({ seen, nowMs }: View): Finding[] {
+  const unit = seen.host?.k3sUnit;
+  if (seen.host === null || nowMs - seen.host.atMs > FRESH_MS.host) return [];
+  if (unit !== "failed" && unit !== "inactive") return [];
+  // An answer of Kubernetes is newer than the facts of half a minute ago.
+  if (seen.kubernetes.state === "reachable") return [];
+  const what = unit === "failed" ? "has failed" : "is stopped";
+  return [
+    {
+      scope: {},
+      headline: `Kubernetes ${what} on the box`,
+      title: `Kubernetes ${what} on the box.`,
+      cause: `The unit k3s.service is ${unit}.`,
+      evidence: [evidence("k3s.service", unit)],
+      sinceMs: seen.kubernetes.sinceMs,
+    },
+  ];
 }
 
 function findMemory({ seen, nowMs }: View): Finding[] {

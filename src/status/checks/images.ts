@@ -1,7 +1,9 @@
 /** Checks of images: one per kind of cause, because each has another next step. */
+
+import { listAt, textAt } from "../../kube/model.ts";
 import { ageText } from "../age.ts";
 import { evidence, oneLine } from "../evidence.ts";
-import type { ContainerFacts } from "../facts.ts";
+import { type ContainerFacts, nameOf, namespaceOf } from "../facts.ts";
 import { type PullProblem, pullProblemOf } from "../pull-problem.ts";
 import type { PodFacts, View } from "../view.ts";
 import { isProvisioner, NO_PROVISIONER } from "./pod-check.ts";
@@ -205,6 +207,15 @@ function nextOf(
   return row.nextInSetup === undefined || view.seen.operation?.kind !== "setup" ? {} : { next: row.nextInSetup };
 }
 
+/** The first pull secret that the pod names and nobody has made; undefined when all are there, or their names may not be read. */
+function missingPullSecret(view: View, pod: PodFacts): string | undefined {
+  if (view.doubt("secrets") !== undefined) return undefined;
+  const there = new Set(view.items("secrets").map((one) => `${namespaceOf(one)}/${nameOf(one)}`));
+  const names = listAt(pod.object, "spec", "imagePullSecrets").flatMap((one) => textAt(one, "name") ?? []);
+  const missing = names.find((name) => !there.has(`${pod.namespace}/${name}`));
+  return missing === undefined ? undefined : oneLine(`${pod.namespace}/${missing}`, 120);
+}
+
 function finding(view: View, row: ImageRow, at: { pod: PodFacts; container: ContainerFacts }): Finding {
   const { pod, container } = at;
   const image = oneLine(container.image, 200);
@@ -212,6 +223,7 @@ function finding(view: View, row: ImageRow, at: { pod: PodFacts; container: Cont
   const waited = ageText(view.nowMs - (pod.createdMs ?? view.nowMs));
   const firstTry = container.waiting?.reason === "ErrImagePull";
   const provisioner = isProvisioner(pod);
+  const secret = row.kind === "unauthorized" ? missingPullSecret(view, pod) : undefined;
   const whose = release === undefined ? "the release" : `release ${oneLine(release, 40)}`;
   return {
     scope: { pod: pod.ref, component: pod.component, node: pod.node, ...(provisioner ? { provisioner } : {}) },
@@ -219,9 +231,12 @@ function finding(view: View, row: ImageRow, at: { pod: PodFacts; container: Cont
     state: firstTry && row.retrySafe ? "progressing" : "failed",
     headline: `${provisioner ? "the image of the storage provisioner" : `one image of ${whose}`} ${row.people}`,
     title: row.says(image),
-    cause: `${oneLine(pod.ref, 120)} has waited ${waited} for it.`,
+    cause: `${oneLine(pod.ref, 120)} has waited ${waited} for it.${secret === undefined ? "" : ` Its pull secret ${secret} does not exist.`}`,
     label: row.label,
     ...nextOf(view, row, { provisioner, image }),
+    ...(secret === undefined
+      ? {}
+      : { next: `Create the pull secret ${secret}; the image is then pulled by itself`, retrySafe: true }),
     evidence: [evidence(pod.ref, said(view, pod, container) || (container.waiting?.reason ?? ""))],
     sinceMs: pod.createdMs,
   };

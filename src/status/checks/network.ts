@@ -135,7 +135,7 @@ function findRegistry(view: View, row: Row): Finding[] {
   const { registry } = view.seen;
   if (registry === null || registry.state !== row.state || view.nowMs - registry.atMs > FRESH_MS.registry) return [];
   const host = oneLine(registry.host, 120);
-  const needed = isNeeded(view);
+  const needed = isRegistryNeeded(view);
   return [
     {
       scope: {},
@@ -152,7 +152,8 @@ function findRegistry(view: View, row: Row): Finding[] {
   ];
 }
 
-function isNeeded(view: View): boolean {
+/** Whether something has to be pulled from the registry now or soon. */
+export function isRegistryNeeded(view: View): boolean {
   const { operation, installed } = view.seen;
   if (operation !== null && ["running", "waiting", "blocked"].includes(operation.state)) return true;
   if (installed === null && !view.installing) return view.seen.claimed === true;

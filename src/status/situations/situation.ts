@@ -45,6 +45,7 @@ const NOTHING = {
   login: null,
   registry: null,
   clock: null,
+  dns: null,
   host: null,
 } as const;
 
