@@ -72,22 +72,6 @@ export async function surveyBlobs(
 }
 
 /**
- * Refuses a push whose source lacks something, before anything is sent.
- *
- * @throws {ApplianceError} oci/not-found naming the first blob.
- */
-export async function assertSource(states: readonly BlobState[], source: ContentSource): Promise<void> {
-  for (const { descriptor, lacking } of states) {
-    if (lacking.length === 0 || (await source.has(descriptor.digest))) continue;
-    throw new ApplianceError(
-      "oci/not-found",
-      `Cannot push "${lacking[0]}@${descriptor.digest}": what is to be pushed does not hold this blob`,
-      { hint: "Build or load it again, and publish that" },
-    );
-  }
-}
-
-/**
  * Brings every blob to every repository that lacks it, and reads each back as soon as it is there, while others are still on
  * their way. Safe to call again.
  *
@@ -171,6 +155,21 @@ async function mountBlob(
 /** Blobs up to this size are read back whatever way they came: they are configs and charts, and cost nothing. */
 const SMALL_BYTES = 1024 * 1024;
 
+/** What `sendBlobs` will do where every mount succeeds: a blob is sent once, if the registry has it nowhere that we know of. */
+export function expectedArrivals(states: readonly BlobState[], options: BlobsOptions): readonly BlobArrival[] {
+  return states.flatMap(({ descriptor, present, lacking }) =>
+    lacking.map((repository, index): BlobArrival => {
+      const places = [...present, ...options.mountFrom(descriptor.digest)].filter((one) => one !== repository);
+      return { repository, descriptor, by: index > 0 || places.length > 0 ? "mount" : "upload" };
+    }),
+  );
+}
+
+/** Tells whether a blob is read back whole in this run. */
+export function isReadBack({ descriptor, lacking }: BlobState, { verify }: BlobsOptions): boolean {
+  return verify === "all" || (verify === "sent" && (lacking.length > 0 || descriptor.size <= SMALL_BYTES));
+}
+
 /**
  * Reads back what needed no sending: everything, or the small ones, as `verify` wants it.
  *
@@ -181,9 +180,8 @@ export async function readBackPresent(
   states: readonly BlobState[],
   options: BlobsOptions,
 ): Promise<void> {
-  const isRead = ({ descriptor, lacking }: BlobState): boolean =>
-    lacking.length === 0 && (options.verify === "all" || (options.verify === "sent" && descriptor.size <= SMALL_BYTES));
-  await inParallel(states.filter(isRead), { limit: options.concurrency, signal: wire.signal }, (state, signal) =>
+  const wanted = states.filter((state) => state.lacking.length === 0 && isReadBack(state, options));
+  await inParallel(wanted, { limit: options.concurrency, signal: wire.signal }, (state, signal) =>
     readBack(wire.with(signal), { state, from: state.present[0] ?? "" }, options),
   );
 }

@@ -9,7 +9,7 @@ import { ApplianceError } from "../core/errors.ts";
 import { checkRepository } from "./connection.ts";
 import type { ContentRoot, ContentSource } from "./content.ts";
 import { isIndexType, isManifestType } from "./media-types.ts";
-import { type Descriptor, MAX_MANIFEST_BYTES, parseDocument } from "./model.ts";
+import { type Descriptor, MAX_MANIFEST_BYTES, type ParsedDocument, parseDocument } from "./model.ts";
 import { isTag } from "./reference.ts";
 
 export interface PlannedManifest {
@@ -38,8 +38,16 @@ export interface PlannedTag {
   readonly manifest: Pick<PlannedManifest, "repository" | "descriptor" | "bytes">;
 }
 
+/** An entry of an index that the source does not hold, as when a platform was left out. */
+export interface AbsentManifest {
+  readonly repository: string;
+  readonly descriptor: Descriptor;
+}
+
 export interface PushPlan {
   readonly manifests: readonly PlannedManifest[];
+  /** The registry must have them. */
+  readonly absent: readonly AbsentManifest[];
   readonly blobs: readonly PlannedBlob[];
   /** In the order of the roots. */
   readonly tags: readonly PlannedTag[];
@@ -63,6 +71,7 @@ const FALLBACK_TAG = /^sha256-[0-9a-f]{64}$/;
 interface Planning {
   readonly source: ContentSource;
   readonly planned: Map<string, PlannedManifest>;
+  readonly absent: Map<string, AbsentManifest>;
   readonly blobs: Map<Digest, { readonly descriptor: Descriptor; readonly repositories: string[] }>;
   /** Roots by repository and digest, so that a subject goes before what refers to it. */
   readonly roots: ReadonlyMap<string, ContentRoot>;
@@ -83,6 +92,7 @@ export async function planPush(source: ContentSource, options: PlanOptions): Pro
   const planning: Planning = {
     source,
     planned: new Map(),
+    absent: new Map(),
     blobs: new Map(),
     roots: byKey,
     trail: new Set(),
@@ -97,7 +107,8 @@ export async function planPush(source: ContentSource, options: PlanOptions): Pro
     const manifest = await planManifest(planning, root);
     if (root.tag !== undefined) tags.push({ repository: root.repository, tag: root.tag, manifest });
   }
-  return { manifests: [...planning.planned.values()], blobs: [...planning.blobs.values()], tags };
+  const { planned, absent, blobs } = planning;
+  return { manifests: [...planned.values()], absent: [...absent.values()], blobs: [...blobs.values()], tags };
 }
 
 function placed(root: ContentRoot, base: string): ContentRoot {
@@ -145,14 +156,7 @@ async function planManifest(planning: Planning, root: ContentRoot): Promise<Plan
   planning.trail.add(key);
   const { bytes, document } = await readDocument(planning, root);
   const parsed = document.kind === "index" ? document.index : document.manifest;
-  const before: PlannedManifest[] = [];
-  if (document.kind === "index") {
-    for (const child of document.index.manifests) {
-      before.push(await planManifest(planning, { repository, descriptor: child }));
-    }
-  } else {
-    for (const blob of [document.manifest.config, ...document.manifest.layers]) need(planning, repository, blob);
-  }
+  const before = await planBelow(planning, repository, document);
   const subject = parsed.subject === undefined ? undefined : keyOf(repository, parsed.subject.digest);
   const subjectRoot = subject === undefined ? undefined : planning.roots.get(subject);
   if (subjectRoot !== undefined) before.push(await planManifest(planning, subjectRoot));
@@ -169,6 +173,21 @@ async function planManifest(planning: Planning, root: ContentRoot): Promise<Plan
   planning.trail.delete(key);
   planning.planned.set(key, manifest);
   return manifest;
+}
+
+/** What a document names: entries of an index are planned, or noted as absent; blobs are needed. */
+async function planBelow(planning: Planning, repository: string, document: ParsedDocument): Promise<PlannedManifest[]> {
+  if (document.kind === "manifest") {
+    for (const blob of [document.manifest.config, ...document.manifest.layers]) need(planning, repository, blob);
+    return [];
+  }
+  const planned: PlannedManifest[] = [];
+  for (const descriptor of document.index.manifests) {
+    const isHeld = await planning.source.has(descriptor.digest);
+    if (isHeld) planned.push(await planManifest(planning, { repository, descriptor }));
+    else planning.absent.set(keyOf(repository, descriptor.digest), { repository, descriptor });
+  }
+  return planned;
 }
 
 function need({ blobs }: Planning, repository: string, descriptor: Descriptor): void {

@@ -36,13 +36,24 @@ export async function listAsReferrers(wire: PushWire, manifests: readonly Planne
   return writes;
 }
 
+/** How many lists `listAsReferrers` would write. Writes nothing. Throws what `listReferrers` throws. */
+export async function referrersToList(wire: PushWire, manifests: readonly PlannedManifest[]): Promise<number> {
+  let count = 0;
+  for (const { repository, descriptor, subject } of manifests) {
+    if (subject === undefined) continue;
+    const listed = await readReferrers(wire, repository, subject.digest);
+    if (listed.by === "tag" && listed.manifests.every(({ digest }) => digest !== descriptor.digest)) count += 1;
+  }
+  return count;
+}
+
 async function listOne(wire: PushWire, manifest: PlannedManifest, subject: Digest): Promise<number> {
   const { deps } = wire.connection;
   for (let writes = 0; writes < MAX_WRITES; writes += 1) {
     const { by, manifests } = await readReferrers(wire, manifest.repository, subject);
     if (by === "api" || manifests.some(({ digest }) => digest === manifest.descriptor.digest)) return writes;
     if (writes > 0) await deps.clock.sleep(backoffMs(BETWEEN, writes + 1, deps.random.fraction()), wire.signal);
-    const list = listOf(manifest.repository, [...manifests, entryOf(manifest)]);
+    const list = listOf(manifest.repository, [...manifests, referrerOf(manifest)]);
     await wire.attempts(() => putManifest(wire, list, fallbackTag(subject)));
   }
   throw new ApplianceError(
@@ -68,7 +79,8 @@ function readReferrers(wire: PushWire, repository: string, subject: Digest): Pro
   );
 }
 
-function entryOf({ descriptor, artifactType, annotations }: PlannedManifest): Descriptor {
+/** What a list of referrers says of a manifest. */
+export function referrerOf({ descriptor, artifactType, annotations }: PlannedManifest): Descriptor {
   return {
     ...descriptor,
     ...(artifactType === undefined ? {} : { artifactType }),

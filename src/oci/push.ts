@@ -12,9 +12,10 @@ import { address, connect, leaving, type RegistryDeps, type RegistryOptions } fr
 import { type ContentRoot, type ContentSource, storeContent } from "./content.ts";
 import type { Descriptor } from "./model.ts";
 import {
-  assertSource,
   type BlobArrival,
   type BlobState,
+  expectedArrivals,
+  isReadBack,
   readBackPresent,
   sendBlobs,
   surveyBlobs,
@@ -23,7 +24,8 @@ import {
 import { lackingManifests, putManifests, readBackManifests } from "./push-manifests.ts";
 import { type PlannedManifest, type PushPlan, planPush } from "./push-plan.ts";
 import { createMeter, type PushProgress } from "./push-progress.ts";
-import { listAsReferrers } from "./push-referrers.ts";
+import { listAsReferrers, referrersToList } from "./push-referrers.ts";
+import { assertSource } from "./push-source.ts";
 import { moveTagFrom, moveTags, surveyTags, type TagOptions, type TagState } from "./push-tags.ts";
 import { createPushWire, type PushWire } from "./push-wire.ts";
 import type { RegistryStore } from "./store.ts";
@@ -70,7 +72,7 @@ export interface Push {
   readonly plan: PushPlan;
   /** What the tags of the plan name at the registry now. Writes nothing. */
   tagStates(): Promise<readonly TagState[]>;
-  /** What `content` would do. Writes nothing; what may be mounted is counted as sent. */
+  /** What `content` would do, byte for byte where the registry mounts what it is asked to. Writes nothing; throws as it. */
   dryRun(): Promise<PushReport>;
   /**
    * Blobs, each read back as it arrives, then manifests by digest, bottom-up, read back too. No tags but lists of referrers.
@@ -131,14 +133,20 @@ function blobsOf({ plan, source, options, wire }: Work) {
 }
 
 async function tryContent(work: Work): Promise<PushReport> {
+  const { wire, plan } = work;
   const blobs = blobsOf(work);
-  const states = await surveyBlobs(work.wire, work.plan.blobs, blobs);
-  await assertSource(states, work.source);
-  const manifests = await lackingManifests(work.wire, work.plan.manifests, blobs.concurrency);
-  const lacking = states.filter(({ lacking }) => lacking.length > 0);
-  const report = reportOf(work, { states, arrivals: [], manifests, lists: 0 }, blobs.meter.now());
-  const sentBytes = lacking.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
-  return { ...report, sentBytes, blobs: { ...report.blobs, sent: lacking.length } };
+  const states = await surveyBlobs(wire, plan.blobs, blobs);
+  await assertSource(wire, { plan, states, concurrency: blobs.concurrency }, work.source);
+  const arrivals = expectedArrivals(states, blobs);
+  for (const state of states) {
+    if (arrivals.some(({ descriptor, by }) => descriptor === state.descriptor && by === "upload")) {
+      blobs.meter.sent(state.descriptor.size);
+    } else if (state.lacking.length > 0) blobs.meter.skipped(state.descriptor.size);
+    if (isReadBack(state, blobs)) blobs.meter.checked(state.descriptor.size);
+  }
+  const manifests = await lackingManifests(wire, plan.manifests, blobs.concurrency);
+  const lists = await referrersToList(wire, plan.manifests);
+  return reportOf(work, { states, arrivals, manifests, lists }, { ...blobs.meter.now(), bytesPerSecond: 0 });
 }
 
 async function pushContent(work: Work): Promise<PushReport> {
@@ -147,7 +155,7 @@ async function pushContent(work: Work): Promise<PushReport> {
   const { meter, concurrency } = blobs;
   meter.phase("looking");
   const states = await surveyBlobs(wire, plan.blobs, blobs);
-  await assertSource(states, work.source);
+  await assertSource(work.wire, { plan: work.plan, states, concurrency: blobs.concurrency }, work.source);
   meter.phase("sending");
   const arrivals = await sendBlobs(wire, states, blobs);
   const manifests = await lackingManifests(wire, plan.manifests, concurrency);

@@ -61,7 +61,7 @@ export interface BundlePlan {
 
 /** Repositories that tell whether to believe a release: all their tags go along. */
 export const TRUST_REPOSITORY = trustRepository("");
-const HISTORY_REPOSITORY = `${RELEASE_REPOSITORY}-history`;
+export const HISTORY_REPOSITORY = `${RELEASE_REPOSITORY}-history`;
 /** Tags of the trust repository: versions of four roles, kept for years. */
 const MAX_TRUST_TAGS = 2_000;
 

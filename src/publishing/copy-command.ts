@@ -8,8 +8,18 @@ import { openRegistryOf, REGISTRY_FLAGS, registryAccess } from "../release/regis
 import { type Copied, copyRelease, targetPlace } from "./copy.ts";
 import { namedRelease, RELEASE_ARGUMENT } from "./named-release.ts";
 import { OTHER_CA_FLAG, otherRegistries } from "./other-registries.ts";
+import {
+  ALLOW_DOWNGRADE_FLAG,
+  DRY_RUN_FLAG,
+  isDryRun,
+  MOVE_TAGS_FLAG,
+  mayDowngrade,
+  takenOf,
+  VERIFY_FLAG,
+  verifyOf,
+} from "./publishing-flags.ts";
 import { progressLines, reportText, tagLines } from "./push-text.ts";
-import { PUSH_IDLE_MS, VERIFY_FLAG, verifyOf } from "./registry-writes.ts";
+import { PUSH_IDLE_MS } from "./registry-writes.ts";
 
 /** How the target is reached, where it is not as the source is. */
 const TARGET_FLAGS: readonly Flag[] = [
@@ -39,9 +49,9 @@ export const commands: readonly Command[] = [
         type: "boolean",
         summary: "Copy the version that a channel points at, and leave the channel",
       },
-      { name: "allow-downgrade", type: "boolean", summary: "Set the channel also to an older release than it is now" },
-      { name: "move-tags", type: "boolean", summary: "Move also tags that name something else already" },
-      { name: "dry-run", type: "boolean", summary: "Say what would be sent and tagged, and write nothing" },
+      ALLOW_DOWNGRADE_FLAG,
+      MOVE_TAGS_FLAG,
+      DRY_RUN_FLAG,
       VERIFY_FLAG,
       ...TARGET_FLAGS,
       OTHER_CA_FLAG,
@@ -76,9 +86,9 @@ async function copy(context: CommandContext): Promise<ExitCode> {
     {
       ref,
       moveChannel: flags["no-channel"] !== true,
-      allowDowngrade: flags["allow-downgrade"] === true,
-      taken: flags["move-tags"] === true ? "move" : "refuse",
-      dryRun: flags["dry-run"] === true,
+      allowDowngrade: mayDowngrade(context),
+      taken: takenOf(context),
+      dryRun: isDryRun(context),
     },
     {
       source: {

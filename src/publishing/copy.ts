@@ -17,7 +17,7 @@ import { RELEASE_REPOSITORY } from "../release/model.ts";
 import { findRelease } from "../release/resolve.ts";
 import type { ReleaseRef } from "../release/resolved.ts";
 import { assertNotDowngrade } from "../release/version.ts";
-import { readTrust } from "./bundle.ts";
+import { HISTORY_REPOSITORY, readTrust, TRUST_REPOSITORY } from "./bundle.ts";
 import {
   assertComplete,
   type ClosureOptions,
@@ -60,9 +60,6 @@ export interface Copied {
   readonly content: PushReport;
   readonly tags: readonly TagState[];
 }
-
-const HISTORY = `${RELEASE_REPOSITORY}-history`;
-const TRUST = "alga-appliance-trust";
 
 /**
  * Copies a release. Safe to call again.
@@ -140,7 +137,8 @@ function isPointer(
   { base, channel }: { readonly base: string; readonly channel: string | undefined },
 ): boolean {
   const name = base === "" ? repository : repository.slice(base.length + 1);
-  if (tag.startsWith("sha256-") || name === HISTORY || name === TRUST || isOfOthers(name)) return true;
+  if (tag.startsWith("sha256-") || name === HISTORY_REPOSITORY || name === TRUST_REPOSITORY || isOfOthers(name))
+    return true;
   return name === RELEASE_REPOSITORY && tag === channel;
 }
 

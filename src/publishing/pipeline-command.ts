@@ -19,7 +19,16 @@ import type { Promoted } from "./promote.ts";
 import type { Published } from "./publish.ts";
 import { publishText } from "./publish-command.ts";
 import { assertChannelName, type PublishingKeys, promoteTo, publishingKeys, publishTo } from "./publish-run.ts";
-import { VERIFY_FLAG } from "./registry-writes.ts";
+import {
+  ALLOW_DOWNGRADE_FLAG,
+  BY_FLAG,
+  DRY_RUN_FLAG,
+  isDryRun,
+  MOVE_TAGS_FLAG,
+  VERIFY_FLAG,
+} from "./publishing-flags.ts";
+import { promotionText } from "./push-text.ts";
+import { shadowFiles } from "./shadow-files.ts";
 import { readSource } from "./source.ts";
 import { instantOfSeconds, sourceDate } from "./source-date.ts";
 import { ROOT_FLAG_OF_CHANNELS } from "./trust-context.ts";
@@ -65,15 +74,16 @@ export const commands: readonly Command[] = [
     description:
       "One step for Argo and the like: with --publish-appliance-release true the tree is locked, built in memory and published; with " +
       "--promote-release true the channel is then moved to it, or, without publishing, to --appliance-release-version. " +
-      "Safe to run again: what is there is not sent again. Neither of the two: nothing is done.",
+      "Safe to run again: what is there is not sent again. With --dry-run all of it is tried, the lock and the build in memory, " +
+      "and what would be sent, moved or refused is said. Neither of the two: nothing is done.",
     flags: [
       ...PARAMETERS,
-      { name: "by", type: "string", value: "<name>", summary: "Who does it, for the channel's history" },
+      BY_FLAG,
       { name: "source-url", type: "string", value: "<url>", summary: "Where the sources are, for annotations" },
       { name: "builder", type: "string", value: "<uri>", summary: "Who builds, for the provenance" },
-      { name: "allow-downgrade", type: "boolean", summary: "Move the channel also to an older release" },
-      { name: "move-tags", type: "boolean", summary: "Move also tags that name something else already" },
-      { name: "dry-run", type: "boolean", summary: "Say what would be done, and write nothing" },
+      ALLOW_DOWNGRADE_FLAG,
+      MOVE_TAGS_FLAG,
+      DRY_RUN_FLAG,
       VERIFY_FLAG,
       ...KEY_FLAGS,
       ROOT_FLAG_OF_CHANNELS,
@@ -140,12 +150,15 @@ function withSource(context: CommandContext, ref: string | null): CommandContext
 interface Made {
   readonly lock: LockReport;
   readonly published: Published;
-  readonly opened: OpenedRegistry;
+  /** The registry with it; after a dry run as it would be. */
+  readonly after: OpenedRegistry;
   readonly ref: ReleaseRef;
 }
 
 async function buildAndPublish(context: CommandContext, keys: PublishingKeys): Promise<Made> {
-  const { deps, args, env, flags, out, signal } = context;
+  const { args, env, flags, out, signal } = context;
+  // A dry run takes every step: what one of them has written in memory, the next one reads.
+  const deps = isDryRun(context) ? { ...context.deps, files: shadowFiles(context.deps.files) } : context.deps;
   if (args[0] === undefined)
     throw new ApplianceError("cli/usage", "Cannot publish: a folder with a release.yaml is wanted");
   const folder = typedPath(args[0], env);
@@ -157,7 +170,7 @@ async function buildAndPublish(context: CommandContext, keys: PublishingKeys): P
     update: [],
     ...openers(context),
     now: instantOfSeconds(seconds),
-    dryRun: flags["dry-run"] === true,
+    dryRun: false,
     signal,
     onProgress: (line) => out.progress(line),
   });
@@ -165,8 +178,8 @@ async function buildAndPublish(context: CommandContext, keys: PublishingKeys): P
   const built = await buildRelease(deps, { ...inputOf(context), ...(seal === undefined ? {} : { seal }) });
   const place = placeText(askedPlace(context, source));
   const opened = await openRegistryOf(context, parseReference(`${place}/${RELEASE_REPOSITORY}`));
-  const published = await publishTo(context, opened, { source: storeContent(built.store), keys });
-  return { lock, published, opened, ref: { digest: built.digest } };
+  const { published, after } = await publishTo(context, opened, { source: storeContent(built.store), keys });
+  return { lock, published, after, ref: { digest: built.digest } };
 }
 
 function otherVersion(wanted: string, is: string): ApplianceError {
@@ -183,9 +196,7 @@ async function promoteMade(
   given: { readonly channel: string; readonly made: Made | undefined; readonly keys: PublishingKeys },
 ): Promise<Promoted | null> {
   const { channel, made, keys } = given;
-  // What a dry run has not published cannot be looked at.
-  if (made?.published.outcome === "would-publish") return null;
-  if (made !== undefined) return promoteTo(context, made.opened, { channel, ref: made.ref, keys });
+  if (made !== undefined) return promoteTo(context, made.after, { channel, ref: made.ref, keys });
   const version = flagText(context.flags, "appliance-release-version");
   if (version === undefined) {
     throw new ApplianceError(
@@ -199,5 +210,5 @@ async function promoteMade(
 function pipelineText({ published, promoted }: Done): string {
   if (published !== null) return publishText(published, promoted ?? undefined);
   if (promoted === null) return "nothing to do: neither --publish-appliance-release nor --promote-release is true";
-  return `channel ${promoted.channel} is ${promoted.to.version} (${promoted.outcome})\n${promoted.to.digest}`;
+  return promotionText(promoted);
 }

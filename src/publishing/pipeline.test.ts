@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { commandContext } from "../../test/support/command-context.ts";
+import { asDryRun } from "../../test/support/dry-run.ts";
 import { countedRandom, fakeClock } from "../../test/support/oci.ts";
 import type { FlagValue } from "../cli/command.ts";
 import type { Fetch } from "../core/ports.ts";
@@ -53,7 +54,13 @@ async function world() {
     return said;
   };
   const tagOf = (tag: string) => server.store.manifest(RELEASES, tag)?.digest;
-  return { run, tagOf, writes: () => writes, id: keys.id };
+  return { run, tagOf, writes: () => writes, id: keys.id, files, store: server.store };
+}
+
+/** A world, and the digest of another release that is in it. */
+async function worldOf() {
+  const made = await world();
+  return { ...made, taken: made.tagOf("0.9.0") ?? assert.fail() };
 }
 
 const BOTH = { "publish-appliance-release": "true", "promote-release": "true" };
@@ -70,7 +77,7 @@ test("locks, builds, publishes and promotes; the second time nothing is written"
   assert.ok(release !== undefined);
   assert.deepEqual([tagOf(release.version), tagOf("nightly")], [release.digest, release.digest]);
   assert.equal(done.promoted.signedBy, id);
-  assert.match(first.text, /channel nightly is now/);
+  assert.match(first.text, /channel nightly did not exist, is now/);
   const before = writes();
   const again = (await run({ ...BOTH, ...keys, "trusted-key": ["/keys/release.pub"] })).value as typeof done & {
     published: { outcome: string };
@@ -89,10 +96,59 @@ test("publishes without promoting, then promotes a version without publishing", 
   assert.equal(tagOf("stable"), tagOf(version));
 });
 
-test("a dry run writes nothing, and neither parameter does nothing", async () => {
+test("neither parameter does nothing", async () => {
   const { run, writes } = await world();
   assert.match((await run({})).text, /^nothing to do/);
   assert.equal(writes(), 0);
+});
+
+for (const [name, flags] of [
+  ["publishing and promoting", BOTH],
+  ["publishing alone", { "publish-appliance-release": "true" }],
+  ["publishing with a key", { ...BOTH, key: ["env://SIGNING_KEY"] }],
+] as const) {
+  test(`a dry run of ${name} says word for word what the real run says, and writes nothing anywhere`, async () => {
+    const { run, writes, files } = await world();
+    const before = files.snapshot();
+    const { text } = await run({ ...flags, "dry-run": true });
+    assert.equal(writes(), 0);
+    assert.deepEqual(files.snapshot(), before);
+    assert.equal(text, asDryRun((await run(flags)).text));
+    assert.ok(writes() > 0);
+  });
+}
+
+test("a dry run refuses what the real run refuses, in the same words, and neither has sent anything", async () => {
+  const failure = async (work: Promise<unknown>): Promise<string> =>
+    work.then(
+      () => assert.fail("it was not refused"),
+      ({ code, message }) => `${code} ${message}`,
+    );
+  const spoilt: Readonly<Record<string, (world: Awaited<ReturnType<typeof worldOf>>) => void>> = {
+    "release/incomplete": ({ store }) => {
+      const [one] = store.manifests("nine-minds/alga-psa-ee");
+      store.deleteManifest("nine-minds/alga-psa-ee", one?.digest ?? "");
+    },
+    "oci/tag-taken": ({ store, taken }) => store.tag(RELEASES, "1.0.3", taken),
+  };
+  for (const [code, spoil] of Object.entries(spoilt)) {
+    const made = await worldOf();
+    // Locked before, because a lock asks for images too.
+    await made.run({ "publish-appliance-release": "true" });
+    spoil(made);
+    const before = made.writes();
+    const flags = { ...BOTH, "appliance-release-channel": "stable" };
+    const dry = await failure(made.run({ ...flags, "dry-run": true }));
+    assert.match(dry, new RegExp(`^${code} Cannot`));
+    assert.equal(await failure(made.run(flags)), dry);
+    assert.equal(made.writes(), before);
+  }
+  const { run, store } = await world();
+  await run(BOTH);
+  buildSampleRelease(store, { registry: "ghcr.io", version: "2.0.0", channels: ["nightly"], imageTag: "62cdce38" });
+  const dry = await failure(run({ ...BOTH, "dry-run": true }));
+  assert.match(dry, /^release\/downgrade/);
+  assert.equal(await failure(run(BOTH)), dry);
 });
 
 test("refuses another version than the tree has, a version as a channel, and a strange source ref", async () => {

@@ -6,8 +6,9 @@ import { openRegistryOf, REGISTRY_FLAGS } from "../release/registry-flags.ts";
 import type { ReleaseRef } from "../release/resolved.ts";
 import { KEY_FLAGS, TRUSTED_KEY_FLAG } from "../trust/key-flags.ts";
 import { OTHER_CA_FLAG } from "./other-registries.ts";
-import type { Promoted } from "./promote.ts";
 import { assertChannelName, promoteTo, publishingKeys } from "./publish-run.ts";
+import { ALLOW_DOWNGRADE_FLAG, BY_FLAG, DRY_RUN_FLAG } from "./publishing-flags.ts";
+import { promotionText } from "./push-text.ts";
 import { ROOT_FLAG_OF_CHANNELS } from "./trust-context.ts";
 
 export const commands: readonly Command[] = [
@@ -23,9 +24,9 @@ export const commands: readonly Command[] = [
       { name: "from", type: "string", value: "<channel>", summary: "The release that this channel points at" },
       { name: "version", type: "string", value: "<version>", summary: "Exactly this version" },
       { name: "to", type: "string", value: "<channel>", summary: "Channel to move" },
-      { name: "allow-downgrade", type: "boolean", summary: "Move also to an older release" },
-      { name: "by", type: "string", value: "<name>", summary: "Who does it, for the history (default the user name)" },
-      { name: "dry-run", type: "boolean", summary: "Check everything and write nothing" },
+      ALLOW_DOWNGRADE_FLAG,
+      BY_FLAG,
+      DRY_RUN_FLAG,
       ...KEY_FLAGS,
       ROOT_FLAG_OF_CHANNELS,
       TRUSTED_KEY_FLAG,
@@ -57,13 +58,4 @@ function wantedPromotion({ flags }: CommandContext): { readonly ref: ReleaseRef;
   }
   assertChannelName(to);
   return { ref, channel: to };
-}
-
-function promotionText({ channel, from, to, outcome, gaps, signedBy }: Promoted): string {
-  const was = from === null ? "did not exist" : `was ${from.version}`;
-  const is = { moved: "is now", already: "is already", "would-move": "would become" }[outcome];
-  const key = signedBy === null ? "the history is not signed" : `the history is signed by ${signedBy}`;
-  const lines = [`channel ${channel} ${was}, ${is} ${to.version}`, to.digest, ...(outcome === "moved" ? [key] : [])];
-  const gap = "the history has gaps: somebody moved the channel without a record, or at the same time";
-  return [...lines, ...(gaps.length === 0 ? [] : [`${gap} (release history --channel ${channel})`])].join("\n");
 }

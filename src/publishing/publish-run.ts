@@ -15,8 +15,9 @@ import { signManifest } from "../trust/signatures.ts";
 import { otherRegistries } from "./other-registries.ts";
 import { type Promoted, promote } from "./promote.ts";
 import { type Published, publish } from "./publish.ts";
+import { authorOf, isDryRun, mayDowngrade, takenOf, verifyOf } from "./publishing-flags.ts";
 import { progressLines } from "./push-text.ts";
-import { authorOf, PUSH_IDLE_MS, registryWrites, verifyOf } from "./registry-writes.ts";
+import { PUSH_IDLE_MS, registryWrites } from "./registry-writes.ts";
 import { ROOT_FLAG, readRootFile } from "./trust-context.ts";
 import { addTarget, type ChannelMove, moveChannel } from "./trust-hook.ts";
 
@@ -47,13 +48,18 @@ function releaseKeys({ signing, root }: PublishingKeys): readonly SigningKey[] {
   return found.length > 0 ? found : signing;
 }
 
-/** Publishes content by the flags `--dry-run`, `--move-tags` and `--verify`; signs with every key. Throws as `publish`. */
-export function publishTo(
+/**
+ * Publishes content by the flags `--dry-run`, `--move-tags` and `--verify`; signs with every key. Throws as `publish`.
+ *
+ * @returns with `after`, the registry as it is then; after a dry run as it would be, for a promotion that is tried too.
+ */
+export async function publishTo(
   context: CommandContext,
   opened: OpenedRegistry,
   given: { readonly source: ContentSource; readonly keys: PublishingKeys },
-): Promise<Published> {
-  const { deps, flags, signal, build } = context;
+): Promise<{ readonly published: Published; readonly after: OpenedRegistry }> {
+  const { deps, signal, build } = context;
+  let after = opened;
   const { client, access, repository } = opened;
   const wire = registryWire(deps, access, { idleTimeoutMs: PUSH_IDLE_MS });
   const { push } = registryWrites(context, access);
@@ -66,17 +72,21 @@ export function publishTo(
     const { bytes } = await client.document(repository, digest, { signal });
     await addTarget(trust.deps, { version: manifest.version, digest, sizeBytes: bytes.length }, trust.options);
   };
-  return publish({ log: deps.log, client, wire: wire.deps, sign }, given.source, {
+  const published = await publish({ log: deps.log, client, wire: wire.deps, sign }, given.source, {
     ...wire.options,
     base: access.place.base,
     running: build.version,
-    taken: flags["move-tags"] === true ? "move" : "refuse",
+    taken: takenOf(context),
     verify: verifyOf(context),
     onProgress: progressLines(context),
-    dryRun: flags["dry-run"] === true,
+    dryRun: isDryRun(context),
+    onPlan: (preview) => {
+      if (isDryRun(context)) after = { ...opened, client: preview };
+    },
     open: otherRegistries(context),
     signal,
   });
+  return { published, after };
 }
 
 /** What changes signed metadata, where the run names the publisher's root. */
@@ -93,7 +103,7 @@ export function promoteTo(
   opened: OpenedRegistry,
   to: { readonly channel: string; readonly ref: ReleaseRef; readonly keys: PublishingKeys },
 ): Promise<Promoted> {
-  const { deps, flags, signal, build } = context;
+  const { deps, signal, build } = context;
   const { client, access, repository } = opened;
   const trust = metadataOf(context, opened, to.keys);
   const keys = {
@@ -107,8 +117,8 @@ export function promoteTo(
       ref: to.ref,
       channel: to.channel,
       by: authorOf(context),
-      allowDowngrade: flags["allow-downgrade"] === true,
-      dryRun: flags["dry-run"] === true,
+      allowDowngrade: mayDowngrade(context),
+      dryRun: isDryRun(context),
     },
     { base: access.place.base, repository, running: build.version, open: otherRegistries(context), signal },
   );

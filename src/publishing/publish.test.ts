@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fakeClock, testDeps } from "../../test/support/oci.ts";
 import { died } from "../../test/support/push.ts";
+import type { ApplianceError } from "../core/errors.ts";
 import type { Fetch } from "../core/ports.ts";
 import { createRegistryClient } from "../oci/client.ts";
 import { type ContentSource, storeContent } from "../oci/content.ts";
@@ -83,16 +84,33 @@ test("sends what is lacking, tags the version last, leaves channels alone, and h
   assert.deepEqual([again.outcome, again.content.sentBytes, writes], ["already", 0, []]);
 });
 
-test("a dry run says what it would do, and writes nothing", async () => {
-  const { run, fetch } = world();
-  const wire: Fetch = (request) => {
-    assert.ok(!isWrite(request), request.method);
-    return fetch(request);
-  };
-  const { outcome, content, tags } = await run({ dryRun: true }, wire);
-  assert.equal(outcome, "would-publish");
-  assert.ok(content.sentBytes > 0 && content.blobs.sent > 0);
-  assert.ok(tags.every(({ was }) => was === null));
+test("a dry run gives the figures of the real run whatever the registry has, and writes nothing", async () => {
+  for (const verify of ["sent", "all", "sizes"] as const) {
+    const { run, fetch, built, server, others } = world();
+    const reading: Fetch = (request) => {
+      assert.ok(!isWrite(request), request.method);
+      return fetch(request);
+    };
+    const both = async (): Promise<void> => {
+      const dry = await run({ dryRun: true, verify }, reading);
+      const real = await run({ verify });
+      assert.equal(dry.outcome, "would-publish");
+      assert.deepEqual(dry.content, { ...real.content, bytesPerSecond: 0 });
+      assert.deepEqual([dry.tags, dry.releases], [real.tags, real.releases]);
+    };
+    // A registry that has one chart already, and a layer of another one in a third place.
+    const [chart = "", other = ""] = built.repositories().filter((name) => name.includes("/charts/"));
+    for (const { bytes } of built.blobs(chart)) server.store.putBlob(chart, bytes);
+    for (const { bytes } of built.blobs(other)) server.store.putBlob(`${BASE}/elsewhere`, bytes);
+    await both();
+    // Nothing is lacking.
+    await both();
+    // Storage that has lost the blobs and the manifests of one repository.
+    for (const one of server.store.manifests(other)) server.store.deleteManifest(other, one.digest);
+    for (const one of server.store.blobs(other)) server.store.deleteBlob(other, one.digest);
+    assert.ok(!others.includes(other));
+    await both();
+  }
 });
 
 test("refuses a version that names something else, before anything is sent, unless tags may move", async () => {
@@ -111,11 +129,35 @@ test("refuses a version that names something else, before anything is sent, unle
   assert.equal(server.store.manifest(RELEASES, "1.0.4")?.digest, digest);
 });
 
-test("a release of which the registry lacks an image gets no version", async () => {
-  const { run, server, version, others } = world();
+test("a release of which the registry lacks an image is refused before anything is sent, by a dry run in the same words", async () => {
+  const { run, server, version, others, fetch } = world();
   const [image = ""] = others;
   for (const { digest } of server.store.manifests(image)) server.store.deleteManifest(image, digest);
-  await assert.rejects(run(), { code: "release/incomplete", message: /^Cannot publish release "1\.0\.4"/ });
+  const reading: Fetch = (request) => {
+    assert.ok(!isWrite(request), request.method);
+    return fetch(request);
+  };
+  const refusal = async (dryRun: boolean): Promise<ApplianceError> =>
+    run({ dryRun }, reading).then(
+      () => assert.fail("it was not refused"),
+      (thrown) => thrown,
+    );
+  const [dry, real] = [await refusal(true), await refusal(false)];
+  assert.match(dry.message, /^Cannot publish release "1\.0\.4"/);
+  assert.deepEqual([dry.code, dry.message, dry.details], ["release/incomplete", real.message, real.details]);
+  assert.equal(version(), undefined);
+});
+
+test("an image that goes away while a release is sent keeps its version away", async () => {
+  const { run, server, version, others, fetch } = world();
+  const [image = ""] = others;
+  const wire: Fetch = (request) => {
+    if (isWrite(request)) {
+      for (const { digest } of server.store.manifests(image)) server.store.deleteManifest(image, digest);
+    }
+    return fetch(request);
+  };
+  await assert.rejects(run({}, wire), { code: "release/incomplete" });
   assert.equal(version(), undefined);
 });
 

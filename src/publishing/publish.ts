@@ -17,7 +17,10 @@ import { assertFree, type TagName, type Taken } from "../oci/push-tags.ts";
 import { isOfOthers } from "../release/location.ts";
 import { RELEASE_REPOSITORY } from "../release/model.ts";
 import { isStatementTag, refOfTag } from "../release/registry-flags.ts";
+import { HISTORY_REPOSITORY, TRUST_REPOSITORY } from "./bundle.ts";
+import { BUNDLE_REPOSITORY } from "./bundle-document.ts";
 import { assertComplete, type ClosureOptions, releaseClosure } from "./closure.ts";
+import { previewClient } from "./preview.ts";
 
 export type PublishDeps = Pick<Deps, "log"> & {
   /** Reads the registry. */
@@ -36,6 +39,8 @@ export interface PublishOptions extends PushOptions, Pick<ClosureOptions, "open"
   readonly taken: "refuse" | "move";
   /** Look at everything, write nothing. */
   readonly dryRun: boolean;
+  /** Told of the registry as it will be, before anything is sent. */
+  readonly onPlan?: (preview: RegistryClient) => void;
 }
 
 export interface PublishedRelease {
@@ -56,12 +61,13 @@ export interface Published {
  * Publishes all that a layout holds. Safe to call again.
  *
  * @param source A layout, or anything like it, with repositories relative to the base.
- * @throws {ApplianceError} oci/not-found when the layout is not whole, and oci/tag-taken: both before anything is sent;
- *   release/incomplete when the registry lacks what a release refers to, oci/digest-mismatch when it does not give back
- *   what it was given: both before a version of a release is tagged; oci/tag-moved, and what pushing throws.
+ * @throws {ApplianceError} oci/not-found when neither the layout nor the registry has a part, oci/tag-taken, and
+ *   release/incomplete when the registry will lack what a release refers to: all of them before anything is sent;
+ *   oci/digest-mismatch when it does not give back what it was given, before a version of a release is tagged; oci/tag-moved,
+ *   and what pushing throws.
  */
 export async function publish(deps: PublishDeps, source: ContentSource, options: PublishOptions): Promise<Published> {
-  const entries = source.entries().map(withoutChannel);
+  const entries = source.entries().filter(isForEver).map(withoutChannel);
   const releases = releasesOf(entries);
   const push = await openPush(source, deps.wire, { ...options, entries });
   const before = await push.tagStates();
@@ -70,6 +76,9 @@ export async function publish(deps: PublishDeps, source: ContentSource, options:
       ? "move"
       : options.taken;
   for (const state of before) assertFree(state, { taken });
+  const preview = previewClient(deps.client, push.plan, source);
+  options.onPlan?.(preview);
+  for (const { digest } of releases) await assertWhole(preview, digest, options);
   if (options.dryRun) {
     return published("would-publish", { releases, content: await push.dryRun(), tags: before, push });
   }
@@ -78,7 +87,7 @@ export async function publish(deps: PublishDeps, source: ContentSource, options:
     repository === releaseRepository(options.base);
   await push.tags({ taken, only: (tag) => !isRelease(tag) });
   for (const { digest } of releases) {
-    await assertWhole(deps, digest, options);
+    await assertWhole(deps.client, digest, options);
     await deps.sign?.(digest);
   }
   await push.tags({ taken, only: isRelease });
@@ -104,6 +113,13 @@ function releaseRepository(base: string): string {
   return base === "" ? RELEASE_REPOSITORY : `${base}/${RELEASE_REPOSITORY}`;
 }
 
+/** What a bundle has of a channel stays behind, with the bundle's own document: `release copy` takes those along. */
+const OF_BUNDLES: readonly string[] = [BUNDLE_REPOSITORY, TRUST_REPOSITORY, HISTORY_REPOSITORY];
+
+function isForEver({ repository }: ContentRoot): boolean {
+  return !OF_BUNDLES.includes(repository);
+}
+
 /** A channel in a layout stays behind: only a promotion moves channels. */
 function withoutChannel(root: ContentRoot): ContentRoot {
   const isChannel = root.repository === RELEASE_REPOSITORY && root.tag !== undefined && "channel" in refOfTag(root.tag);
@@ -120,7 +136,7 @@ function releasesOf(entries: readonly ContentRoot[]): readonly PublishedRelease[
 }
 
 async function assertWhole(
-  { client }: PublishDeps,
+  client: RegistryClient,
   digest: Digest,
   { base, running, signal, open }: PublishOptions,
 ): Promise<void> {

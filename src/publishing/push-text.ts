@@ -2,6 +2,7 @@
 import type { CommandContext } from "../cli/command.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { PushProgress, PushReport, TagState } from "../oci/push.ts";
+import type { Promoted } from "./promote.ts";
 
 /** On a terminal a line a second is followed with the eye; a log of a pipeline is read later. */
 const TERMINAL_MS = 1_000;
@@ -30,13 +31,15 @@ function progressLine(progress: PushProgress): string {
   return `Sending: ${humanBytes(sentBytes)} of ${humanBytes(totalBytes - skippedBytes)}${rate}${checked}${there}`;
 }
 
-/** Two lines: what went over the wire, and what was there. */
+/** Two lines: what went over the wire, and what was there; of a dry run, with the same figures, what would. */
 export function reportText(report: PushReport, isDryRun: boolean): readonly string[] {
   const { blobs, manifests } = report;
+  const would = isDryRun ? "would be " : "";
   const rate = report.bytesPerSecond === 0 ? "" : ` at ${humanBytes(report.bytesPerSecond)}/s`;
+  const mounted = blobs.mounted === 0 ? "" : `, ${blobs.mounted} blobs ${would}mounted`;
   return [
     `${isDryRun ? "would send" : "sent"} ${humanBytes(report.sentBytes)}${rate}: ${blobs.sent} of ${blobs.total} blobs, ${manifests.sent} of ${manifests.total} manifests`,
-    `${humanBytes(report.skippedBytes)} ${isDryRun ? "are there" : `were there, ${blobs.mounted} blobs mounted; ${humanBytes(report.checkedBytes)} read back`}`,
+    `${humanBytes(report.skippedBytes)} ${isDryRun ? "are" : "were"} there${mounted}; ${humanBytes(report.checkedBytes)} of blobs ${would}read back`,
   ];
 }
 
@@ -46,4 +49,15 @@ export function tagLines(tags: readonly TagState[]): readonly string[] {
     const before = was === null ? "new" : was === digest ? "as before" : `was ${was}`;
     return `  ${repository}:${tag}  ${digest}  ${before}`;
   });
+}
+
+/** What became of a channel, or would; also when it is one step of a larger verb. */
+export function promotionText({ channel, from, to, outcome, gaps, signedBy }: Promoted): string {
+  const was = from === null ? "did not exist" : `was ${from.version}`;
+  const is = { moved: "is now", already: "is already", "would-move": "would become" }[outcome];
+  const signed = outcome === "moved" ? "is" : "would be";
+  const key = `the history ${signed} ${signedBy === null ? "unsigned" : `signed by ${signedBy}`}`;
+  const lines = [`channel ${channel} ${was}, ${is} ${to.version}`, to.digest, ...(outcome === "already" ? [] : [key])];
+  const gap = "the history has gaps: somebody moved the channel without a record, or at the same time";
+  return [...lines, ...(gaps.length === 0 ? [] : [`${gap} (release history --channel ${channel})`])].join("\n");
 }

@@ -145,9 +145,9 @@ test("promote moves a channel and says from what to what; a wrong wish is refuse
   const { digest } = buildSampleRelease(store, { registry: HOST, version: "1.0.4", channels: ["nightly"] });
   const flags = { from: "nightly", to: "stable" };
   await run("promote", { flags: { ...flags, "dry-run": true } });
-  assert.equal(said.text, `channel stable was 1.0.3, would become 1.0.4\n${digest}`);
+  assert.equal(said.text, `channel stable was 1.0.3, would become 1.0.4\n${digest}\nthe history would be unsigned`);
   assert.equal(await run("promote", { flags, env: { USER: "ann" } }), 0);
-  assert.equal(said.text, `channel stable was 1.0.3, is now 1.0.4\n${digest}\nthe history is not signed`);
+  assert.equal(said.text, `channel stable was 1.0.3, is now 1.0.4\n${digest}\nthe history is unsigned`);
   assert.equal(store.manifest("nine-minds/alga-appliance-release", "stable")?.digest, digest);
   await run("promote", { flags });
   assert.equal(said.text, `channel stable was 1.0.4, is already 1.0.4\n${digest}`);
