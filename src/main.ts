@@ -48,6 +48,12 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import("./status/command.ts")).commands,
   },
   {
+    name: "update",
+    group: "For operators",
+    summary: "Look for, plan and run updates, and go back",
+    load: async () => (await import("./update/command.ts")).commands,
+  },
+  {
     name: "release",
     group: "For publishers",
     summary: "Build, sign, publish, find and mirror releases",

@@ -30,12 +30,16 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
     to: ["cli", "oci", "kube", "operation", "release", "flux", "status"],
     why: "the engine of the first installation",
   },
+  update: {
+    to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "trust"],
+    why: "what brings the next release, and the one before again",
+  },
   host: {
     to: ["cli", "oci", "kube", "operation", "release", "status"],
     why: "the thin side of systemd: it asks which control plane a channel names; the product is not its business",
   },
   server: {
-    to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "setup"],
+    to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "setup", "update"],
     why: "the edge over all engines",
   },
   rehearsal: {

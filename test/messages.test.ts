@@ -11,6 +11,7 @@ import { commands as rehearse } from "../src/rehearsal/command.ts";
 import { commands as serve } from "../src/server/command.ts";
 import { commands as setup } from "../src/setup/command.ts";
 import { commands as status } from "../src/status/command.ts";
+import { commands as update } from "../src/update/command.ts";
 
 const SOURCES = join(import.meta.dirname, "../src");
 
@@ -57,7 +58,17 @@ test("every hint is a next step: a sentence or a command, without a final period
 });
 
 test("every command that a text tells to type is there, with its flags", () => {
-  const commands = [...bootstrap, ...doctor, ...host, ...rehearse, ...release, ...serve, ...setup, ...status];
+  const commands = [
+    ...bootstrap,
+    ...doctor,
+    ...host,
+    ...rehearse,
+    ...release,
+    ...serve,
+    ...setup,
+    ...status,
+    ...update,
+  ];
   const known = new Map(commands.map((command) => [command.path.join(" "), command]));
   const wrong = found(/(`(?:[^`\\]|\\.)*`|"(?:[^"\\\n]|\\.)*")/g).flatMap(({ place, words }) =>
     [

@@ -198,6 +198,16 @@ export const ERROR_CODES = {
   "setup/license-rejected": input("The license service rejects the install code"),
   "setup/license-unavailable": away("The license service does not answer"),
 
+  "update/nothing-installed": conflict("Nothing is installed that could be updated"),
+  "update/unknown-plan": failed("The plan of an update was not made by this process", { status: 404, log: "info" }),
+  "update/plan-changed": conflict("The plan of an update does not hold any more"),
+  "update/not-now": conflict("An update may not begin now"),
+  "update/cluster-not-ready": failed("The platform is not ready for an update", { status: 412 }),
+  "update/image-unavailable": upstream("An image of the wanted release does not come to the node"),
+  "update/returned": failed("An update failed, and the release before is installed again"),
+  "update/return-failed": failed("Neither the wanted release nor the one before works"),
+  "update/no-return": conflict("There is no way back to the release before"),
+
   "session/required": denied("The request has no valid session", { status: 401, log: "info" }),
   "session/wrong-token": denied("The setup token is wrong", { status: 401, log: "info" }),
   "session/wrong-password": denied("The password is wrong", { status: 401, log: "info" }),

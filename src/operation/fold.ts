@@ -191,7 +191,10 @@ function failStep(run: Draft, entry: Extract<JournalEntry, { kind: "step-failed"
 function finish(run: Draft, entry: Extract<JournalEntry, { kind: "finished" }>): void {
   const { failed, at } = entry;
   if (failed === undefined) setView(run, { state: "done", step: null, endedAt: at, problem: null });
-  else setView(run, { state: "failed", endedAt: at, problem: shown(failed, run, null) });
+  else {
+    const problem = { ...failed, attempt: Math.max(1, run.failedAttempts), nextAttemptAt: null };
+    setView(run, { state: "failed", endedAt: at, problem });
+  }
 }
 
 function reopen(run: Draft): void {

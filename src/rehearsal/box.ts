@@ -97,9 +97,16 @@ export async function openBox(deps: Deps, listen: Listen, options: BoxOptions): 
   };
 }
 
-/** What the publisher has released. The nightly is newer, so that a channel change shows a difference. */
+/**
+ * What the publisher has released. The nightly is newer, so that a channel change shows a difference; the three next ones are
+ * updates on a good day and on two bad ones.
+ */
 async function publishSamples({ publish }: Publisher): Promise<void> {
   await publish({ version: "1.1.0-nightly.4", channels: ["nightly"], createdAt: "2026-02-11T02:10:00Z" });
+  await publish({ version: "1.1.0", channels: ["next"], createdAt: "2026-03-02T09:00:00Z" });
+  const bad = { createdAt: "2026-03-03T09:00:00Z" };
+  await publish({ ...bad, version: "1.2.0", channels: ["next-crash"], fault: "crashing-application" });
+  await publish({ ...bad, version: "1.3.0", channels: ["next-missing"], fault: "missing-image" });
   await publish({ version: "1.0.3", channels: ["stable"], createdAt: "2026-01-20T09:00:00Z" });
 }
 

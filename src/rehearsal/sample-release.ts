@@ -51,7 +51,12 @@ export type SampleFault =
   /** The image of one of Flux's controllers is not pushed. */
   | "missing-flux-image"
   /** The manifest's version is a number. */
-  | "invalid-manifest";
+  | "invalid-manifest"
+  /** The application's image starts and ends with an error. */
+  | "crashing-application";
+
+/** A tag of an image that starts and ends with an error; the rehearsal's kubelet knows it by this end. */
+export const CRASHES = "-crashes";
 
 export interface SampleOptions {
   /** `host[:port]` by which the cluster and this appliance reach the registry. */
@@ -131,8 +136,9 @@ function chartVersionOf({ options }: Publisher): string {
   return options.chartVersion ?? "0.1.0";
 }
 
-function imageTagOf({ options }: Publisher): string {
-  return options.imageTag ?? options.version;
+function imageTagOf({ options }: Publisher, key = ""): string {
+  const tag = options.imageTag ?? options.version;
+  return options.fault === "crashing-application" && key === "algaCore" ? `${tag}${CRASHES}` : tag;
 }
 
 /** What charts bring themselves. The same in every release, so that a chart does not change under its version. */
@@ -148,9 +154,13 @@ function imageNames(): ReadonlyMap<string, string> {
 }
 
 function pushImages(publisher: Publisher): Readonly<Record<string, Digest>> {
-  const rows = [...imageNames()].filter(([key]) => publisher.options.fault !== "missing-image" || key !== "algaCore");
-  const tag = imageTagOf(publisher);
-  return Object.fromEntries(rows.map(([key, name]) => [key, pushImage(publisher, { name, tag })]));
+  const isLost = (key: string): boolean => publisher.options.fault === "missing-image" && key === "algaCore";
+  return Object.fromEntries(
+    [...imageNames()].map(([key, name]) => {
+      const image = { name, tag: imageTagOf(publisher, key) };
+      return [key, isLost(key) ? NEVER_PUSHED : pushImage(publisher, image)];
+    }),
+  );
 }
 
 /** The image that charts bring themselves, and those of Flux's controllers, which lie beside the publisher's base. */
@@ -278,7 +288,6 @@ function imagePins(publisher: Publisher, { imageDigests }: Digests): Record<stri
 
 function releaseDocument(publisher: Publisher, digests: Digests): Record<string, unknown> {
   const { options, place } = publisher;
-  const tag = imageTagOf(publisher);
   const keys = DEFAULT_COMPONENTS.flatMap(({ imageKey }) => (imageKey === undefined ? [] : [imageKey]));
   const at = placeText(place);
   return {
@@ -286,7 +295,7 @@ function releaseDocument(publisher: Publisher, digests: Digests): Record<string,
     version: options.fault === "invalid-manifest" ? Number.parseFloat(options.version) : options.version,
     ...(options.channels?.[0] === undefined ? {} : { channel: options.channels[0] }),
     valuesProfile: PROFILE,
-    images: Object.fromEntries(keys.map((key) => [key, tag])),
+    images: Object.fromEntries(keys.map((key) => [key, imageTagOf(publisher, key)])),
     ...imagePins(publisher, digests),
     config: {
       repository: `${at}/${CONFIG_REPOSITORY}`,

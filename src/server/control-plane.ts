@@ -27,6 +27,8 @@ import { startMirror } from "../status/mirror.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { statusReadiness } from "../status/routes.ts";
 import type { StatusSources } from "../status/sources.ts";
+import { createUpdates, type Updates } from "../update/engine.ts";
+import { rollbackProgram, updateProgram } from "../update/program.ts";
 import type { AssetFile } from "./assets.ts";
 import type { EventDocument } from "./events.ts";
 import type { Readiness } from "./health-routes.ts";
@@ -74,11 +76,16 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   const operations = createOperations(
     { ...deps, store },
     {
-      programs: setupPrograms(setupDeps, settings),
+      programs: {
+        ...setupPrograms(setupDeps, settings),
+        update: updateProgram(setupDeps, settings),
+        rollback: rollbackProgram(setupDeps, settings),
+      },
       networkReady: (signal) => registryAnswers(deps, options, signal),
     },
   );
   const setup = createSetup(setupDeps, settings, operations);
+  const updates = createUpdates(setupDeps, settings, operations);
   const adminPassword = createAdminPassword(setupDeps, settings, operations);
   const box = createBoxReader(deps, {
     ...options,
@@ -105,6 +112,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
           setup,
           address: createAddress(setupDeps, settings, operations),
           adminPassword,
+          updates,
           status,
           inventory: { status, deps, kube: options.kube },
           hostHistory,
@@ -123,6 +131,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   });
   const told = [
     status.subscribe((document) => app.events.publish("status", document)),
+    updates.subscribe(() => void tellUpdates(deps, updates, { app, signal: end.signal })),
     operations.subscribe((event) => {
       if (event.type === "journal")
         app.events.publish("journal", { operationId: event.operationId, entry: event.entry });
@@ -150,6 +159,20 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
       status.stop();
     },
   };
+}
+
+/** Tells what is offered, without the history, which is asked for. */
+async function tellUpdates(
+  deps: Pick<Deps, "log">,
+  updates: Updates,
+  to: { readonly app: ServerApp; readonly signal: AbortSignal },
+): Promise<void> {
+  try {
+    const { history: _history, ...view } = await updates.view(to.signal);
+    to.app.events.publish("updates", view);
+  } catch (error) {
+    if (!to.signal.aborted) deps.log.warn("updates not told", { error });
+  }
 }
 
 /** What a new reader of the event stream gets first. */

@@ -14,7 +14,7 @@ import type { Deps } from "../core/ports.ts";
 import { createReaders, type Reader } from "./event-readers.ts";
 import { createEventRing } from "./event-ring.ts";
 
-export type EventType = "status" | "operation" | "journal" | "log";
+export type EventType = "status" | "operation" | "journal" | "log" | "updates";
 
 export interface EventDocument {
   readonly type: EventType;

@@ -13,6 +13,8 @@ import { type HostHistory, hostHistoryRoutes } from "../status/host-history.ts";
 import { type InventoryEdge, inventoryRoutes } from "../status/inventory-routes.ts";
 import type { StatusEngine } from "../status/observer.ts";
 import { statusRoutes } from "../status/routes.ts";
+import type { Updates } from "../update/engine.ts";
+import { updateRoutes } from "../update/routes.ts";
 import type { OwnParts } from "./server.ts";
 
 /** What the edges work on. */
@@ -21,6 +23,7 @@ export interface RoomEngines {
   readonly setup: Setup;
   readonly address: Address;
   readonly adminPassword: AdminPassword;
+  readonly updates: Updates;
   readonly status: StatusEngine;
   /** Logs of pods come from the cluster itself. */
   readonly inventory: InventoryEdge & EventListEdge;
@@ -35,6 +38,7 @@ export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[
     ...setupRoutes(engines.setup),
     ...addressRoutes(engines.address),
     ...adminPasswordRoutes(engines.adminPassword),
+    ...updateRoutes(engines.updates),
     ...inventoryRoutes(engines.inventory, own.openStream),
     ...eventListRoutes(engines.inventory),
     ...hostHistoryRoutes(engines.hostHistory),

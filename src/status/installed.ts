@@ -15,7 +15,7 @@ export const INSTALLED_SCHEMA = "alga.appliance.installed/v1";
 const digest = z.custom<Digest>(isDigest);
 
 /** release.json: what this appliance is set to, and since when setup proved it. */
-const installedSchema = z.object({
+export const installedSchema = z.object({
   schema: z.literal(INSTALLED_SCHEMA),
   channel: z.string().nullable(),
   version: z.string(),

@@ -42,6 +42,8 @@ export interface WatchSettings {
 export interface WatchOptions {
   /** Milliseconds after which a problem that lasts is the end. Absent: it is waited for without end. */
   readonly patienceMs?: number;
+  /** Milliseconds for the whole. Absent: the budget of the step. */
+  readonly limitMs?: number;
   /** What is awaited beside the tiers: undefined when it is there, else one line that says what is missing. */
   readonly awaited?: (signal: AbortSignal) => Promise<string | undefined>;
 }
@@ -67,15 +69,18 @@ export async function watchTiers(
   const startedMs = deps.clock.monotonic();
   const troubles = createTroubles(settings.graceMs ?? GRACE_MS);
   let isOver = createPatience(options.patienceMs);
+  const isLate = (nowMs: number): boolean => nowMs - startedMs >= (options.limitMs ?? Number.POSITIVE_INFINITY);
   for (;;) {
     const missing = await options.awaited?.(call.signal);
     const look = lookAt(await observe(call), tiers);
     const nowMs = deps.clock.monotonic();
-    if (look.isReady && missing === undefined) return { ready: true, tookMs: nowMs - startedMs };
+    const told = look.told ?? missing;
+    if (told === undefined) return { ready: true, tookMs: nowMs - startedMs };
     const problem = troubles.at(nowMs, look.problem);
     if (problem === undefined) isOver = createPatience(options.patienceMs);
     if (problem !== undefined && isOver(nowMs)) return { ready: false, problem };
-    call.progress(look.isReady ? (missing ?? look.told) : look.told, problem);
+    if (isLate(nowMs)) return { ready: false, problem: problem ?? doubtProblem(`It takes too long: ${told}`) };
+    call.progress(told, problem);
     await deps.clock.sleep(pollMsOf(settings), call.signal);
   }
 }
@@ -90,16 +95,16 @@ function createPatience(patienceMs: number | undefined): (nowMs: number) => bool
 }
 
 interface Look {
-  readonly isReady: boolean;
-  readonly told: string;
+  /** What is awaited, in one line; undefined when the tiers are ready. */
+  readonly told: string | undefined;
   readonly problem: StepProblem | Doubt | undefined;
 }
 
 function lookAt(seen: Awaited<ReturnType<typeof observe>>, tiers: readonly TierName[]): Look {
-  if ("problem" in seen) return { isReady: false, told: "The status cannot be read", problem: seen.problem };
+  if ("problem" in seen) return { told: "The status cannot be read", problem: seen.problem };
   const { status } = seen;
   const isReady = tiers.every((tier) => status.tiers[tier].state === "ready");
-  return { isReady, told: describe(status, tiers), problem: problemIn(status, tiers) };
+  return { told: isReady ? undefined : describe(status, tiers), problem: problemIn(status, tiers) };
 }
 
 /** Milliseconds between looks at the cluster. */

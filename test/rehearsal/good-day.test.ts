@@ -31,7 +31,13 @@ describe("a rehearsed installation on a good day", () => {
   it("offers the channels and plans without writing anything", async () => {
     const { body: config } = await play.ask("GET", "/api/setup/config");
     assert.deepEqual([config.mode, config.rehearsal, config.channelsProblem], ["setup", true, null]);
-    assert.deepEqual((config.channels as { name: string }[]).map(({ name }) => name).sort(), ["nightly", "stable"]);
+    assert.deepEqual((config.channels as { name: string }[]).map(({ name }) => name).sort(), [
+      "next",
+      "next-crash",
+      "next-missing",
+      "nightly",
+      "stable",
+    ]);
     const { body: plan } = await play.ask("POST", "/api/setup/plan", ANSWERS);
     assert.deepEqual(
       (plan.steps as { id: string }[]).map(({ id }) => id),

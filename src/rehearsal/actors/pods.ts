@@ -5,6 +5,7 @@
  */
 import { digestOfValue, shortDigest } from "../../core/digest.ts";
 import { type KubeObject, listAt, numberAt, refOf, textAt } from "../../kube/model.ts";
+import { CRASHES } from "../sample-release.ts";
 import {
   type Actor,
   type ActorContext,
@@ -32,7 +33,10 @@ export const podActor: Actor = {
     for (const owner of [...(await listOf(context, DEPLOYMENT)), ...(await listOf(context, STATEFUL_SET))]) {
       await keepPods(context, owner, pods);
     }
-    for (const pod of pods) if (ownerKind(pod) !== "Job") await movePod(context, pod);
+    for (const pod of pods) {
+      if (isNeverStarted(pod)) await pullOnly(context, pod);
+      else if (ownerKind(pod) !== "Job") await movePod(context, pod);
+    }
   },
 };
 
@@ -133,8 +137,78 @@ export async function movePod(context: ActorContext, pod: KubeObject): Promise<v
     await warn(context, pod, { reason: "Failed", message: problem.message, by: "kubelet" });
     return await tellPod(context, pod, { phase: "Pending", waiting: problem });
   }
-  const ready = context.passed(`start ${pod.metadata.uid}`, START_MS) && (await isServing(context, pod));
+  const hasStarted = context.passed(`start ${pod.metadata.uid}`, START_MS);
+  if (CRASHING.test(image) && ownerKind(pod) !== "Job") return await crash(context, pod, hasStarted);
+  const ready = hasStarted && (await isServing(context, pod));
   await tellPod(context, pod, { phase: "Running", ready });
+}
+
+/** An image whose tag says so ends with an error each time it has started. */
+const CRASHING = new RegExp(`:[^@/]*${CRASHES}(?:@|$)`);
+const RESTART_MS = 3_000;
+const MAX_RESTARTS = 6;
+
+/** The kubelet starts it again and again, and waits in between. */
+async function crash(context: ActorContext, pod: KubeObject, hasStarted: boolean): Promise<void> {
+  const status = listAt(pod, "status", "containerStatuses")[0];
+  const before = numberAt(status, "restartCount") ?? 0;
+  const isDue = hasStarted && context.passed(`crash ${pod.metadata.uid} ${before}`, RESTART_MS);
+  const restartCount = isDue ? Math.min(before + 1, MAX_RESTARTS) : before;
+  if (isDue && restartCount > before) {
+    const { namespace = "default", name } = pod.metadata;
+    context.logs.append({ namespace, pod: name, container: "main" }, "Error: Cannot find module './server.js'\n");
+  }
+  const terminated = { exitCode: 1, reason: "Error", message: "" };
+  const backOff = {
+    reason: "CrashLoopBackOff",
+    message: `back-off restarting failed container main in pod ${pod.metadata.name}`,
+  };
+  const last = restartCount === 0 ? {} : { lastState: { terminated } };
+  const state = restartCount === 0 ? { running: { startedAt: pod.metadata.creationTimestamp } } : { waiting: backOff };
+  const container = {
+    name: "main",
+    image: imageOf(pod),
+    imageID: "",
+    ready: false,
+    started: false,
+    restartCount,
+    state,
+    ...last,
+  };
+  await tellStatus(context, pod, {
+    conditions: [SCHEDULED, NOT_READY],
+    fields: { phase: "Running", containerStatuses: [container] },
+  });
+}
+
+/** What a pod is told to start that only fetches images: it stands in none. */
+const NEVER = "/alga-appliance/never-started";
+
+function isNeverStarted(pod: KubeObject): boolean {
+  return listAt(listAt(pod, "spec", "containers")[0], "command")[0] === NEVER;
+}
+
+/** Each container gets its image, and then cannot be started. */
+async function pullOnly(context: ActorContext, pod: KubeObject): Promise<void> {
+  const waiting = await whyNotScheduled(context, pod);
+  if (waiting !== undefined) return await tellPod(context, pod, { phase: "Pending", scheduled: waiting });
+  if (!context.passed(`pull ${pod.metadata.uid}`, PULL_MS)) return;
+  const containers = await Promise.all(
+    listAt(pod, "spec", "containers").map(async (raw) => {
+      const { name, image } = raw as { readonly name: string; readonly image: string };
+      const problem = await pullProblem(context, image);
+      const terminated = {
+        exitCode: 128,
+        reason: "StartError",
+        message: `exec: "${NEVER}": no such file or directory`,
+      };
+      const state = problem === undefined ? { terminated } : { waiting: problem };
+      return { name, image, imageID: "", ready: false, started: false, restartCount: 0, state };
+    }),
+  );
+  const isOver = containers.every(({ state }) => "terminated" in state);
+  const fields = { phase: isOver ? "Failed" : "Pending", containerStatuses: containers };
+  await tellStatus(context, pod, { conditions: [SCHEDULED, NOT_READY], fields });
 }
 
 /** The scheduler's words for a pod that fits nowhere; undefined when it runs on the node. */
@@ -171,6 +245,14 @@ async function isServing(context: ActorContext, pod: KubeObject): Promise<boolea
 /** Remembers that the database was filled once, because the job itself is removed some minutes after its end. */
 const BOOTSTRAPPED = "rehearsal.alga/bootstrapped";
 
+const SCHEDULED: Told = { type: "PodScheduled", status: "True", reason: "Scheduled", message: "" };
+const NOT_READY: Told = {
+  type: "Ready",
+  status: "False",
+  reason: "ContainersNotReady",
+  message: "containers with unready status: [main]",
+};
+
 interface PodNews {
   readonly phase: "Pending" | "Running";
   readonly ready?: boolean;
@@ -182,16 +264,9 @@ async function tellPod(context: ActorContext, pod: KubeObject, news: PodNews): P
   const ready = news.ready === true;
   const scheduled: Told =
     news.scheduled === undefined
-      ? { type: "PodScheduled", status: "True", reason: "Scheduled", message: "" }
+      ? SCHEDULED
       : { type: "PodScheduled", status: "False", reason: "Unschedulable", message: news.scheduled };
-  const readiness: Told = ready
-    ? { type: "Ready", status: "True", reason: "PodReady", message: "" }
-    : {
-        type: "Ready",
-        status: "False",
-        reason: "ContainersNotReady",
-        message: "containers with unready status: [main]",
-      };
+  const readiness: Told = ready ? { type: "Ready", status: "True", reason: "PodReady", message: "" } : NOT_READY;
   const state =
     news.phase === "Running"
       ? { running: { startedAt: pod.metadata.creationTimestamp } }

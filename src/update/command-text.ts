@@ -1,0 +1,100 @@
+/** What the update commands print for people. Pure. */
+import { shortDigest } from "../core/digest.ts";
+import { humanDuration } from "../core/duration.ts";
+import { humanBytes } from "../core/quantity.ts";
+import type { OperationView } from "../operation/model.ts";
+import type { NotNow, UpdatePlan, UpdateRecord, UpdatesView } from "./model.ts";
+
+const STATES: Readonly<Record<UpdatesView["channel"]["state"], string>> = {
+  unknown: "nobody has asked yet",
+  current: "this is the newest",
+  offered: "there is a newer release",
+  older: "it offers an older release",
+  pinned: "pinned to this release",
+};
+
+/** Writes what is installed and offered. */
+export function viewText(view: UpdatesView): string {
+  const { installed, channel, offered, previous } = view;
+  if (installed === null) return "Nothing is installed yet";
+  const name = channel.name === null ? "No channel is followed" : `Channel ${channel.name}`;
+  return [
+    `Installed  ${installed.version} (${shortDigest(installed.digest)})`,
+    `${name}: ${STATES[channel.state]}${channel.checkedAt === null ? "" : `, asked ${channel.checkedAt}`}`,
+    ...(offered === null ? [] : [`Offered    ${offered.version} (${shortDigest(offered.digest)})`]),
+    ...(channel.problem === null ? [] : [`The last check had no answer: ${channel.problem.message}`]),
+    ...(previous === null ? [] : [`Before     ${previous.version}${previous.why === null ? "" : `: ${previous.why}`}`]),
+    ...notNowLines(view.notNow),
+  ].join("\n");
+}
+
+/** Writes a plan: what changes, what it costs, what cannot be undone, why not now, and its digest last. */
+export function planText(plan: UpdatePlan): string {
+  const { from, to, disk } = plan;
+  const followed = to.channel === null ? "" : ` of channel ${to.channel}`;
+  const usual = plan.expectedFrom === "history" ? ", as on this box before" : "";
+  return [
+    `${TITLES[plan.kind]} ${from.version} -> ${to.version} (${shortDigest(to.digest)})${followed}`,
+    `${plan.downloads.length} downloads, ${humanBytes(plan.downloadBytes)}, about ${humanDuration(plan.expectedMs)}${usual}`,
+    ...(disk === null ? [] : [`${humanBytes(disk.neededBytes)} of disk wanted, ${humanBytes(disk.freeBytes)} free`]),
+    "",
+    ...plan.components.flatMap(({ name, changes }) => [`${name} is started again`, ...changes.map(changeText)]),
+    ...plan.other.map(changeText),
+    ...plan.irreversible.map(({ id, about }) => `Cannot be undone: ${about} (${id})`),
+    ...plan.warnings.map((warning) => `Warning: ${warning}`),
+    ...notNowLines(plan.notNow),
+    "",
+    `Plan ${plan.digest}`,
+  ].join("\n");
+}
+
+const TITLES: Readonly<Record<UpdatePlan["kind"], string>> = {
+  update: "Update",
+  repair: "Install again",
+  downgrade: "Go down",
+};
+
+function changeText(change: {
+  readonly name: string;
+  readonly from: string | null;
+  readonly to: string | null;
+}): string {
+  return `    ${change.name}: ${brief(change.from)} -> ${brief(change.to)}`;
+}
+
+/** A digest of 64 digits is no news for the eye. */
+function brief(side: string | null): string {
+  return (side ?? "none").replace(/sha256:([0-9a-f]{12})[0-9a-f]{52}/g, "$1");
+}
+
+function notNowLines(reasons: readonly NotNow[]): readonly string[] {
+  return reasons.flatMap(({ message, hint }) => [
+    `Not now: ${message}`,
+    ...(hint === null ? [] : [`    Next: ${hint}`]),
+  ]);
+}
+
+/** Writes how an update ended; with a problem its cause and next step. */
+export function endText(view: OperationView): string {
+  const { problem } = view;
+  const what = view.kind === "rollback" ? "The return" : "The update";
+  const last = view.steps.findLast((step) => step.id === "judge" && step.detail !== null);
+  const lines = [`${what} ${view.id} is ${view.state}${view.state === "done" ? `: ${last?.detail ?? "ok"}` : ""}`];
+  if (problem === null) return lines.join("\n");
+  lines.push("", problem.message);
+  for (const { ref, text } of problem.evidence) lines.push(`  ${ref}: ${text.replaceAll("\n", "\n    ")}`);
+  if (problem.hint !== null) lines.push(`Next: ${problem.hint}`);
+  return lines.join("\n");
+}
+
+/** Writes one line for each update and return, newest first. */
+export function historyText(records: readonly UpdateRecord[]): string {
+  if (records.length === 0) return "Nothing has been updated yet";
+  return records
+    .map((record) => {
+      const way = `${record.from.version} -> ${record.to.version}`;
+      const told = [record.outcome, record.verdict, record.reason].filter(Boolean).join(", ");
+      return `${record.startedAt}  ${record.operationId}  ${way}  ${humanDuration(record.durationMs)}  ${told}`;
+    })
+    .join("\n");
+}

@@ -1,0 +1,167 @@
+/** `update`: ask the channel, look at the plan, run it, go back, read what was done. */
+import type { Command, CommandContext, Flag } from "../cli/command.ts";
+import { flagText } from "../cli/flag-values.ts";
+import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
+import { statePaths } from "../core/paths.ts";
+import { createFileStore } from "../operation/file-store.ts";
+import type { OperationView } from "../operation/model.ts";
+import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
+import { endText, historyText, planText, viewText } from "./command-text.ts";
+import { updateRecords } from "./history.ts";
+import { type OpenUpdates, openUpdates } from "./open.ts";
+
+const KUBECONFIG: Flag = { name: "kubeconfig", type: "string", value: "<file>", summary: "Kubeconfig of the cluster" };
+const WHICH: readonly Flag[] = [
+  { name: "channel", type: "string", value: "<name>", summary: "What a channel offers", fallback: "the followed one" },
+  { name: "version", type: "string", value: "<version>", summary: "Exactly this version; pins the box to it" },
+  { name: "digest", type: "string", value: "<sha256:...>", summary: "Exactly this release; pins the box to it" },
+];
+const YES: Flag = { name: "yes", type: "boolean", summary: "Do not ask for the digest of a plan that was seen" };
+const COMMON: readonly Flag[] = [KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS];
+
+export const commands: readonly Command[] = [
+  {
+    path: ["update", "check"],
+    summary: "Ask what the channel offers",
+    description: "Without an answer of the registry it shows what is known from before, and says why.",
+    flags: [WHICH[0] as Flag, ...COMMON],
+    examples: [
+      { command: "alga-appliance update check", about: "The followed channel" },
+      { command: "alga-appliance update check --channel nightly", about: "Another one; it is not followed for it" },
+    ],
+    run: (context) => withUpdates(context, checkNow),
+  },
+  {
+    path: ["update", "plan"],
+    summary: "Show what an update would do",
+    description: "Nothing is changed. The last line is the digest by which the plan can be run.",
+    flags: [...WHICH, ...COMMON],
+    examples: [
+      { command: "alga-appliance update plan", about: "What the followed channel offers" },
+      { command: "alga-appliance update plan --version 1.0.4 -o json", about: "For a script" },
+    ],
+    run: (context) => withUpdates(context, plan),
+  },
+  {
+    path: ["update", "run"],
+    summary: "Update the appliance and go back by itself when people cannot log in",
+    description:
+      "Give the digest of the plan that you have seen with --plan-digest, or --yes to take the plan as it is now. The work goes on " +
+      "in the control plane when this command ends.",
+    flags: [
+      ...WHICH,
+      {
+        name: "plan-digest",
+        type: "string",
+        value: "<sha256:...>",
+        summary: "The plan that was seen; another one is refused",
+      },
+      YES,
+      ...COMMON,
+    ],
+    examples: [
+      { command: "alga-appliance update run --yes", about: "To what the followed channel offers" },
+      { command: "alga-appliance update run --version 1.0.4 --yes", about: "To exactly this version" },
+    ],
+    run: (context) => withUpdates(context, runUpdate),
+  },
+  {
+    path: ["update", "rollback"],
+    summary: "Go back to the release before",
+    description:
+      "Its values and its source are kept on the box. Data that the newer release has changed stays as it is.",
+    flags: [{ name: "yes", type: "boolean", summary: "Do not ask" }, ...COMMON],
+    examples: [{ command: "alga-appliance update rollback --yes", about: "Install the release before again" }],
+    run: (context) => withUpdates(context, goBack),
+  },
+  {
+    path: ["update", "history"],
+    summary: "List every update and how it ended",
+    flags: [],
+    examples: [{ command: "alga-appliance update history -o json", about: "For scripts" }],
+    run: history,
+  },
+];
+
+async function withUpdates(
+  context: CommandContext,
+  work: (context: CommandContext, open: OpenUpdates) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const open = await openUpdates(context);
+  try {
+    return await work(context, open);
+  } finally {
+    await open.close();
+  }
+}
+
+/** What the flags name, as the body of a request. */
+function requestOf({ flags, settings }: CommandContext): Record<string, string> {
+  const named = ["channel", "version", "digest"].flatMap((name) => {
+    const text = flagText(flags, name);
+    return text === undefined ? [] : [[name, text]];
+  });
+  const until = settings.get("trust.acceptExpired");
+  return { ...Object.fromEntries(named), ...(until === undefined ? {} : { acceptExpired: until }) };
+}
+
+async function checkNow(context: CommandContext, { updates }: OpenUpdates): Promise<ExitCode> {
+  const view = await updates.check(requestOf(context), context.signal);
+  context.out.result(view, () => viewText(view));
+  return view.channel.problem === null ? EXIT.done : EXIT.failed;
+}
+
+async function plan(context: CommandContext, { updates }: OpenUpdates): Promise<ExitCode> {
+  const made = await updates.plan(requestOf(context), context.signal);
+  context.out.result(made, () => planText(made));
+  return made.notNow.length === 0 ? EXIT.done : EXIT.conflict;
+}
+
+async function runUpdate(context: CommandContext, open: OpenUpdates): Promise<ExitCode> {
+  const seen = flagText(context.flags, "plan-digest");
+  if (seen === undefined) assertYes(context, "Cannot update: --plan-digest <sha256:...> or --yes is wanted");
+  await open.operations.recover();
+  const request = requestOf(context);
+  const planDigest = seen ?? (await open.updates.plan(request, context.signal)).digest;
+  return follow(context, open, () => open.updates.start({ ...request, planDigest }, context.signal));
+}
+
+async function goBack(context: CommandContext, open: OpenUpdates): Promise<ExitCode> {
+  assertYes(context, "Cannot go back without being asked: --yes is wanted");
+  await open.operations.recover();
+  return follow(context, open, () => open.updates.rollback(context.signal));
+}
+
+function assertYes({ flags }: CommandContext, message: string): void {
+  if (flags.yes === true) return;
+  throw new ApplianceError("cli/usage", message, { hint: "Look at it first: alga-appliance update plan" });
+}
+
+/** Starts the work, tells its progress, and prints how it ended. */
+async function follow(
+  context: CommandContext,
+  { operations }: OpenUpdates,
+  begin: () => Promise<OperationView>,
+): Promise<ExitCode> {
+  const untold = operations.subscribe((event) => {
+    if (event.type !== "operation") return;
+    const step = event.operation.steps.find(({ id }) => id === event.operation.step);
+    if (step !== undefined) context.out.progress(`${step.title}${step.detail === null ? "" : `: ${step.detail}`}`);
+  });
+  try {
+    await begin();
+    const view = await operations.settled(context.signal);
+    if (view === undefined) throw new TypeError("an operation was started and is not there");
+    context.out.result({ operation: view }, () => endText(view));
+    return view.state === "done" ? EXIT.done : EXIT.failed;
+  } finally {
+    untold();
+  }
+}
+
+async function history(context: CommandContext): Promise<ExitCode> {
+  const store = createFileStore(context.deps, statePaths(context.settings.get("root") ?? "/"), { leaveDamaged: true });
+  const records = updateRecords(await store.readHistory());
+  context.out.result({ history: records }, () => historyText(records));
+  return EXIT.done;
+}

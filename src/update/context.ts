@@ -1,0 +1,64 @@
+/** What the steps of one update or return share: ports, the plan's record, and the notes of the run on disk. */
+import { z } from "zod";
+import { applySet } from "../kube/apply-set.ts";
+import type { KubeObject } from "../kube/model.ts";
+import type { Progress, StepResult } from "../operation/step.ts";
+import { type RunPlan, verdictSchema } from "./model.ts";
+import type { UpdateDeps, UpdateSettings } from "./ports.ts";
+
+export interface UpdateContext {
+  readonly operationId: string;
+  readonly plan: RunPlan;
+  readonly deps: UpdateDeps;
+  readonly settings: UpdateSettings;
+}
+
+/** One call of a step. */
+export interface UpdateCall {
+  readonly context: UpdateContext;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+const RUN_SCHEMA = "alga.appliance.update-run/v1";
+
+const runNotesSchema = z.object({
+  schema: z.literal(RUN_SCHEMA),
+  operationId: z.string(),
+  /** The cluster may have something of the wanted release. */
+  touched: z.boolean().default(false),
+  /** Codes of checks that had failed before anything began. */
+  failedBefore: z.array(z.string()).default([]),
+  verdict: verdictSchema.nullable().default(null),
+  /** Why it is not ok, one sentence. */
+  reason: z.string().nullable().default(null),
+  /** The release before is installed again and works. */
+  returned: z.boolean().default(false),
+});
+
+export type RunNotes = z.infer<typeof runNotesSchema>;
+
+/** Reads the notes of a run; those of another run, or damaged ones, are empty notes. */
+export async function readNotes({ deps, operationId }: Pick<UpdateContext, "deps" | "operationId">): Promise<RunNotes> {
+  const found = await deps.store.readDocument("update-run", runNotesSchema).catch(() => undefined);
+  return found?.operationId === operationId ? found : runNotesSchema.parse({ schema: RUN_SCHEMA, operationId });
+}
+
+/** Writes some notes beside those that are there. Safe to call again. */
+export async function note(
+  context: Pick<UpdateContext, "deps" | "operationId">,
+  change: Partial<RunNotes>,
+): Promise<RunNotes> {
+  const next = { ...(await readNotes(context)), ...change };
+  await context.deps.store.writeDocument("update-run", next);
+  return next;
+}
+
+/** Applies objects of ours and tells each. Safe to call again. */
+export async function applyAll(call: UpdateCall, objects: readonly KubeObject[]): Promise<StepResult> {
+  const { created, changed, unchanged } = await applySet(call.context.deps, objects, {
+    signal: call.signal,
+    onProgress: (applied, done, total) => call.progress(`${done} of ${total}: ${applied.ref.kind} ${applied.ref.name}`),
+  });
+  return { state: "done", detail: `${created} created, ${changed} changed, ${unchanged} unchanged` };
+}

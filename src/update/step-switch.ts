@@ -1,0 +1,94 @@
+/**
+ * The steps that change the cluster: Flux where the release brings another one, then the release itself, and the way back.
+ *
+ * Values, selection and source are one step: it is run again whole when it was interrupted, and ends in the same state.
+ */
+import { paced } from "../core/pace.ts";
+import { installFlux, pullFluxObjects, waitForFlux } from "../flux/install.ts";
+import { selectionObject } from "../flux/selection.ts";
+import { sourceObjects } from "../flux/source.ts";
+import { valuesOf } from "../flux/values.ts";
+import { refOf } from "../kube/model.ts";
+import type { StepResult } from "../operation/step.ts";
+import { componentsOf, type ReleaseManifest } from "../release/model.ts";
+import { INSTALLED_SCHEMA, type Installed } from "../status/installed.ts";
+import { applyAll, note, type UpdateCall } from "./context.ts";
+import type { KeptRelease } from "./previous.ts";
+import { installedNow, type RunRelease, wantedOf } from "./release-of-run.ts";
+import { openUpdateRegistry, resolveInstalled } from "./releases.ts";
+
+/** Brings another Flux before the release that needs it. A way back leaves it: Flux serves older releases too. */
+export async function updateFlux(call: UpdateCall): Promise<StepResult> {
+  const { deps, settings } = call.context;
+  const { manifest } = await wantedOf(call);
+  const before = await resolveInstalled(deps, await installedNow(call), { settings, signal: call.signal });
+  if (manifest.flux === undefined) return { state: "skipped", detail: "The cluster's own Flux is used" };
+  if (before?.manifest.flux?.digest === manifest.flux.digest) return { state: "skipped", detail: "It stays as it is" };
+  const registry = await openUpdateRegistry(deps);
+  const objects = await pullFluxObjects(deps, registry, { manifest, place: deps.registry.place, signal: call.signal });
+  if (objects !== undefined) await installFlux(deps, objects, { onProgress: call.progress, signal: call.signal });
+  await waitForFlux(deps, { onLook: ({ detail }) => call.progress(detail), signal: call.signal });
+  return { state: "done", detail: `Flux ${manifest.flux.version ?? manifest.flux.digest.slice(0, 19)}` };
+}
+
+/** Hands the wanted release to Flux. */
+export async function switchOver(call: UpdateCall): Promise<StepResult> {
+  const { context } = call;
+  const release = await wantedOf(call);
+  const installed = await installedNow(call);
+  await note(context, { touched: true });
+  const { appUrl } = installed;
+  const settings = { appUrl, host: new URL(appUrl).host, place: context.deps.registry.place };
+  const values = await paced(context.deps.clock, valuesOf(release.manifest, settings));
+  const objects = [
+    ...values,
+    selectionObject(release, release.channel),
+    ...sourceObjects(release, context.deps.registry),
+  ];
+  const result = await applyAll(call, objects);
+  await context.deps.store.writeDocument("release", installedRecord(release, installed));
+  return result;
+}
+
+/** What release.json says from the switch on. When it was installed is told at the end. */
+function installedRecord(release: RunRelease, before: Installed): Installed {
+  return {
+    ...before,
+    schema: INSTALLED_SCHEMA,
+    channel: release.channel,
+    version: release.manifest.version,
+    digest: release.digest,
+    verifiedBy: release.verifiedBy,
+    registry: release.registry,
+    repository: release.repository,
+  };
+}
+
+/** Hands the kept release to Flux again, with the values as they were. No registry is asked. Safe to call again. */
+export async function switchBack(
+  call: UpdateCall,
+  kept: KeptRelease,
+  left: ReleaseManifest | undefined,
+): Promise<StepResult> {
+  const { deps } = call.context;
+  const { installed, manifest, digest } = kept;
+  const { registry, repository, verifiedBy } = installed;
+  const selection = { ref: { digest }, manifest, digest, registry, repository, verifiedBy };
+  const result = await applyAll(call, [
+    ...kept.values,
+    selectionObject(selection, installed.channel),
+    ...sourceObjects({ manifest, digest }, deps.registry),
+  ]);
+  await removeLeftValues(call, kept, left);
+  await deps.store.writeDocument("release", installed);
+  return result;
+}
+
+/** Values of components that only the left release has. */
+async function removeLeftValues(call: UpdateCall, kept: KeptRelease, left: ReleaseManifest | undefined): Promise<void> {
+  const stays = new Set(kept.values.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`));
+  for (const { valuesConfigMap: name, releaseNamespace: namespace } of left === undefined ? [] : componentsOf(left)) {
+    const map = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace } };
+    if (!stays.has(`${namespace}/${name}`)) await call.context.deps.kube.delete(refOf(map), { signal: call.signal });
+  }
+}

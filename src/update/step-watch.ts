@@ -1,0 +1,121 @@
+/**
+ * The steps that watch: does everything become ready, and does it stay so.
+ *
+ * They judge by the one `ApplianceStatus` and the restarts of pods. That people can log in decides between staying and
+ * going back; whatever else is worse than before makes the update degraded, and is named.
+ */
+import { humanDuration } from "../core/duration.ts";
+import type { StepProblem } from "../operation/journal.ts";
+import type { StepResult } from "../operation/step.ts";
+import type { ReleaseManifest } from "../release/model.ts";
+import type { ApplianceStatus, TierName } from "../status/model.ts";
+import { pollMsOf, type WatchCall, type WatchEnd, watchTiers } from "../status/waiting.ts";
+import { note, readNotes, type UpdateCall } from "./context.ts";
+import type { Verdict } from "./model.ts";
+import { atPace } from "./ports.ts";
+import { type Goal, notReached, restartsNow } from "./reached.ts";
+
+const MINUTE_MS = 60_000;
+/** What people need, and all that can be watched. */
+const LOGIN: readonly TierName[] = ["platform", "core", "bootstrap", "login"];
+const EVERY: readonly TierName[] = [...LOGIN, "background"];
+/** How long a failure may last: images are on the node already, so what fails now does not only need time. */
+const PATIENCE_MS = 8 * MINUTE_MS;
+/** How long the whole may take. */
+const LIMIT_MS = 60 * MINUTE_MS;
+/** How long everything must stay well. */
+const SOAK_MS = 5 * MINUTE_MS;
+/** Rounds of soaking after which something that comes and goes has failed. */
+const MAX_ROUNDS = 6;
+
+/** Budget of a step that watches, in milliseconds: more than it gives itself. */
+export const WATCH_BUDGET_MS = 3 * LIMIT_MS;
+
+/** Waits until Flux has brought everything and it works. Never fails: what it finds is the verdict. */
+export async function reconcile(call: UpdateCall, manifest: ReleaseManifest): Promise<StepResult> {
+  const goal = { manifest, word: `${call.context.operationId}-there` };
+  const end = await watchRelease(call, goal);
+  if (end.ready) return { state: "done", detail: `Ready after ${humanDuration(end.tookMs)}` };
+  const status = await call.context.deps.observe(call.signal);
+  const isServing = isReady(status, LOGIN) && (await notReached(call, goal)) === undefined;
+  return tell(call, isServing ? "degraded" : "failed", end.problem.message);
+}
+
+/** Watches every tier and Flux itself. */
+export async function watchRelease(call: UpdateCall, goal: Goal): Promise<WatchEnd> {
+  const { settings } = call.context;
+  return watchTiers(watchCall(call), EVERY, {
+    patienceMs: atPace(settings, PATIENCE_MS),
+    limitMs: atPace(settings, LIMIT_MS),
+    awaited: () => notReached(call, goal),
+  });
+}
+
+/** Answers of setup mend nothing here: a problem names none. */
+function watchCall({ context, progress, signal }: UpdateCall): WatchCall {
+  const told = (detail: string, problem?: StepProblem): void =>
+    progress(detail, problem === undefined ? undefined : { ...problem, fields: [], retrySafe: true });
+  return { context, signal, progress: told };
+}
+
+/** Watches for a while whether it stays well, and says what is worse than before. */
+export async function judge(call: UpdateCall, manifest: ReleaseManifest): Promise<StepResult> {
+  const { verdict, reason, failedBefore } = await readNotes(call.context);
+  if (verdict === "failed") return { state: "skipped", detail: reason ?? "It has failed" };
+  const before = await restartsNow(call, manifest);
+  const problem = await soak(call);
+  if (problem !== undefined) return tell(call, "failed", problem);
+  const status = await call.context.deps.observe(call.signal);
+  const worse = [
+    ...(reason === null ? [] : [reason]),
+    ...newRestarts(before, await restartsNow(call, manifest)),
+    ...worseThan(status, new Set(failedBefore)),
+  ];
+  return worse[0] === undefined ? tell(call, "ok", null) : tell(call, "degraded", worse.slice(0, 3).join("; "));
+}
+
+/** Milliseconds in a row must be calm. @returns why they were not, undefined when they were. */
+async function soak(call: UpdateCall): Promise<string | undefined> {
+  const { deps, settings } = call.context;
+  const soakMs = atPace(settings, SOAK_MS);
+  const startMs = deps.clock.monotonic();
+  let calmSinceMs = startMs;
+  for (;;) {
+    const end = await watchTiers(watchCall(call), LOGIN, { patienceMs: atPace(settings, PATIENCE_MS) });
+    if (!end.ready) return end.problem.message;
+    const nowMs = deps.clock.monotonic();
+    if (end.tookMs >= pollMsOf(settings)) calmSinceMs = nowMs;
+    if (nowMs - calmSinceMs >= soakMs) return undefined;
+    if (nowMs - startMs >= soakMs * MAX_ROUNDS) return "People can log in at one moment and cannot at the next";
+    call.progress(`Well for ${humanDuration(nowMs - calmSinceMs)} of ${humanDuration(soakMs)}`);
+    await deps.clock.sleep(pollMsOf(settings), call.signal);
+  }
+}
+
+function isReady(status: ApplianceStatus, tiers: readonly TierName[]): boolean {
+  return tiers.every((tier) => status.tiers[tier].state === "ready");
+}
+
+/** Pods that started again while they were watched. */
+function newRestarts(before: ReadonlyMap<string, number>, now: ReadonlyMap<string, number>): readonly string[] {
+  return [...now].flatMap(([pod, count]) => {
+    const more = count - (before.get(pod) ?? 0);
+    return more > 0 ? [`${pod} was started again ${more === 1 ? "once" : `${more} times`}`] : [];
+  });
+}
+
+/** Components that are not ready, and checks that had not failed before. */
+function worseThan(status: ApplianceStatus, failedBefore: ReadonlySet<string>): readonly string[] {
+  const components = status.components
+    .filter(({ state }) => state !== "ready")
+    .map(({ name, message }) => `${name}: ${message}`);
+  const checks = status.checks
+    .filter(({ code, state }) => state === "failed" && !failedBefore.has(code) && !code.startsWith("operation/"))
+    .map(({ title }) => title.replace(/\.$/, ""));
+  return [...components, ...checks];
+}
+
+async function tell(call: UpdateCall, verdict: Verdict, reason: string | null): Promise<StepResult> {
+  await note(call.context, { verdict, reason: reason?.slice(0, 500) ?? null });
+  return { state: "done", detail: reason === null ? verdict : `${verdict}: ${reason.slice(0, 300)}` };
+}

@@ -1,0 +1,258 @@
+/** The steps of an update and of a return in their order, as data: title, budget, retry, where the operator may stop. */
+
+import type { RetryPolicy } from "../core/retry.ts";
+import { toInstant } from "../core/time.ts";
+import { PATIENT_RETRY, type Step, type StepResult, stepError } from "../operation/step.ts";
+import type { Installed } from "../status/installed.ts";
+import { note, readNotes, type UpdateCall, type UpdateContext } from "./context.ts";
+import type { UpdatePlan } from "./model.ts";
+import { forgetPrevious, type KeptRelease } from "./previous.ts";
+import { freeStuckReleases } from "./reached.ts";
+import { installedNow, keptOf, wantedOf } from "./release-of-run.ts";
+import { manifestOnDisk } from "./releases.ts";
+import { fetchImages } from "./step-images.ts";
+import { check, fetchParts, keep } from "./step-prepare.ts";
+import { switchBack, switchOver, updateFlux } from "./step-switch.ts";
+import { judge, reconcile, WATCH_BUDGET_MS, watchRelease } from "./step-watch.ts";
+
+/** A step of an update with a sentence for the plan. */
+interface UpdateStep extends Step<UpdateContext> {
+  readonly about: string;
+}
+
+const MINUTE_MS = 60_000;
+/** What these find needs the operator. */
+const NO_RETRY: RetryPolicy = { attempts: 1, baseMs: 1_000, maxMs: 1_000 };
+
+type Row = Omit<UpdateStep, "run" | "retry"> &
+  Partial<Pick<UpdateStep, "retry">> & { readonly work: (call: UpdateCall) => Promise<StepResult> };
+
+const UPDATE_ROWS: readonly Row[] = [
+  {
+    id: "check",
+    title: "Look whether it may begin",
+    about: "The plan still holds, and the platform is there.",
+    budgetMs: 5 * MINUTE_MS,
+    endsRun: true,
+    work: check,
+  },
+  {
+    id: "fetch",
+    title: "Fetch and verify the release",
+    about: "Every part is in the registry and has its digest. Nothing is changed.",
+    budgetMs: 30 * MINUTE_MS,
+    needsNetwork: true,
+    endsRun: true,
+    work: fetchParts,
+  },
+  {
+    id: "images",
+    title: "Fetch the images",
+    about: "Every image is on the node before it is used. Nothing is changed.",
+    budgetMs: 120 * MINUTE_MS,
+    needsNetwork: true,
+    endsRun: true,
+    work: async (call) => fetchImages(call, await wantedOf(call)),
+  },
+  {
+    id: "keep",
+    title: "Keep what is installed",
+    about: "The installed release and its values, so that there is a way back.",
+    budgetMs: 5 * MINUTE_MS,
+    endsRun: true,
+    work: keep,
+  },
+  {
+    id: "flux",
+    title: "Update Flux",
+    about: "Only where the release brings another one.",
+    budgetMs: 15 * MINUTE_MS,
+    needsNetwork: true,
+    endsRun: true,
+    unstoppable: true,
+    work: updateFlux,
+  },
+  {
+    id: "switch",
+    title: "Hand the release to Flux",
+    about: "Values and source as one step. From here on there is only forward or back.",
+    budgetMs: 5 * MINUTE_MS,
+    unstoppable: true,
+    work: switchOver,
+  },
+  {
+    id: "reconcile",
+    title: "Wait for every component",
+    about: "Pods are replaced, and the login page is asked.",
+    budgetMs: WATCH_BUDGET_MS,
+    unstoppable: true,
+    work: async (call) => reconcile(call, (await wantedOf(call)).manifest),
+  },
+  {
+    id: "judge",
+    title: "Judge the update",
+    about: "Everything must stay well for a while.",
+    budgetMs: WATCH_BUDGET_MS,
+    unstoppable: true,
+    work: async (call) => judge(call, (await wantedOf(call)).manifest),
+  },
+  {
+    id: "return",
+    title: "Go back to the release before",
+    about: "Only when people cannot log in.",
+    budgetMs: 5 * MINUTE_MS,
+    unstoppable: true,
+    work: goBack,
+  },
+  {
+    id: "return-watch",
+    title: "Wait until the release before works",
+    about: "Only after a way back.",
+    budgetMs: WATCH_BUDGET_MS,
+    retry: NO_RETRY,
+    unstoppable: true,
+    work: watchReturn,
+  },
+  {
+    id: "conclude",
+    title: "Record the end",
+    about: "What is installed, and how it went.",
+    budgetMs: 5 * MINUTE_MS,
+    endsRun: true,
+    unstoppable: true,
+    work: conclude,
+  },
+];
+
+const RETURN_ROWS: readonly Row[] = [
+  {
+    id: "switch",
+    title: "Go back to the release before",
+    about: "Its values and its source, as they were kept. The registry is not asked.",
+    budgetMs: 5 * MINUTE_MS,
+    unstoppable: true,
+    work: returnTo,
+  },
+  {
+    id: "reconcile",
+    title: "Wait for every component",
+    about: "Pods are replaced, and the login page is asked.",
+    budgetMs: WATCH_BUDGET_MS,
+    retry: NO_RETRY,
+    unstoppable: true,
+    work: async (call) => watchKept(call, await keptOf(call, call.context.plan.to.digest)),
+  },
+  {
+    id: "judge",
+    title: "Judge the return",
+    about: "Everything must stay well for a while.",
+    budgetMs: WATCH_BUDGET_MS,
+    unstoppable: true,
+    work: async (call) => judge(call, (await keptOf(call, call.context.plan.to.digest)).manifest),
+  },
+  {
+    id: "conclude",
+    title: "Record the end",
+    about: "What is installed, and how it went.",
+    budgetMs: 5 * MINUTE_MS,
+    unstoppable: true,
+    work: concludeReturn,
+  },
+];
+
+export const UPDATE_STEPS: readonly UpdateStep[] = UPDATE_ROWS.map(stepOf);
+export const RETURN_STEPS: readonly UpdateStep[] = RETURN_ROWS.map(stepOf);
+
+function stepOf({ work, ...row }: Row): UpdateStep {
+  return {
+    retry: PATIENT_RETRY,
+    ...row,
+    run: (context, progress, signal) => work({ context, progress, signal }),
+  };
+}
+
+/** The steps of an update as its plan shows them. */
+export function describeSteps(): UpdatePlan["steps"] {
+  return UPDATE_STEPS.map(({ id, title, about, unstoppable }) => ({
+    id,
+    title,
+    about,
+    stoppable: unstoppable !== true,
+  }));
+}
+
+async function returnTo(call: UpdateCall): Promise<StepResult> {
+  const { plan, deps } = call.context;
+  return switchBack(call, await keptOf(call, plan.to.digest), await manifestOnDisk(deps, plan.from.digest));
+}
+
+async function goBack(call: UpdateCall): Promise<StepResult> {
+  const { verdict } = await readNotes(call.context);
+  const { from, to } = call.context.plan;
+  if (verdict !== "failed") return { state: "skipped", detail: "People can log in" };
+  if (from.digest === to.digest) return { state: "skipped", detail: "The same release was installed again" };
+  return switchBack(call, await keptOf(call, from.digest), (await wantedOf(call)).manifest);
+}
+
+async function watchReturn(call: UpdateCall): Promise<StepResult> {
+  const { verdict } = await readNotes(call.context);
+  const { from, to } = call.context.plan;
+  if (verdict !== "failed" || from.digest === to.digest) return { state: "skipped" };
+  const result = await watchKept(call, await keptOf(call, from.digest));
+  await note(call.context, { returned: true });
+  return result;
+}
+
+/**
+ * Waits until a kept release works again; what has given up is asked to try once more each time this begins.
+ *
+ * @throws {ApplianceError} update/return-failed, which needs the operator.
+ */
+async function watchKept(call: UpdateCall, kept: KeptRelease): Promise<StepResult> {
+  const { operationId, deps } = call.context;
+  const goal = { manifest: kept.manifest, word: `${operationId}-back-${deps.random.uuid().slice(0, 8)}` };
+  await freeStuckReleases(call, goal);
+  const end = await watchRelease(call, goal);
+  if (end.ready) return { state: "done", detail: `${kept.installed.version} works again` };
+  throw stepError({
+    ...end.problem,
+    code: "update/return-failed",
+    message: `Cannot go back: ${kept.installed.version} does not come up either (${end.problem.message.slice(0, 400)})`,
+    hint: "Mend what is named, then try again; if the data is damaged, restore the backup from before the update",
+    retrySafe: false,
+    fields: [],
+  });
+}
+
+async function conclude(call: UpdateCall): Promise<StepResult> {
+  const { context } = call;
+  const { deps, plan } = context;
+  const { verdict, reason, returned } = await readNotes(context);
+  if (verdict !== "failed") {
+    await deps.store.writeDocument("release", await installedAnew(call));
+    return { state: "done", detail: [verdict ?? "ok", reason].filter(Boolean).join(": ") };
+  }
+  if (returned) await forgetPrevious(deps.store, plan.from.digest);
+  throw stepError({
+    code: "update/returned",
+    message: returned
+      ? `The update to ${plan.to.version} failed and ${plan.from.version} is installed again: ${reason ?? "people could not log in"}`
+      : `${plan.to.version} was installed again and does not work: ${reason ?? "people cannot log in"}`,
+    hint: "Tell the publisher of the release; another version may be offered soon",
+    retrySafe: false,
+    fields: [],
+    evidence: [],
+  });
+}
+
+async function concludeReturn(call: UpdateCall): Promise<StepResult> {
+  const { deps, plan } = call.context;
+  const { verdict, reason } = await readNotes(call.context);
+  await deps.store.writeDocument("release", await installedAnew(call));
+  await forgetPrevious(deps.store, plan.to.digest);
+  return { state: "done", detail: [verdict ?? "ok", reason].filter(Boolean).join(": ") };
+}
+
+async function installedAnew(call: UpdateCall): Promise<Installed> {
+  return { ...(await installedNow(call)), installedAt: toInstant(call.context.deps.clock.now()) };
+}
