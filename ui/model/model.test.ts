@@ -67,5 +67,5 @@ test("every answer is asked for by one step", () => {
   const fields = WIZARD.flatMap((step) => step.fields);
   assert.equal(new Set(fields).size, fields.length);
   assert.equal(stepOfField("adminEmail")?.id, "organisation");
-  assert.deepEqual(fieldsUpTo("release"), ["channel", "releaseRef"]);
+  assert.deepEqual(fieldsUpTo("release"), ["channel", "releaseRef", "acceptExpired"]);
 });

@@ -14,7 +14,7 @@ export interface WizardStep {
 
 export const WIZARD: readonly WizardStep[] = [
   { id: "welcome", path: "/setup", name: "step.welcome", fields: [] },
-  { id: "release", path: "/setup/release", name: "step.release", fields: ["channel", "releaseRef"] },
+  { id: "release", path: "/setup/release", name: "step.release", fields: ["channel", "releaseRef", "acceptExpired"] },
   { id: "address", path: "/setup/address", name: "step.address", fields: ["appHostname", "dnsMode", "dnsServers"] },
   {
     id: "organisation",

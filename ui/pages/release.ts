@@ -15,6 +15,7 @@ import { refreshConfig } from "../state/live.ts";
 import { useStore } from "../state/store.ts";
 import type { ChannelOffer, SetupConfig } from "../state/wire.ts";
 import { text } from "../strings.ts";
+import { ExpiredDecision } from "./expired.ts";
 import { Sheet } from "./sheet.ts";
 import { change, StepFoot, StepProblems } from "./step-foot.ts";
 import { useCheck } from "./use-check.ts";
@@ -41,6 +42,7 @@ export function ReleasePage({ config }: { readonly config: SetupConfig }): VNode
     onSubmit=${() => void check.submit()} foot=${html`<${StepFoot} step="release" check=${check} />`}>
     <${StepProblems} check=${check} />
     ${config.channelsProblem === null ? undefined : html`<${RegistryProblem} config=${config} />`}
+    <${ExpiredDecision} config=${config} check=${check} />
     <${Choice} name="channel" label=${text("release.label")} value=${named ? NAMED : given.channel}
       options=${[...offers, ...kept, own]} error=${check.errorOf("channel")} onChange=${choose} />
     ${
@@ -56,7 +58,8 @@ export function ReleasePage({ config }: { readonly config: SetupConfig }): VNode
 function toOption(offer: ChannelOffer): Option {
   const age =
     offer.publishedAt === null ? "" : text("release.age", { age: formatAge(boxNow() - Date.parse(offer.publishedAt)) });
-  const about = [text("release.version", { version: offer.version }), age, verifiedText(offer.verifiedBy)];
+  const said = [age, verifiedText(offer.verifiedBy), offer.expired ?? ""];
+  const about = [text("release.version", { version: offer.version }), ...said];
   return {
     value: offer.name,
     label: channelName(offer.name),
@@ -77,7 +80,9 @@ function RegistryProblem({ config }: { readonly config: SetupConfig }): VNode {
     await refreshConfig();
     setBusy(false);
   };
-  return html`<${Cause} what=${text("release.registry-silent", { registry: config.registry })}
+  const { registry } = config;
+  const isUnbelieved = config.channelsProblem?.code.startsWith("trust/") === true;
+  return html`<${Cause} what=${text(isUnbelieved ? "release.not-believed" : "release.registry-silent", { registry })}
     seen=${config.channelsProblem?.message} next=${config.channelsProblem?.hint}>
     <${Button} small busy=${busy} onClick=${() => void again()}>${text("release.ask-again")}<//>
   <//>`;

@@ -1,6 +1,6 @@
 /** This is what will happen: steps, contents, bytes and minutes, before anything is changed. */
 import { useEffect, useState } from "preact/hooks";
-import { formatBytes, formatEstimate } from "../format.ts";
+import { asSentence, formatBytes, formatEstimate } from "../format.ts";
 import { html, type VNode } from "../html.ts";
 import { planRows } from "../model/plan-rows.ts";
 import { isUnverified } from "../model/verified.ts";
@@ -65,10 +65,16 @@ function usePlan() {
     const elsewhere = answered.problem.errors.filter(
       (entry) => !isPassword(entry) || secrets.get().adminPassword !== "",
     );
-    if (elsewhere.length === 0 || !goToWrong(elsewhere)) setProblem(answered.problem);
+    const decided = answered.problem.code === "trust/expired" ? [...elsewhere, toDecide(answered.problem)] : elsewhere;
+    if (decided.length === 0 || !goToWrong(decided)) setProblem(answered.problem);
   };
   useEffect(() => void ask(), []);
   return { plan, problem, ask };
+}
+
+/** Expired metadata is no wrong answer, but an answer decides about it. */
+function toDecide({ code, detail }: Problem): FieldProblem {
+  return { field: "acceptExpired", code, detail: asSentence(detail) };
 }
 
 /** Starts the installation that was shown: the plan's digest goes with it, so no other one can begin. */

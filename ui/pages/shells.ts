@@ -34,6 +34,7 @@ export function WizardShell({ step, reached, children }: WizardShellProps): VNod
   return html`<div class="wizard">
     <header><${Brand} /><${Steps} items=${items} /><${Corner} /></header>
     <main id="main" class="sheet">${children}</main>
+    <${NoKeys} />
   </div>`;
 }
 
@@ -81,6 +82,12 @@ export function GateShell({ children }: { readonly children?: Children }): VNode
   </div>`;
 }
 
+/** A box without keys says so on every page, before there is a release too. */
+function NoKeys(): VNode | null {
+  const known = useStore(status);
+  return known?.appliance.verifies === false ? html`<p class="no-keys">${text("verified.no-keys")}</p>` : null;
+}
+
 function BoxFacts(): VNode | null {
   const known = useStore(status);
   if (known === null) return null;
@@ -88,7 +95,9 @@ function BoxFacts(): VNode | null {
   const lines = [
     [appliance.name, ...appliance.addresses.slice(0, 1)].filter((part) => part !== "").join(" · "),
     release === null
-      ? ""
+      ? appliance.verifies === false
+        ? text("verified.no-keys")
+        : ""
       : [text("box.release", { version: release.version }), release.channel ?? "", verifiedText(release.verifiedBy)]
           .filter((part) => part !== "")
           .join(" · "),

@@ -94,8 +94,9 @@ function Correct({ run, step }: { readonly run: OperationView; readonly step: Wi
     void refreshConfig();
     navigate(step.path);
   };
-  const word =
-    step.id === "release" ? text("install.other-release") : text("install.correct", { step: text(step.name) });
+  const isExpired = problem?.fields.includes("acceptExpired") === true;
+  const other = text(isExpired ? "install.decide-expired" : "install.other-release");
+  const word = step.id === "release" ? other : text("install.correct", { step: text(step.name) });
   return html`<${Button} kind="primary" small onClick=${correct}>${word}<//>`;
 }
 

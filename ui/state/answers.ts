@@ -10,6 +10,7 @@ const KEY = "alga-answers";
 const EMPTY: Answers = {
   channel: "",
   releaseRef: "",
+  acceptExpired: "",
   appHostname: "",
   dnsMode: "system",
   dnsServers: "",

@@ -38,12 +38,16 @@ export interface ChannelOffer {
   readonly digest: string;
   readonly publishedAt: string | null;
   readonly verifiedBy: string;
+  /** In words, where signed metadata has expired: "timestamp metadata expired 3 days ago". */
+  readonly expired?: string;
 }
 
 /** The operator's answers without secrets; names of interfaces.md section 3. */
 export interface Answers {
   readonly channel: string;
   readonly releaseRef: string;
+  /** Until when expired metadata is taken, RFC 3339; empty: not at all. */
+  readonly acceptExpired: string;
   readonly appHostname: string;
   readonly dnsMode: "system" | "custom";
   readonly dnsServers: string;

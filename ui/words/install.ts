@@ -57,6 +57,7 @@ export const INSTALL = {
   "install.next-attempt": "The box tries again by itself in {time}.",
   "install.correct": "Correct: {step}",
   "install.other-release": "Choose another release",
+  "install.decide-expired": "Decide about the expired metadata",
   "install.started": "Started {time} · {took}",
   "install.stop": "Stop the installation",
   "install.stop-title": "Stop the installation?",

@@ -29,12 +29,22 @@ export const WIZARD_WORDS = {
   "release.ref": "Release",
   "release.ref-help": "A version, or sha256: and 64 characters.",
   "release.registry-silent": "The channels of {registry} cannot be read.",
+  "release.not-believed": "The box does not believe what {registry} says of its channels.",
   "release.ask-again": "Ask again",
+  "expired.label": "The signed metadata of the channels has expired",
+  "expired.wait": "Wait for fresh metadata",
+  "expired.wait-about":
+    "The safe choice. The publisher signs it anew every few days; look at the clock of this box too.",
+  "expired.days": "Take it all the same for {n} days",
+  "expired.days-about":
+    "For a box without a way to the publisher. The channel may have moved on meanwhile, and nobody can tell. The decision is kept with your answers.",
+  "expired.until": "Take it all the same until {moment}",
   "channel.stable": "Stable",
   "channel.nightly": "Nightly",
   "verified.none": "unverified",
   "verified.by": "verified by key {key}",
   "verified.none-title": "Unverified",
+  "verified.no-keys": "Releases are unverified: this box trusts no publisher's key.",
   "verified.by-title": "Verified by key {key}",
   "verified.none-about":
     "No key that this box trusts has signed this release. Its bytes are what the registry gave, checked by digest; who made them is not proven.",
