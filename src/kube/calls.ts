@@ -40,6 +40,10 @@ export interface ListOptions extends CallOptions {
   readonly limit?: number;
   /** Asks for metadata only (PartialObjectMetadata). */
   readonly metadataOnly?: boolean;
+  /** Reduces each object as its page is read, so that a large collection is never whole in memory. */
+  readonly keep?: (object: KubeObject) => KubeObject;
+  /** When an object was news, milliseconds since 1970. Given: of more than `limit` objects the oldest are left out. */
+  readonly timeOf?: (object: KubeObject) => number;
 }
 
 export interface LogOptions extends CallOptions {

@@ -12,7 +12,7 @@ const METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.
 /**
  * Reads all pages. All pages show the state of the first one, whose resourceVersion is returned.
  *
- * @throws {ApplianceError} kube/too-large when there are more objects than `limit`.
+ * @throws {ApplianceError} kube/too-large when there are more objects than `limit`, and no `timeOf` tells the newest.
  * @see Kubernetes API concepts, "Retrieving large results sets in chunks"
  */
 export async function listObjects(transport: Transport, target: Target, options: ListOptions): Promise<KubeList> {
@@ -26,7 +26,8 @@ export async function listObjects(transport: Transport, target: Target, options:
 }
 
 async function listPages(transport: Transport, target: Target, options: ListOptions): Promise<KubeList> {
-  const items: KubeObject[] = [];
+  let items: KubeObject[] = [];
+  const { keep, timeOf } = options;
   const limit = options.limit ?? MAX_OBJECTS;
   let resourceVersion = "";
   let next: string | undefined;
@@ -40,11 +41,20 @@ async function listPages(transport: Transport, target: Target, options: ListOpti
       signal: options.signal,
     });
     resourceVersion ||= textAt(page, "metadata", "resourceVersion") ?? "";
-    items.push(...itemsOf(page, target));
-    if (items.length > limit) throw tooMany(target, limit);
+    const found = itemsOf(page, target);
+    items.push(...(keep === undefined ? found : found.map(keep)));
+    if (timeOf === undefined && items.length > limit) throw tooMany(target, limit);
+    // Sorting is paid for once in as many objects as are kept.
+    if (timeOf !== undefined && items.length > 2 * limit) items = newest(items, limit, timeOf);
     next = textAt(page, "metadata", "continue");
   } while (next !== undefined && next !== "");
-  return { items, resourceVersion };
+  return { items: timeOf === undefined ? items : newest(items, limit, timeOf), resourceVersion };
+}
+
+/** The newest objects, at most `count`; those that are as old as each other in the order in which they came. */
+export function newest<T>(items: readonly T[], count: number, timeOf: (item: T) => number): T[] {
+  if (items.length <= count) return [...items];
+  return [...items].sort((a, b) => timeOf(b) - timeOf(a)).slice(0, count);
 }
 
 /** The selectors of a list or watch as query parameters; one that is not given is left out of the address. */

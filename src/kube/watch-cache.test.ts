@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { eventually } from "../../test/support/eventually.ts";
-import { kubeDeps, memoryKube, THING_DEFINITION } from "../../test/support/kubernetes.ts";
+import { kubeDeps, kubeOver, memoryKube, THING_DEFINITION } from "../../test/support/kubernetes.ts";
 import type { KubeObject } from "./model.ts";
 import { createWatchCache, type WatchCache, type WatchedKind } from "./watch-cache.ts";
 
@@ -162,4 +162,46 @@ test("reduces objects by keep", async () => {
   const cache = start(memory, [{ ...CONFIG_MAPS, keep }]);
   await cache.settled();
   assert.ok(cache.list("maps").items.every((item) => item.data === undefined));
+});
+
+test("of more events than it may keep it keeps the newest, from a list and from a watch", async () => {
+  const memory = memoryKube();
+  const event = (index: number): KubeObject => ({
+    apiVersion: "v1",
+    kind: "Event",
+    metadata: { name: `e-${index}`, namespace: "default" },
+    involvedObject: { kind: "Pod", namespace: "default", name: "p" },
+    lastTimestamp: new Date(1_790_000_000_000 + index * 1_000).toISOString(),
+  });
+  // The oldest come last, so that the order of the list does not help.
+  for (let index = 99; index >= 0; index -= 1) await memory.kube.create(event(index));
+  const timeOf = (one: KubeObject): number => Date.parse(String(one.lastTimestamp));
+  const kind: WatchedKind = { key: "maps", apiVersion: "v1", kind: "Event", maxObjects: 10, timeOf };
+  const cache = start(memory, [kind]);
+  await cache.settled();
+  assert.deepEqual([cache.list("maps").state, names(cache).length], ["synced", 10]);
+  assert.ok(cache.list("maps").items.every((one) => timeOf(one) >= timeOf(event(90))));
+  for (let index = 100; index < 150; index += 1) await memory.kube.create(event(index));
+  await eventually("the newest is there", () => names(cache).includes("e-149"));
+  assert.ok(names(cache).length <= 11, `${names(cache).length} are kept`);
+  assert.equal(cache.list("maps").state, "synced");
+});
+
+test("reduces a large list page by page, before the next is read", async () => {
+  const memory = memoryKube();
+  for (let index = 0; index < 600; index += 1) await memory.kube.create(map(`m${index}`, { large: "x".repeat(100) }));
+  let whole = 0;
+  const seen: number[] = [];
+  const keep = (object: KubeObject): KubeObject => {
+    whole += 1;
+    return { apiVersion: object.apiVersion, kind: object.kind, metadata: object.metadata };
+  };
+  const kube = kubeOver(async (request) => {
+    if (request.url.includes("/configmaps")) seen.push(whole);
+    return await memory.server.fetch(request);
+  });
+  const cache = createWatchCache(kube, [{ ...CONFIG_MAPS, keep }], kubeDeps);
+  open.push(cache);
+  await cache.settled();
+  assert.deepEqual(seen.slice(0, 3), [0, 250, 500]);
 });

@@ -14,6 +14,7 @@ import {
   type CacheView,
   createShelf,
   MAX_OBJECTS,
+  reduced,
   type Shelf,
   type WatchedKind,
 } from "./watch-shelf.ts";
@@ -125,7 +126,13 @@ async function recover(work: Follow, progress: Progress, thrown: unknown): Promi
 
 async function listInto(work: Follow): Promise<string> {
   const { kube, kind, shelf, signal } = work;
-  const found = await kube.list(kind, { ...selection(kind), limit: kind.maxObjects ?? MAX_OBJECTS, signal });
+  const found = await kube.list(kind, {
+    ...selection(kind),
+    limit: kind.maxObjects ?? MAX_OBJECTS,
+    keep: (object) => reduced(kind, object),
+    ...(kind.timeOf === undefined ? {} : { timeOf: kind.timeOf }),
+    signal,
+  });
   shelf.replace(kind.key, found.items);
   shelf.setState(kind.key, "synced");
   return found.resourceVersion;

@@ -2,6 +2,7 @@
 import { rejectOnAbort } from "../core/deadline.ts";
 import { ApplianceError, type PublicError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
+import { newest } from "./list.ts";
 import { type KindRef, type KubeObject, withoutManagedFields } from "./model.ts";
 
 export interface WatchedKind extends KindRef {
@@ -14,6 +15,8 @@ export interface WatchedKind extends KindRef {
   readonly keep?: (object: KubeObject) => KubeObject;
   /** Objects of this kind; more make the cache stale with kube/too-large. Absent: 5000. */
   readonly maxObjects?: number;
+  /** When a kept object was news, milliseconds since 1970. Given: of more than `maxObjects` the oldest are let go instead. */
+  readonly timeOf?: (object: KubeObject) => number;
 }
 
 /**
@@ -38,6 +41,7 @@ export interface CacheView {
  */
 export interface Shelf {
   view(key: string): CacheView;
+  /** Takes a whole list, whose objects are reduced already. */
   replace(key: string, objects: readonly KubeObject[]): void;
   /** @throws {ApplianceError} kube/too-large when the kind has more objects than it may. */
   put(key: string, object: KubeObject): void;
@@ -93,14 +97,15 @@ export function createShelf(
     replace: (key, objects) => {
       const slot = slotOf(key);
       slot.objects.clear();
-      for (const object of objects) slot.objects.set(placeOf(object), reduced(slot.kind, object));
+      for (const object of objects) slot.objects.set(placeOf(object), object);
       changed(slot);
     },
     put: (key, object) => {
       const slot = slotOf(key);
       slot.objects.set(placeOf(object), reduced(slot.kind, object));
       changed(slot);
-      refuseTooMany(slot);
+      if (slot.kind.timeOf === undefined) refuseTooMany(slot);
+      else letOldGo(slot, slot.kind.timeOf);
     },
     remove: (key, object) => {
       const slot = slotOf(key);
@@ -139,7 +144,8 @@ function placeOf(object: KubeObject): string {
   return `${object.metadata.namespace ?? ""}/${object.metadata.name}`;
 }
 
-function reduced(kind: WatchedKind, object: KubeObject): KubeObject {
+/** What is kept of an object: without managedFields and kubectl's copy, and by the kind's own `keep`. */
+export function reduced(kind: WatchedKind, object: KubeObject): KubeObject {
   const bare = withoutManagedFields(object);
   const { annotations } = bare.metadata;
   const lean =
@@ -165,6 +171,16 @@ function refuseTooMany(slot: Slot): void {
     "kube/too-large",
     `Cannot watch ${slot.kind.kind}: there are more than ${limit} objects, fewer or a selector are wanted`,
   );
+}
+
+/** Lets the oldest go, a tenth at once, so that sorting is seldom. */
+function letOldGo({ kind, objects }: Slot, timeOf: (object: KubeObject) => number): void {
+  const limit = kind.maxObjects ?? MAX_OBJECTS;
+  if (objects.size <= limit * 1.1) return;
+  const kept = newest([...objects], limit, ([, object]) => timeOf(object));
+  objects.clear();
+  // In the order of time, as a watch would bring them.
+  for (const [place, object] of kept.reverse()) objects.set(place, object);
 }
 
 interface Notices {

@@ -48,7 +48,8 @@ export interface EventHubOptions {
   readonly maxReaders?: number;
 }
 
-const MAX_READERS = 32;
+/** Open pages and scripts; they share their bytes, so that two hundred take some megabytes. */
+const MAX_READERS = 256;
 const RING = { maxEvents: 512, maxBytes: 4 * 1024 * 1024 } as const;
 const STATUS_EVERY_MS = 250;
 /** Milliseconds that a browser waits before it comes back. */

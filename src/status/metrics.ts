@@ -48,9 +48,8 @@ function families(status: ApplianceStatus): readonly Family[] {
     {
       name: "alga_appliance_check_state",
       help: "1 for the state of each check.",
-      samples: status.checks.flatMap(({ code, tier, state }) =>
-        oneHot("state", checkStateSchema.options, state, { code, tier }),
-      ),
+      // Without its rung, which may be another one tomorrow: that would be another series.
+      samples: status.checks.flatMap(({ code, state }) => oneHot("state", checkStateSchema.options, state, { code })),
     },
     {
       name: "alga_appliance_component_ready",

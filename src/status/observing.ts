@@ -4,11 +4,13 @@
  * Each look has its own loop, so that one that hangs stops no other. Nothing is judged here.
  */
 import type { Deps } from "../core/ports.ts";
+import type { KubeObject } from "../kube/model.ts";
 import { createWatchCache, type WatchCache, type WatchedKind } from "../kube/watch-cache.ts";
 import type { OperationView } from "../operation/model.ts";
 import { DEFAULT_COMPONENTS } from "../release/components.ts";
 import { createDnsWatch, type DnsWatch } from "./dns-watch.ts";
 import { createExcerpts, type Excerpts } from "./excerpts.ts";
+import { eventFacts } from "./facts.ts";
 import { type Heartbeat, startHeartbeat } from "./heartbeat.ts";
 import { keepNeeded } from "./keep.ts";
 import { createLoginWatch, type LoginTargets, type LoginWatch } from "./login-watch.ts";
@@ -48,7 +50,15 @@ const CLOCK_MS = 1_000;
 /** What a clock is moved by at once; time servers slew smaller steps. */
 const JUMP_MS = 2_000;
 /** Objects of one kind that are kept. Of events only warnings are watched. */
-const MAX_OBJECTS: Partial<Readonly<Record<ListKey, number>>> = { pods: 20_000, events: 20_000 };
+const MAX_OBJECTS: Partial<Readonly<Record<ListKey, number>>> = {
+  pods: 20_000,
+  configMaps: 20_000,
+  secrets: 20_000,
+  // Of more warnings the newest: the last hour of a box has some hundreds.
+  events: 5_000,
+};
+/** Milliseconds in which changes of the cluster are gathered; a part of the way from a change to the page. */
+const BATCH_MS = 20;
 /** Of events the warnings, of Secrets not the history that Helm keeps in them. */
 const SELECTED: Partial<Readonly<Record<ListKey, string>>> = {
   events: "type=Warning",
@@ -95,7 +105,7 @@ export function startObserving(deps: ObservingDeps, sources: StatusSources, opti
     deps,
     sources,
     ...options,
-    cache: kube === undefined ? undefined : createWatchCache(kube, watchedKinds(), deps),
+    cache: kube === undefined ? undefined : createWatchCache(kube, watchedKinds(), deps, { batchMs: BATCH_MS }),
     read: new Set(),
     heartbeat: startHeartbeat(deps, kube, { ...options, problem }),
     excerpts: createExcerpts(deps, kube),
@@ -184,6 +194,7 @@ function watchedKinds(): readonly WatchedKind[] {
     ...LIST_KINDS[key],
     keep: keepNeeded,
     ...(SELECTED[key] === undefined ? {} : { fieldSelector: SELECTED[key] }),
+    ...(key === "events" ? { timeOf: (event: KubeObject) => eventFacts(event).atMs } : {}),
     ...(NAMES_ONLY.has(key) ? { metadataOnly: true } : {}),
     ...(MAX_OBJECTS[key] === undefined ? {} : { maxObjects: MAX_OBJECTS[key] }),
   }));

@@ -87,7 +87,7 @@ describe("GET /metrics", () => {
     assert.ok(lines.includes('alga_appliance_tier_state{tier="login",state="ready"} 1'));
     assert.ok(lines.includes('alga_appliance_tier_state{tier="full",state="failed"} 1'));
     assert.ok(lines.includes('alga_appliance_operation_state{kind="update",state="blocked"} 1'));
-    assert.ok(lines.includes('alga_appliance_check_state{code="operation/blocked",tier="platform",state="failed"} 1'));
+    assert.ok(lines.includes('alga_appliance_check_state{code="operation/blocked",state="failed"} 1'));
   });
 
   test("escapes what others wrote", () => {
