@@ -30,6 +30,12 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import("./host/bootstrap-command.ts")).commands,
   },
   {
+    name: "console",
+    group: "On the box",
+    summary: "Show on the screen of the box how it is and how to reach it",
+    load: async () => (await import("./host/console-command.ts")).commands,
+  },
+  {
     name: "host",
     group: "On the box",
     summary: "Make the setup token, and say which control plane this box runs",

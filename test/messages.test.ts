@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { commands as doctor } from "../src/cli/doctor-command.ts";
 import { commands as bootstrap } from "../src/host/bootstrap-command.ts";
 import { commands as host } from "../src/host/command.ts";
+import { commands as consoles } from "../src/host/console-command.ts";
 import { commands as release } from "../src/publishing/commands.ts";
 import { commands as rehearse } from "../src/rehearsal/command.ts";
 import { commands as serve } from "../src/server/command.ts";
@@ -60,6 +61,7 @@ test("every hint is a next step: a sentence or a command, without a final period
 test("every command that a text tells to type is there, with its flags", () => {
   const commands = [
     ...bootstrap,
+    ...consoles,
     ...doctor,
     ...host,
     ...rehearse,

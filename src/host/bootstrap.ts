@@ -6,6 +6,7 @@
  * should be takes no time.
  */
 import { join } from "node:path/posix";
+import { isApplianceError } from "../core/errors.ts";
 import type { StatePaths } from "../core/paths.ts";
 import { createOperations } from "../operation/engine.ts";
 import { createFileStore } from "../operation/file-store.ts";
@@ -70,6 +71,23 @@ export async function runBootstrap(context: BootstrapContext, options: Bootstrap
   } finally {
     stopTelling();
     await operations.stop();
+  }
+}
+
+/** The newest bootstrap of this boot, from its journal; undefined when there is none yet, or it cannot be read by this user. */
+export async function bootstrapOfBoot(
+  deps: Pick<BootstrapDeps, "files" | "clock" | "machine">,
+  paths: StatePaths,
+): Promise<OperationView | undefined> {
+  const store = openHostStore(deps, paths);
+  try {
+    const id = (await store.listJournals()).at(-1);
+    const journal = id === undefined ? undefined : await store.readJournal(id);
+    const found = id === undefined || journal === undefined ? undefined : foldJournal(id, journal.entries);
+    return bootOf(found?.plan) === (await deps.machine.bootId()) ? found?.view : undefined;
+  } catch (thrown) {
+    if (isApplianceError(thrown, "file/unreadable")) return undefined;
+    throw thrown;
   }
 }
 

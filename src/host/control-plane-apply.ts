@@ -52,7 +52,10 @@ export async function waitForControlPlane(call: BootstrapCall): Promise<StepResu
   const tried = new Set<string>();
   for (;;) {
     const { running } = await factsNow(call, kube, { ask: false });
-    if (running?.health === "healthy" && (await isControlPlane(call))) {
+    if (
+      running?.health === "healthy" &&
+      (await isControlPlane(call.deps, { port: call.settings.port, signal: call.signal }))
+    ) {
       await remember(call.deps, running, { paths: call.settings.paths, as: "healthy" });
       return { state: "done", detail: `${running.image} answers on port ${call.settings.port}` };
     }

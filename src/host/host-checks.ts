@@ -5,6 +5,7 @@ import { X509Certificate } from "node:crypto";
 import { join } from "node:path/posix";
 import { readBody } from "../core/body.ts";
 import { ApplianceError } from "../core/errors.ts";
+import type { Deps } from "../core/ports.ts";
 import { humanBytes } from "../core/quantity.ts";
 import { toInstant } from "../core/time.ts";
 import type { StepResult } from "../operation/step.ts";
@@ -80,16 +81,22 @@ async function checkPorts(call: BootstrapCall): Promise<void> {
     const { code } = await deps.exec(["systemctl", "is-active", "k3s.service"], { timeoutMs: 30_000, signal });
     if (code !== 0) throw await portTaken(call, API_PORT);
   }
-  if ((await deps.network.isListening(settings.port)) && !(await isControlPlane(call))) {
+  if (
+    (await deps.network.isListening(settings.port)) &&
+    !(await isControlPlane(deps, { port: settings.port, signal }))
+  ) {
     throw await portTaken(call, settings.port);
   }
 }
 
 /** Tells whether what listens on the control plane's port is the control plane. */
-export async function isControlPlane({ deps, settings, signal }: BootstrapCall): Promise<boolean> {
+export async function isControlPlane(
+  deps: Pick<Deps, "transports">,
+  { port, signal }: { readonly port: number; readonly signal: AbortSignal },
+): Promise<boolean> {
   const fetch = deps.transports.open({ connectTimeoutMs: PROBE_MS, idleTimeoutMs: PROBE_MS });
   try {
-    const answer = await fetch(new Request(`http://127.0.0.1:${settings.port}/healthz`, { signal }));
+    const answer = await fetch(new Request(`http://127.0.0.1:${port}/healthz`, { signal }));
     const tooLarge = (): Error => new Error("not ours");
     const text = new TextDecoder().decode(await readBody(answer.body, { maxBytes: 1_024, tooLarge, signal }));
     return answer.status === 200 && /"ok":\s*true/.test(text) && /"mode":/.test(text);

@@ -4,7 +4,7 @@
  * Whatever drifted is put right at every boot. Owners are set by systemd-tmpfiles from one table, which follows no link that
  * somebody else could have laid.
  */
-import { dirname, join } from "node:path/posix";
+import { basename, dirname, join } from "node:path/posix";
 import type { Deps } from "../core/ports.ts";
 import type { StepResult } from "../operation/step.ts";
 import { type BootstrapCall, run } from "./bootstrap-context.ts";
@@ -17,6 +17,8 @@ const CHUNK_BYTES = 1024 * 1024;
 const SYSUSERS = "/usr/lib/sysusers.d/alga-appliance.conf";
 const TMPFILES = "/usr/lib/tmpfiles.d/alga-appliance.conf";
 
+const OWN_UNIT = "alga-appliance-bootstrap.service";
+
 /** Lays down units, user, folders and k3s itself where they are missing or differ. Safe to call again. */
 export async function placeHostFiles(call: BootstrapCall): Promise<StepResult> {
   const { hostFiles } = call.settings;
@@ -25,8 +27,22 @@ export async function placeHostFiles(call: BootstrapCall): Promise<StepResult> {
   if (await placeK3s(call)) changed.push(call.settings.paths.k3s);
   await run(call, ["systemd-sysusers", SYSUSERS]);
   await giveOwners(call);
-  if (changed.some((path) => path.includes("/systemd/"))) await run(call, ["systemctl", "daemon-reload"]);
+  await takeUp(call, changed);
   return { state: "done", detail: changed.length === 0 ? "All as it should be" : `Put right: ${changed.join(", ")}` };
+}
+
+/**
+ * Runs the units as they are now; that of the bootstrap runs already. `enable` lets systemd read all units anew, so a crash after a
+ * unit was written loses nothing.
+ */
+async function takeUp(call: BootstrapCall, changed: readonly string[]): Promise<void> {
+  const units = Object.keys(call.settings.hostFiles).filter((path) => path.endsWith(".service"));
+  if (units.length === 0) return;
+  await run(call, ["systemctl", "enable", ...units.map((path) => basename(path))]);
+  for (const path of units.filter((one) => basename(one) !== OWN_UNIT)) {
+    const verb = changed.includes(path) ? "restart" : "start";
+    await run(call, ["systemctl", verb, "--no-block", basename(path)]);
+  }
 }
 
 /** Makes the folders of the box, and gives what is in them the owners of the table. Safe to call again. */

@@ -173,7 +173,7 @@ async function answer(argv: readonly string[], kept: Kept, kube: Kube): Promise<
   if (program !== "systemctl") return {};
   if (words[0] === "is-active") return { code: state.k3s === "active" ? 0 : 3 };
   if (words[0] === "is-failed") return { stdout: `${state.k3s}\n`, code: state.k3s === "failed" ? 0 : 1 };
-  if (words[0] === "start" && state.k3s === "inactive") {
+  if (words[0] === "start" && words.includes("k3s.service") && state.k3s === "inactive") {
     state.k3s = "active";
     kept.files.garble("/etc/rancher/k3s/k3s.yaml", KUBECONFIG);
     await kube.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "box" } });

@@ -1,0 +1,132 @@
+/**
+ * The banner of a box as lines of text: what a person in front of it needs now. Pure.
+ *
+ * It shows text of others (a registry's message, a unit's last words), so every control character is taken out: this is root's own
+ * console. The token is shown only where the caller says that the reader stands before the box.
+ */
+import type { OperationView } from "../operation/model.ts";
+import { qrLines } from "./qr.ts";
+
+/** What is known of the box now. */
+export interface BannerFacts {
+  readonly name: string;
+  readonly version: string;
+  /** That others can reach, IPv4 first. */
+  readonly addresses: readonly string[];
+  readonly port: number;
+  /** The newest bootstrap; null before the first. */
+  readonly bootstrap: OperationView | null;
+  /** The control plane answers. */
+  readonly answers: boolean;
+  readonly claimed: boolean;
+  /** Plain setup token. Only with it is it shown. */
+  readonly token: string | null;
+  /** The status document's own sentence, and what is done now: "7 of 12: Install Flux". */
+  readonly status: { readonly message: string; readonly next: string | null; readonly doing: string | null } | null;
+}
+
+/** The console that it is drawn on. */
+export interface BannerShape {
+  readonly columns: number;
+  /** Lines; 0 for a file, which has no end. */
+  readonly rows: number;
+  readonly charset: "utf8" | "ascii";
+}
+
+/** A VGA console. */
+export const VGA: BannerShape = { columns: 80, rows: 25, charset: "utf8" };
+
+/** Columns that the text beside a code needs at least. */
+const MIN_TEXT = 34;
+
+/** Draws the banner. Never more lines than there are, never wider than the console. */
+export function bannerLines(facts: BannerFacts, shape: BannerShape = VGA): readonly string[] {
+  const code = codeOf(facts, shape);
+  const width = code.length === 0 ? shape.columns - 2 : shape.columns - 3 - (code[0]?.length ?? 0);
+  const text = paragraphs(facts).flatMap((paragraph) => [...wrap(plain(paragraph, shape.charset), width), ""]);
+  const height = Math.max(text.length, code.length);
+  const lines = Array.from({ length: height }, (_one, row) =>
+    ` ${code.length === 0 ? (text[row] ?? "") : (text[row] ?? "").padEnd(width + 1) + (code[row] ?? "")}`.trimEnd(),
+  );
+  const bound = shape.rows === 0 ? lines.length : shape.rows - 1;
+  return lines.slice(0, bound);
+}
+
+/** The code of the setup address, where it fits beside the text. A phone cannot use it before the page answers. */
+function codeOf(facts: BannerFacts, shape: BannerShape): readonly string[] {
+  const [address] = facts.addresses;
+  if (facts.token === null || facts.claimed || !facts.answers || address === undefined) return [];
+  const lines = qrLines(`${urlOf(address, facts.port)}/setup?token=${facts.token}`, shape.charset);
+  const fits = (shape.rows === 0 || lines.length < shape.rows) && (lines[0]?.length ?? 0) + MIN_TEXT <= shape.columns;
+  return fits ? lines : [];
+}
+
+function paragraphs(facts: BannerFacts): readonly string[] {
+  const title = `${facts.name} - Alga Appliance ${facts.version}`;
+  const parts = facts.answers ? serving(facts) : starting(facts);
+  return [title, ...parts, "Log in on this machine: Alt+F2"].filter((part) => part !== "");
+}
+
+/** Before the page answers: how far the start is, or what stopped it. */
+function starting({ bootstrap }: BannerFacts): readonly string[] {
+  if (bootstrap === null) return ["The box starts."];
+  const { steps, problem, state } = bootstrap;
+  const at = steps.findIndex(({ id }) => id === bootstrap.step);
+  const step = steps[at];
+  const done = steps.filter((one) => one.state === "done" || one.state === "skipped").length;
+  if (problem !== null) {
+    const word = state === "blocked" ? "The box cannot start" : "The start waits";
+    const place = step === undefined ? "" : ` at step ${at + 1} of ${steps.length}, ${step.title}`;
+    return [`${word}${place}.`, problem.message, problem.hint ?? "", "systemctl status alga-appliance-bootstrap"];
+  }
+  if (step === undefined) return ["The control plane does not answer yet."];
+  const detail = step.detail === null ? "" : `: ${step.detail}`;
+  return [`Starting, ${done} of ${steps.length} steps done.`, `${step.title}${detail}`];
+}
+
+function serving(facts: BannerFacts): readonly string[] {
+  const urls = facts.addresses.map((address) => urlOf(address, facts.port));
+  const where = urls.length === 0 ? ["This box has no address: plug in the network."] : urls;
+  if (!facts.claimed) {
+    const token =
+      facts.token === null ? "The setup token is on the console of the box." : `Setup token: ${facts.token}`;
+    return ["Set up this appliance in a browser:", ...where, token];
+  }
+  if (facts.status === null) return ["Its page:", ...where];
+  const { message, next, doing } = facts.status;
+  return [message, doing ?? "", next ?? "", ...where];
+}
+
+function urlOf(address: string, port: number): string {
+  return `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+}
+
+/** One line without anything that a terminal would obey. */
+function plain(text: string, charset: BannerShape["charset"]): string {
+  const line = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim();
+  return charset === "utf8"
+    ? line
+    : line
+        .normalize("NFKD")
+        .replaceAll(/\p{M}/gu, "")
+        .replaceAll(/[^\x20-\x7e]/g, "?");
+}
+
+/** Breaks at blanks; a word that is longer than the line is cut into pieces, because an address must be whole to be of use. */
+function wrap(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ").flatMap((one) => pieces(one, width))) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
+
+function pieces(word: string, width: number): readonly string[] {
+  return Array.from({ length: Math.ceil(word.length / width) || 1 }, (_one, at) =>
+    word.slice(at * width, (at + 1) * width),
+  );
+}

@@ -1,0 +1,177 @@
+/** The console: what it gathers, where it writes it, and that the token stays where it may be seen. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { commandContext } from "../../test/support/command-context.ts";
+import { statusWith } from "../../test/support/status.ts";
+import { ApplianceError } from "../core/errors.ts";
+import { SILENT_LOG } from "../core/log.ts";
+import { statePaths } from "../core/paths.ts";
+import type { Deps } from "../core/ports.ts";
+import { createMemoryFiles, type MemoryFiles } from "../rehearsal/memory-files.ts";
+import { bannerLines } from "./banner.ts";
+import { commands } from "./console-command.ts";
+import { consoleCharset, gatherBannerFacts } from "./console-facts.ts";
+import { writeBannerFiles } from "./console-files.ts";
+
+const PATHS = statePaths("/box");
+const TOKEN = "0421-7734-9012-5568-1203";
+const signal = new AbortController().signal;
+
+interface Given {
+  readonly answers?: boolean;
+  readonly body?: string;
+}
+
+function world(given: Given = {}) {
+  const files = createMemoryFiles();
+  files.garble(PATHS.setupToken, `${TOKEN}\n`);
+  let nowMs = 0;
+  const state = { answers: given.answers ?? true };
+  const fetch = async (): Promise<Response> => {
+    if (!state.answers) throw new ApplianceError("net/unreachable", "Cannot reach it: connection refused");
+    return new Response(given.body ?? '{"ok":true,"mode":"setup"}');
+  };
+  const deps = {
+    files,
+    log: SILENT_LOG,
+    clock: {
+      now: () => nowMs,
+      monotonic: () => nowMs,
+      sleep: async (ms: number) => {
+        nowMs += ms;
+      },
+      after: () => () => {},
+    },
+    machine: { bootId: async () => "boot-1", hostName: async () => "box-7f3a" } as Deps["machine"],
+    network: { addresses: async () => ["192.0.2.10"] } as Partial<Deps["network"]> as Deps["network"],
+    transports: { open: () => fetch },
+  };
+  const run = (verb: string, flags: Readonly<Record<string, string | boolean>> = {}) => {
+    const command = commands.find(({ path }) => path[1] === verb);
+    assert.ok(command !== undefined);
+    const made = commandContext({ deps, flags });
+    return { command, ...made };
+  };
+  return { files, deps, state, run };
+}
+
+function journal(files: MemoryFiles, bootId: string): void {
+  const stamp = { at: "2026-11-21T00:00:00Z", uptimeMs: 1 };
+  const steps = [{ id: "k3s-ready", title: "Wait for Kubernetes" }];
+  const entries = [
+    {
+      kind: "planned",
+      schema: "alga.appliance.journal/v1",
+      operation: "bootstrap",
+      bootId,
+      steps,
+      plan: { bootId },
+      seq: 1,
+      ...stamp,
+    },
+    { kind: "step-started", step: "k3s-ready", attempt: 1, seq: 2, ...stamp },
+  ];
+  files.garble(
+    `${PATHS.host}/journal/0001-bootstrap.ndjson`,
+    entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""),
+  );
+}
+
+const options = { paths: PATHS, name: "box-7f3a", version: "1.0.3", port: 8080, showToken: true, signal };
+
+describe("what the banner knows", () => {
+  it("is the bootstrap of this boot, not of an older one", async () => {
+    const { files, deps } = world({ answers: false });
+    journal(files, "boot-1");
+    assert.equal((await gatherBannerFacts(deps, options)).bootstrap?.steps[0]?.title, "Wait for Kubernetes");
+    journal(files, "boot-0");
+    assert.equal((await gatherBannerFacts(deps, options)).bootstrap, null);
+  });
+  it("does not take another program on the port for the control plane", async () => {
+    assert.equal((await gatherBannerFacts(world({ body: "<h1>It works</h1>" }).deps, options)).answers, false);
+    assert.equal((await gatherBannerFacts(world({ body: "x".repeat(1_000_000) }).deps, options)).answers, false);
+  });
+  it("is the token only where it was asked for, and never of a claimed box", async () => {
+    const { files, deps } = world();
+    assert.equal((await gatherBannerFacts(deps, options)).token, TOKEN);
+    assert.equal((await gatherBannerFacts(deps, { ...options, showToken: false })).token, null);
+    files.garble(PATHS.adminCredential, "{}");
+    assert.equal((await gatherBannerFacts(deps, options)).token, null);
+  });
+  it("is the sentence of the status document", async () => {
+    const status = {
+      ...statusWith(() => "ready"),
+      summary: { state: "ready" as const, message: "People can log in", next: null },
+    };
+    const facts = await gatherBannerFacts(world().deps, { ...options, status });
+    assert.match(bannerLines({ ...facts, claimed: true }).join("\n"), /People can log in/);
+  });
+  it("is what the kernel says of its consoles", async () => {
+    const { files } = world();
+    assert.equal(await consoleCharset({ files }), "ascii");
+    files.garble("/sys/module/vt/parameters/default_utf8", "1\n");
+    assert.equal(await consoleCharset({ files }), "utf8");
+  });
+});
+
+describe("banners for login prompts", () => {
+  it("never hold the token, also when the screen shows it, and obey no backslash", async () => {
+    const { files, deps } = world();
+    const facts = await gatherBannerFacts(deps, { ...options, name: "box\\n\\l" });
+    const written = await writeBannerFiles(deps, facts, { root: "/box", columns: 80 });
+    assert.equal(written.length, 3);
+    for (const path of written) assert.ok(!files.snapshot().get(path)?.includes(TOKEN), path);
+    assert.match(files.snapshot().get("/box/run/issue.d/alga-appliance.issue") ?? "", /box\\\\n\\\\l/);
+    assert.deepEqual(await writeBannerFiles(deps, facts, { root: "/box", columns: 80 }), []);
+  });
+  it("are no reason to fail where a place cannot be written", async () => {
+    const { files, deps } = world();
+    const write: typeof files.write = async (path, text, how) => {
+      if (path.includes("motd")) throw new ApplianceError("file/unwritable", "Cannot write: read-only");
+      return files.write(path, text, how);
+    };
+    const facts = await gatherBannerFacts(deps, options);
+    const written = await writeBannerFiles({ ...deps, files: { ...files, write } }, facts, {
+      root: "/box",
+      columns: 80,
+    });
+    assert.equal(written.length, 2);
+  });
+});
+
+describe("console", () => {
+  it("banner prints the token for the screen at the box, and none into a document", async () => {
+    const { command, context, said } = world().run("banner", { token: true });
+    await command.run(context);
+    assert.ok(said.text.includes(TOKEN));
+    assert.ok(!JSON.stringify(said.value).includes(TOKEN));
+    const other = world().run("banner");
+    await other.command.run(other.context);
+    assert.ok(!other.said.text.includes(TOKEN));
+  });
+  it("watch draws when something changes and once a minute, and ends when it is told to", async () => {
+    const { state, deps, run } = world({ answers: false });
+    const { command, context } = run("watch", { token: true });
+    const stop = new AbortController();
+    const frames: string[] = [];
+    let looks = 0;
+    const sleep = async (ms: number): Promise<void> => {
+      await deps.clock.sleep(ms);
+      looks += 1;
+      if (looks === 40) state.answers = true;
+      if (looks === 45) stop.abort();
+    };
+    const out = { ...context.out, event: (_value: unknown, text: () => string) => void frames.push(text()) };
+    await command.run({
+      ...context,
+      deps: { ...context.deps, clock: { ...deps.clock, sleep } },
+      out,
+      signal: stop.signal,
+    });
+    assert.deepEqual(
+      frames.map((frame) => /The box starts|Set up this appliance/.exec(frame)?.[0]),
+      ["The box starts", "The box starts", "Set up this appliance"],
+    );
+    assert.ok(frames.every((frame) => frame.startsWith("\u001b[H\u001b[J")));
+  });
+});

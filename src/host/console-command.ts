@@ -1,0 +1,139 @@
+/** `console banner` and `console watch`: the screen of the box, once or until it is stopped. */
+import type { Command, CommandContext, Flag } from "../cli/command.ts";
+import { parsePort } from "../cli/listen-flags.ts";
+import { EXIT, type ExitCode } from "../core/errors.ts";
+import { statePaths } from "../core/paths.ts";
+import { openLocalSources } from "../status/local-sources.ts";
+import type { ApplianceStatus } from "../status/model.ts";
+import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
+import { type BannerFacts, type BannerShape, bannerLines, VGA } from "./banner.ts";
+import { consoleCharset, gatherBannerFacts } from "./console-facts.ts";
+import { writeBannerFiles } from "./console-files.ts";
+
+/** Milliseconds between looks. */
+const LOOK_MS = 2_000;
+/** Milliseconds after which the same frame is drawn again: the kernel writes over consoles. */
+const REDRAW_MS = 60_000;
+/** To the upper left corner, and clear from there on. */
+const CLEAR = "\u001b[H\u001b[J";
+
+const FLAGS: readonly Flag[] = [
+  { name: "token", type: "boolean", summary: "Show the setup token too: for the screen at the box alone" },
+  { name: "write", type: "boolean", summary: "Write it for login prompts too, to /run/issue.d and /run/motd.d" },
+  {
+    name: "charset",
+    type: "string",
+    value: "<name>",
+    choices: ["auto", "utf8", "ascii"],
+    fallback: "auto",
+    summary: "What the console can show",
+  },
+  { name: "rows", type: "string", value: "<number>", fallback: String(VGA.rows), summary: "Lines of the console" },
+];
+
+export const commands: readonly Command[] = [
+  {
+    path: ["console", "banner"],
+    summary: "Print what a person in front of the box needs now",
+    description:
+      "Addresses and the setup token of a box that nobody has claimed, with a code that a phone reads; how far the start or the " +
+      "installation is; afterwards the one sentence of the status.",
+    flags: FLAGS,
+    examples: [
+      { command: "alga-appliance console banner", about: "Without the token" },
+      { command: "alga-appliance console banner --token --charset ascii", about: "At the box, as root" },
+    ],
+    run: banner,
+  },
+  {
+    path: ["console", "watch"],
+    summary: "Draw the banner again whenever something changes, until stopped",
+    description: "What the unit alga-appliance-console runs on the first screen of the box.",
+    flags: FLAGS,
+    examples: [{ command: "alga-appliance console watch --token", about: "As the unit does" }],
+    run: watch,
+  },
+];
+
+async function banner(context: CommandContext): Promise<ExitCode> {
+  const look = await openLook(context);
+  try {
+    const { facts, lines } = await look.now();
+    context.out.result(withoutToken(facts), () => lines.join("\n"));
+    return EXIT.done;
+  } finally {
+    look.stop();
+  }
+}
+
+async function watch(context: CommandContext): Promise<ExitCode> {
+  const { clock } = context.deps;
+  const look = await openLook(context);
+  let drawn = "";
+  let drawnMs = 0;
+  try {
+    while (!context.signal.aborted) {
+      const { facts, lines } = await look.now();
+      const frame = lines.join("\n");
+      if (frame !== drawn || clock.monotonic() - drawnMs >= REDRAW_MS) {
+        context.out.event(withoutToken(facts), () => `${CLEAR}${frame}`);
+        [drawn, drawnMs] = [frame, clock.monotonic()];
+      }
+      await clock.sleep(LOOK_MS, context.signal);
+    }
+  } catch (thrown) {
+    if (!context.signal.aborted) throw thrown;
+  } finally {
+    look.stop();
+  }
+  return EXIT.done;
+}
+
+/** Output that a script keeps has no token, whatever was asked for. */
+function withoutToken(facts: BannerFacts): object {
+  const { token: _hidden, ...shown } = facts;
+  return shown;
+}
+
+interface Look {
+  now(): Promise<{ readonly facts: BannerFacts; readonly lines: readonly string[] }>;
+  stop(): void;
+}
+
+/** Looks with what is kept between two looks: the fold of the status, from when there is one to fold. */
+async function openLook(context: CommandContext): Promise<Look> {
+  const { deps, settings, flags, signal } = context;
+  const root = settings.get("root") ?? "/";
+  const shape = await shapeOf(context);
+  const given = {
+    paths: statePaths(root),
+    name: settings.get("name") ?? (await deps.machine.hostName()),
+    version: context.build.version,
+    port: parsePort(settings.get("listen.port") ?? "8080"),
+    showToken: flags.token === true,
+    signal,
+  };
+  let engine: StatusEngine | undefined;
+  const statusNow = async (): Promise<ApplianceStatus> => {
+    if (engine !== undefined) return engine.current();
+    engine = createStatusEngine(deps, await openLocalSources(context));
+    return engine.observe(signal);
+  };
+  return {
+    now: async () => {
+      const seen = await gatherBannerFacts(deps, given);
+      const facts =
+        seen.answers && seen.claimed ? await gatherBannerFacts(deps, { ...given, status: await statusNow() }) : seen;
+      if (flags.write === true) await writeBannerFiles(deps, facts, { root, columns: VGA.columns });
+      return { facts, lines: bannerLines(facts, shape) };
+    },
+    stop: () => engine?.stop(),
+  };
+}
+
+async function shapeOf({ deps, flags, out }: CommandContext): Promise<BannerShape> {
+  const { charset } = flags;
+  const rows = typeof flags.rows === "string" && /^\d{1,3}$/.test(flags.rows) ? Number(flags.rows) : VGA.rows;
+  const known = charset === "utf8" || charset === "ascii" ? charset : await consoleCharset(deps);
+  return { columns: Math.max(40, out.columns), rows: Math.max(5, rows), charset: known };
+}

@@ -1,0 +1,58 @@
+/** What the banner shows, gathered: addresses, the bootstrap of this boot, whether the page answers, claim and token. */
+import type { StatePaths } from "../core/paths.ts";
+import type { Deps } from "../core/ports.ts";
+import type { ApplianceStatus } from "../status/model.ts";
+import type { BannerFacts, BannerShape } from "./banner.ts";
+import { bootstrapOfBoot } from "./bootstrap.ts";
+import { isControlPlane } from "./host-checks.ts";
+import { readSetupToken } from "./setup-token.ts";
+
+type ConsoleDeps = Pick<Deps, "files" | "clock" | "machine" | "network" | "transports">;
+
+export interface ConsoleOptions {
+  readonly paths: StatePaths;
+  readonly name: string;
+  readonly version: string;
+  readonly port: number;
+  /** The reader stands before the box. */
+  readonly showToken: boolean;
+  /** The document as it is now; absent while nobody could fold one. */
+  readonly status?: ApplianceStatus | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Gathers the facts. Reads only, and quick: it is called every other second. */
+export async function gatherBannerFacts(deps: ConsoleDeps, options: ConsoleOptions): Promise<BannerFacts> {
+  const { paths, name, version, port, status, signal } = options;
+  const claimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
+  const wantsToken = options.showToken && !claimed;
+  const [addresses, bootstrap, answers, token] = await Promise.all([
+    deps.network.addresses(),
+    bootstrapOfBoot(deps, paths),
+    isControlPlane(deps, { port, signal }),
+    wantsToken ? readSetupToken(deps.files, paths.setupToken) : undefined,
+  ]);
+  return {
+    ...{ name, version, addresses, port, answers, claimed },
+    bootstrap: bootstrap ?? null,
+    token: token?.reveal() ?? null,
+    status: status === undefined ? null : sentenceOf(status),
+  };
+}
+
+function sentenceOf({ summary, operation }: ApplianceStatus): NonNullable<BannerFacts["status"]> {
+  const steps = operation?.steps ?? [];
+  const at = steps.findIndex(({ id }) => id === operation?.step);
+  const doing = at < 0 ? null : `${at + 1} of ${steps.length}: ${steps[at]?.title ?? ""}`;
+  return { message: summary.message, next: summary.next, doing };
+}
+
+const MAX_FACT_BYTES = 64;
+
+/** Whether the kernel's consoles read UTF-8; serial ones and old kernels tell nothing, and get ASCII. */
+export async function consoleCharset(deps: Pick<Deps, "files">): Promise<BannerShape["charset"]> {
+  const path = "/sys/module/vt/parameters/default_utf8";
+  const bytes = await deps.files.read(path, { maxBytes: MAX_FACT_BYTES }).catch(() => undefined);
+  const text = bytes === undefined ? "" : new TextDecoder().decode(bytes).trim();
+  return text === "1" || text === "Y" ? "utf8" : "ascii";
+}
