@@ -9,9 +9,12 @@ export function workloadObjects(
 ): readonly KubeObject[] {
   const image = imageOf(component, values);
   const workloads = component.workloads.map((workload) => workloadObject(component, workload, image));
-  return component.bootstrapJob === undefined
-    ? workloads
-    : [...workloads, bootstrapJob(component, component.bootstrapJob, image)];
+  const { bootstrapJob: job, loginService } = component;
+  return [
+    ...workloads,
+    ...(job === undefined ? [] : [bootstrapJob(component, job, image)]),
+    ...(loginService === undefined ? [] : [service(component, loginService)]),
+  ];
 }
 
 /** Images of what a chart brings itself (database, cache, pooler) come with it and are not looked up. */
@@ -41,6 +44,18 @@ function workloadObject(component: ComponentSpec, workload: WorkloadSpec, image:
       template: { metadata: { labels }, spec: { containers: [{ name: "main", image: used }] } },
       ...(stateful ? { serviceName: workload.name, volumeClaimTemplates: [volumeClaim()] } : {}),
     },
+  };
+}
+
+function service(
+  component: ComponentSpec,
+  { name, port }: { readonly name: string; readonly port: number },
+): KubeObject {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { namespace: component.targetNamespace, name, labels: { "app.kubernetes.io/instance": component.name } },
+    spec: { selector: { "app.kubernetes.io/name": name }, ports: [{ name: "http", port }] },
   };
 }
 
