@@ -31,15 +31,17 @@ function progressLine(progress: PushProgress): string {
   return `Sending: ${humanBytes(sentBytes)} of ${humanBytes(totalBytes - skippedBytes)}${rate}${checked}${there}`;
 }
 
-/** Two lines: what went over the wire, and what was there; of a dry run, with the same figures, what would. */
+/** What went over the wire, what was there, and which lists were written; of a dry run, with the same figures, what would. */
 export function reportText(report: PushReport, isDryRun: boolean): readonly string[] {
   const { blobs, manifests } = report;
   const would = isDryRun ? "would be " : "";
   const rate = report.bytesPerSecond === 0 ? "" : ` at ${humanBytes(report.bytesPerSecond)}/s`;
   const mounted = blobs.mounted === 0 ? "" : `, ${blobs.mounted} blobs ${would}mounted`;
+  const lists = `${report.referrerLists} ${report.referrerLists === 1 ? "list" : "lists"} of statements ${would}written`;
   return [
     `${isDryRun ? "would send" : "sent"} ${humanBytes(report.sentBytes)}${rate}: ${blobs.sent} of ${blobs.total} blobs, ${manifests.sent} of ${manifests.total} manifests`,
     `${humanBytes(report.skippedBytes)} ${isDryRun ? "are" : "were"} there${mounted}; ${humanBytes(report.checkedBytes)} of blobs ${would}read back`,
+    ...(report.referrerLists === 0 ? [] : [`${lists}: the registry has no API for them`]),
   ];
 }
 

@@ -5,6 +5,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/ were there/, " are there"],
   [/ blobs mounted/, " blobs would be mounted"],
   [/ of blobs read back$/m, " of blobs would be read back"],
+  [/ of statements written:/, " of statements would be written:"],
   [/^(channel .*) is now /m, "$1 would become "],
   [/^the history is /m, "the history would be "],
 ];
