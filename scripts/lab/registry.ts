@@ -107,7 +107,7 @@ export async function stopRegistry(): Promise<void> {
 
 /** Stops all of them; safe to call again. */
 export async function stopServices(): Promise<void> {
-  for (const name of ["media", "mirror", "registry", "tokens", "names"]) await stopDaemon(name, "SIGKILL");
+  for (const name of ["portal", "media", "mirror", "registry", "tokens", "names"]) await stopDaemon(name, "SIGKILL");
 }
 
 /**

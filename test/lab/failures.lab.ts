@@ -10,9 +10,9 @@ import { tryRun } from "../../scripts/lab/shell.ts";
 import { type LabState, restoreFreshBox } from "../../scripts/lab/up.ts";
 import { ANSWERS, Appliance, type Status } from "./appliance.ts";
 import { administers } from "./cluster.ts";
-import { FAILURES, type Failure } from "./faults.ts";
+import { CERTIFICATE_DAYS, FAILURES, type Failure } from "./faults.ts";
 import { hasBrowser, type OpenPage, openPage } from "./page.ts";
-import { type Portal, startPortal } from "./portal.ts";
+import { startPortal, stopPortal } from "./portal.ts";
 import type { Case } from "./runner.ts";
 
 // Limits are for the slowest machine that may run this; what it took is printed.
@@ -28,7 +28,6 @@ const REASON = "relation tenants has a column that nobody expected";
 /** The box of the story, and what stands beside it. */
 interface Scene {
   readonly appliance: Appliance;
-  readonly portal: Portal;
   readonly page: OpenPage | undefined;
   /** Whether the state folder is a disk of its own, that can be filled. */
   readonly hasDisk: boolean;
@@ -41,7 +40,7 @@ let scene: Scene | undefined;
 
 async function closeScene(): Promise<void> {
   await scene?.page?.close();
-  await scene?.portal.close();
+  await stopPortal();
   scene = undefined;
 }
 
@@ -86,8 +85,8 @@ async function newScene(lab: LabState): Promise<Scene> {
   const appliance = new Appliance(lab.address);
   await appliance.answers(START_SECONDS);
   await appliance.claim(lab.setupToken);
-  const portal = await startPortal();
-  return { appliance, portal, page: hasBrowser() ? await openPage(appliance) : undefined, hasDisk, calm: "" };
+  await startPortal(CERTIFICATE_DAYS);
+  return { appliance, page: hasBrowser() ? await openPage(appliance) : undefined, hasDisk, calm: "" };
 }
 
 /** Everything runs, and nothing that setup did is left as a failure. */
@@ -105,7 +104,7 @@ async function produce(scene: Scene, failure: Failure): Promise<void> {
   const { code, words } = failure;
   if (failure.needsDisk === true && !scene.hasDisk) return print("skipped: this machine has no loop device to fill");
   const watch = stopwatch();
-  await failure.make(scene);
+  await failure.make();
   const made = watch();
   try {
     const status = await appliance.shows(`${code} as the cause`, CAUSE_SECONDS, (now) => isRoot(now, code, words));
@@ -122,7 +121,7 @@ async function produce(scene: Scene, failure: Failure): Promise<void> {
       `  made in ${made}, status after ${told - made} ms, page after ${shown - made} ms, command after ${printed - made} ms`,
     );
   } finally {
-    await failure.mend(scene);
+    await failure.mend();
   }
   const mending = watch();
   await appliance.shows(`that ${code} has gone`, MENDED_SECONDS, (now) => isCalm(now, scene.calm));

@@ -6,29 +6,26 @@ import { inBox, kubectl } from "../../scripts/lab/box.ts";
 import { publishBrokenConfig } from "../../scripts/lab/publish.ts";
 import { PORTAL, REGISTRY, startNames, stopNames } from "../../scripts/lab/registry.ts";
 import { administers, exists } from "./cluster.ts";
-import type { Portal } from "./portal.ts";
+import { startPortal } from "./portal.ts";
 
 const APP = "msp";
 const WORKER = "deployment/email-service";
 const LOST_CLAIM = "lost-claim";
 /** Bytes that are really written until the disk is full. */
 const LEFT_BYTES = 32 * 1024 * 1024;
+/** How long the certificate of the proxy is good for when nothing is wrong. */
+export const CERTIFICATE_DAYS = 30;
 const FILLER = "/var/lib/alga-appliance/filler";
-
-/** What stands beside the box. */
-export interface Surroundings {
-  readonly portal: Portal;
-}
 
 /** One failure: how it is made, what must be told, how it is mended. */
 export interface Failure {
   readonly name: string;
-  readonly make: (beside: Surroundings) => void | Promise<void>;
+  readonly make: () => void | Promise<void>;
   /** Code of the check that is the root. */
   readonly code: string;
   /** What the one sentence must name. */
   readonly words: RegExp;
-  readonly mend: (beside: Surroundings) => void | Promise<void>;
+  readonly mend: () => void | Promise<void>;
   /** Where the command runs; the pod cannot be entered while the kubelet stands. */
   readonly cliOutside?: true;
   /** It fills the state folder's own small disk. */
@@ -87,10 +84,10 @@ export const FAILURES: readonly Failure[] = [
   },
   {
     name: "an expired certificate",
-    make: ({ portal }) => portal.present({ days: -1 }),
+    make: () => startPortal(-1),
     code: "login/certificate",
     words: /the certificate of the login page has expired/,
-    mend: ({ portal }) => portal.present({ days: 30 }),
+    mend: () => startPortal(CERTIFICATE_DAYS),
   },
   {
     name: "a full disk",

@@ -1,24 +1,21 @@
-// A proxy with TLS in front of the application, as an operator has one: its certificate can be changed while it serves.
+// A proxy with TLS in front of the application, as an operator has one, with a certificate of the lab's authority. A process of
+// its own, because the suite waits for commands and answers nobody meanwhile: bun portal.ts <certificate> <key>
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { createServer } from "node:https";
+import { join } from "node:path";
 import { TLS } from "../../scripts/lab/authority.ts";
-import { NETWORK } from "../../scripts/lab/places.ts";
+import { startDaemon, stopDaemon } from "../../scripts/lab/daemon.ts";
+import { NETWORK, RUN } from "../../scripts/lab/places.ts";
 import { PORTAL } from "../../scripts/lab/registry.ts";
 import { makeCertificate } from "../support/tls.ts";
 
 const APPLICATION_PORT = 3000;
 
-export interface Portal {
-  /** Shows a new certificate from now on, signed by the lab's authority; below 0 days it ended that long ago. */
-  present(certificate: { readonly days: number }): void;
-  close(): Promise<void>;
-}
-
-/** Listens on the bridge, where the box and this machine reach it. */
-export async function startPortal(): Promise<Portal> {
-  const server = createServer(pairFor(30), (incoming, response) => {
+if (import.meta.main) {
+  const [certificate = "", key = ""] = process.argv.slice(2);
+  createServer({ cert: readFileSync(certificate), key: readFileSync(key) }, (incoming, response) => {
     const { method, url: path, headers } = incoming;
     const outgoing = request({ host: NETWORK.box, port: APPLICATION_PORT, method, path, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
@@ -26,26 +23,22 @@ export async function startPortal(): Promise<Portal> {
     });
     outgoing.on("error", () => response.writeHead(502).end());
     incoming.pipe(outgoing);
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(PORTAL.port, NETWORK.host, resolve);
-  });
-  return {
-    present: ({ days }) => {
-      server.setSecureContext(pairFor(days));
-      // A connection that is kept would go on with the certificate that it began with.
-      server.closeAllConnections();
-    },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  }).listen(PORTAL.port, NETWORK.host);
 }
 
-function pairFor(days: number): { readonly cert: string; readonly key: string } {
+/** Listens on the bridge with a new certificate; one that listens already is ended. Below 0 days the certificate ended that long ago. */
+export async function startPortal(days: number): Promise<void> {
+  await stopPortal();
   const authority = { cert: readFileSync(TLS.authority, "utf8"), key: readFileSync(TLS.authorityKey, "utf8") };
-  return makeCertificate({ commonName: PORTAL.name, authority, names: [PORTAL.name], usage: "server", days });
+  const { name } = PORTAL;
+  const pair = makeCertificate({ commonName: name, authority, names: [name], usage: "server", days });
+  const files = { cert: join(RUN, "portal.crt"), key: join(RUN, "portal.key") };
+  writeFileSync(files.cert, pair.cert);
+  writeFileSync(files.key, pair.key, { mode: 0o600 });
+  startDaemon("portal", [process.execPath, import.meta.filename, files.cert, files.key]);
+}
+
+/** Safe to call again. */
+export async function stopPortal(): Promise<void> {
+  await stopDaemon("portal", "SIGKILL");
 }
