@@ -9,9 +9,9 @@
  */
 import { isPlainObject } from "../core/json.ts";
 import { type KubeObject, listAt, textAt } from "../kube/model.ts";
-import { type AdditionalImage, additionalImages } from "../release/additional-images.ts";
+import { movedImages, pulledName } from "../release/additional-images.ts";
 import { imageText, readImageName, spellingsOf } from "../release/image-name.ts";
-import { placeText, publishedPlace, type RegistryPlace } from "../release/location.ts";
+import type { RegistryPlace } from "../release/location.ts";
 import type { ReleaseManifest } from "../release/model.ts";
 
 /** The part of a release that is read here. */
@@ -33,17 +33,17 @@ export function withImagesOf(
   objects: readonly KubeObject[],
   release: { readonly manifest: Pinning; readonly place: RegistryPlace },
 ): readonly KubeObject[] {
-  const moved = new Map(movedImages(release).map((image) => [imageText(image), `${image.repository}@${image.digest}`]));
-  if (moved.size === 0) return objects;
-  return objects.map((object) => (object.kind === "Deployment" ? renamed(object, moved) : object));
+  return objects.map((object) => (object.kind === "Deployment" ? renamed(object, release) : object));
 }
 
-function renamed(deployment: KubeObject, moved: ReadonlyMap<string, string>): KubeObject {
+function renamed(
+  deployment: KubeObject,
+  release: { readonly manifest: Pinning; readonly place: RegistryPlace },
+): KubeObject {
   const copy = structuredClone(deployment);
   for (const container of CONTAINERS.flatMap((list) => listAt(copy, "spec", "template", "spec", list))) {
     if (!isPlainObject(container) || typeof container.image !== "string") continue;
-    const target = moved.get(imageText(readImageName(container.image)));
-    if (target !== undefined) Object.assign(container, { image: target });
+    Object.assign(container, { image: pulledName(container.image, release) });
   }
   return copy;
 }
@@ -70,12 +70,4 @@ export function imageRenames(manifest: Pinning, place: RegistryPlace): readonly 
       digest: image.digest,
     })),
   );
-}
-
-function movedImages(release: {
-  readonly manifest: Pinning;
-  readonly place: RegistryPlace;
-}): readonly AdditionalImage[] {
-  const { manifest, place } = release;
-  return placeText(place) === publishedPlace(manifest) ? [] : additionalImages(manifest, place);
 }

@@ -24,6 +24,8 @@ import {
 } from "../publishing/config-bundle.ts";
 import type { Pin } from "../publishing/lock-file.ts";
 import { profileValues } from "../publishing/profile-values.ts";
+import { STORAGE_IMAGES } from "../release/appliance-images.ts";
+import { readImageName } from "../release/image-name.ts";
 import { mirroredName, placeText, type RegistryPlace } from "../release/location.ts";
 import {
   type ComponentSpec,
@@ -82,8 +84,8 @@ export interface SampleOptions {
   readonly pinned?: boolean;
   /**
    * Images beside those of the components are pinned, as `release lock` does it: Flux's, which lie in the same registry, and the
-   * one that charts bring. "mirrored": the registry is a mirror of the one that is named, so they lie below the base too.
-   * Default: the release does not know of them, as old ones did not.
+   * one that charts bring. "mirrored": the registry is a mirror of the one that is named, so they lie below the base, and with
+   * them those of the storage provisioner. Default: the release does not know of them, as old ones did not.
    */
   readonly additional?: "pinned" | "mirrored";
   readonly fault?: SampleFault;
@@ -170,6 +172,14 @@ function pushAdditional(publisher: Publisher): readonly Pin[] {
   const own = { reference: `${placeText(place)}/${name}:${tag}`, digest: pushImage(publisher, BUNDLED_IMAGE) };
   if (options.additional === undefined) return [];
   if (options.fluxManifests !== undefined) return [own];
+  const storage = Object.values(STORAGE_IMAGES).flatMap((reference) => {
+    const image = readImageName(reference);
+    const mirrored = mirroredName(image.name, placeText(place));
+    const isMirror = options.additional === "mirrored";
+    const repository = isMirror ? repositoryOf(publisher, mirrored) : image.repository;
+    const digest = pushImage(publisher, { name: image.repository, tag: image.tag ?? "" }, repository);
+    return isMirror ? [{ reference, digest }] : [];
+  });
   const flux = SAMPLE_CONTROLLERS.map((controller, at) => {
     const image = { name: controller, tag: SAMPLE_FLUX_VERSION };
     const repository = `fluxcd/${controller}`;
@@ -179,7 +189,7 @@ function pushAdditional(publisher: Publisher): readonly Pin[] {
     if (options.additional === "mirrored") pushImage(publisher, image, repositoryOf(publisher, mirrored));
     return { reference, digest: pushImage(publisher, image, repository) };
   });
-  return [own, ...flux];
+  return [own, ...flux, ...storage];
 }
 
 /** An image of one layer with one file: valid, and of a size that was asked for. */

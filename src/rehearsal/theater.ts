@@ -27,6 +27,8 @@ export interface TheaterOptions {
   readonly kubeFor: (manager: string) => Kube;
   readonly registry: RegistryClient;
   readonly registryHost: string;
+  /** No node reaches any other registry. Absent: what lies there is taken as present. */
+  readonly isCutOff?: boolean;
   readonly components: readonly ComponentSpec[];
   /** Where pods write what they print. */
   readonly logs: PodLogs;
@@ -71,7 +73,7 @@ export function openTheater(deps: Pick<Deps, "clock" | "log">, options: TheaterO
 
 function castOf(): readonly Actor[] {
   const trees = new Map<string, Tree>();
-  return [nodeActor, podActor, jobActor, sourceActor(trees), kustomizeActor(trees), helmActor];
+  return [nodeActor, podActor, jobActor, sourceActor(trees), kustomizeActor(trees), helmActor(trees)];
 }
 
 function contextOf(deps: Pick<Deps, "clock" | "log">, options: TheaterOptions, actor: Actor): ActorContext {
@@ -80,6 +82,7 @@ function contextOf(deps: Pick<Deps, "clock" | "log">, options: TheaterOptions, a
     kube: options.kubeFor(actor.name),
     registry: options.registry,
     registryHost: options.registryHost,
+    isCutOff: options.isCutOff === true,
     components: options.components,
     logs: options.logs,
     clock: deps.clock,

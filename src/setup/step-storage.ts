@@ -5,10 +5,12 @@ import { type KubeObject, listAt, textAt } from "../kube/model.ts";
 import { readinessOf } from "../kube/readiness.ts";
 import type { StepProblem } from "../operation/journal.ts";
 import type { StepResult } from "../operation/step.ts";
+import { pulledName } from "../release/additional-images.ts";
+import { STORAGE_IMAGES } from "../release/appliance-images.ts";
 import { pollMsOf } from "../status/waiting.ts";
-import type { StepCall } from "./context.ts";
+import { releaseOf, type StepCall } from "./context.ts";
 import { isDefaultClass } from "./preflight-cluster.ts";
-import { PROVISIONER, provisionerObjects, STORAGE_IMAGES, STORAGE_NAMESPACE, storageClass } from "./storage-objects.ts";
+import { PROVISIONER, provisionerObjects, STORAGE_NAMESPACE, storageClass } from "./storage-objects.ts";
 
 /**
  * Runs until the cluster can give volumes. Safe to call again; goes on too when somebody else makes a StorageClass the
@@ -18,7 +20,8 @@ export async function storageStep(call: StepCall): Promise<StepResult> {
   const { deps, settings } = call.context;
   const found = await defaultClass(call);
   if (found !== undefined) return { state: "done", detail: describeClass(found) };
-  await applySet(deps, provisionerObjects(settings.storageImages ?? STORAGE_IMAGES), { signal: call.signal });
+  const images = settings.storageImages ?? (await imagesOf(call));
+  await applySet(deps, provisionerObjects(images), { signal: call.signal });
   for (;;) {
     const other = await defaultClass(call);
     if (other !== undefined) return { state: "done", detail: describeClass(other) };
@@ -30,6 +33,16 @@ export async function storageStep(call: StepCall): Promise<StepResult> {
   }
   const made = await deps.kube.apply(storageClass(), { signal: call.signal });
   return { state: "done", detail: `${describeClass(made)}, installed now` };
+}
+
+/** A box of a mirror pulls them from there, when the release knows them. */
+async function imagesOf(call: StepCall): Promise<NonNullable<StepCall["context"]["settings"]["storageImages"]>> {
+  const { manifest } = await releaseOf(call);
+  const release = { manifest, place: call.context.deps.registry.place };
+  return {
+    provisioner: pulledName(STORAGE_IMAGES.provisioner, release),
+    helper: pulledName(STORAGE_IMAGES.helper, release),
+  };
 }
 
 async function defaultClass({ context, signal }: StepCall): Promise<KubeObject | undefined> {

@@ -9,10 +9,6 @@ import type { V1DeploymentSpec, V1Pod, V1PolicyRule, V1StorageClass } from "@kub
 import type { KubeObject } from "../kube/model.ts";
 
 export const STORAGE_NAMESPACE = "local-path-storage";
-export const STORAGE_IMAGES = {
-  provisioner: "rancher/local-path-provisioner:v0.0.31",
-  helper: "busybox:1.37",
-} as const;
 
 const NAME = "local-path-provisioner";
 const HOST_FOLDER = "/var/mnt/alga-data/local-path-provisioner";

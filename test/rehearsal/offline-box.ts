@@ -1,9 +1,10 @@
-/** A box without a network for tests: a cluster whose kubelet and Flux take everything from one registry, and its answers. */
+/** A box without a network for tests: a cluster whose kubelet and Flux reach one registry and no other, and its answers. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import type { Clock, Deps, Fetch } from "../../src/core/ports.ts";
 import { createKube, type Kube } from "../../src/kube/client.ts";
+import { listAt, textAt } from "../../src/kube/model.ts";
 import { createRegistryClient } from "../../src/oci/client.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { createDeps } from "../../src/platform/deps.ts";
@@ -23,6 +24,8 @@ export interface OfflineBox {
   readonly answers: string;
   /** Ports of the box: its network and its application are played. */
   readonly deps: Deps;
+  /** Images that its pods run, each once, sorted. */
+  images(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -42,6 +45,7 @@ export async function openOfflineBox(folder: string, registry: string): Promise<
     stage,
     speed: SPEED,
     registryHost: registry,
+    isCutOff: true,
     registry: createRegistryClient({ ...real, fetch: real.transports.open() }, { registry, plainHttp: true }),
     components: DEFAULT_COMPONENTS,
     logs: server.logs,
@@ -66,6 +70,11 @@ export async function openOfflineBox(folder: string, registry: string): Promise<
   return {
     kubeconfig,
     answers,
+    images: async () => {
+      const { items } = await observer.list({ apiVersion: "v1", kind: "Pod" });
+      const containers = items.flatMap((pod) => listAt(pod, "spec", "containers"));
+      return [...new Set(containers.map((one) => textAt(one, "image") ?? ""))].sort();
+    },
     deps: { ...rehearsedDeps(real, { stage, application }), clock: hurried },
     close: async () => {
       await theater.close();

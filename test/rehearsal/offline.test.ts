@@ -22,15 +22,22 @@ async function bundled(version: string, file: string): Promise<void> {
   const { fetch, store } = createRegistryServer();
   const publisher = await serveFetch(fetch);
   const registry = `127.0.0.1:${publisher.port}`;
-  buildSampleRelease(store, { registry, version, channels: ["stable"] });
+  // The publisher's registry is a mirror: so the images of others can be had without a network too.
+  buildSampleRelease(store, { registry: "ghcr.io", version, channels: ["stable"], additional: "mirrored" });
   const words = ["release", "bundle", "--registry", registry, "--out", join(root, file), "-o", "json"];
   const { code, stdout } = await runWords(words, { root });
   assert.equal(code, 0, stdout);
   await publisher.close();
 }
 
+interface Installed {
+  readonly state: string;
+  readonly said: string;
+  readonly images: readonly string[];
+}
+
 /** Runs the setup of a box against a registry and tells how it ended. */
-async function setUp(name: string, registry: string): Promise<{ readonly state: string; readonly said: string }> {
+async function setUp(name: string, registry: string): Promise<Installed> {
   const folder = join(root, name);
   mkdirSync(folder, { recursive: true });
   const box = await openOfflineBox(folder, registry);
@@ -41,7 +48,8 @@ async function setUp(name: string, registry: string): Promise<{ readonly state: 
       deps: box.deps,
       signal: AbortSignal.timeout(60_000),
     });
-    return { state: JSON.parse(stdout).operation?.state ?? "none", said: `${stdout}${stderr}${failure ?? ""}` };
+    const said = `${stdout}${stderr}${failure ?? ""}`;
+    return { state: JSON.parse(stdout).operation?.state ?? "none", said, images: await box.images() };
   } finally {
     await box.close();
   }
@@ -71,9 +79,20 @@ describe("an installation without a network", () => {
     const served = await startWords(["release", "serve", join(root, "media.tar"), "--port", "0", "-o", "json"], {
       root,
     });
-    const { state, said } = await setUp("from-bundle", String(served.first.registry));
+    const registry = String(served.first.registry);
+    const { state, said, images } = await setUp("from-bundle", registry);
     assert.equal(state, "done", said);
     await served.stop();
+    const foreign = images.filter((image) => !image.startsWith(`${registry}/nine-minds/`));
+    assert.deepEqual(foreign, [], "every image of the box is pulled from the bundle");
+    for (const controller of ["source-controller", "kustomize-controller", "helm-controller"]) {
+      const found = images.find((image) => image.includes(`/fluxcd/${controller}@`));
+      assert.match(found ?? "", /\/nine-minds\/images\/ghcr\.io\/fluxcd\/[a-z-]+@sha256:[0-9a-f]{64}$/);
+    }
+    assert.ok(
+      images.some((image) => image.startsWith(`${registry}/nine-minds/sample-base@sha256:`)),
+      images.join(" "),
+    );
   });
 
   it("runs from the store of the box, and finds the next release there when its bundle is loaded", {
@@ -105,8 +124,9 @@ describe("docs/offline.md", () => {
     const { fetch, store } = createRegistryServer();
     const publisher = await serveFetch(fetch);
     const publisherHost = `127.0.0.1:${publisher.port}`;
-    buildSampleRelease(store, { registry: publisherHost, version: "1.0.4", channels: ["nightly"] });
-    buildSampleRelease(store, { registry: publisherHost, version: "1.0.3", channels: ["stable"] });
+    const sample = { registry: "ghcr.io", additional: "mirrored" as const };
+    buildSampleRelease(store, { ...sample, version: "1.0.4", channels: ["nightly"] });
+    buildSampleRelease(store, { ...sample, version: "1.0.3", channels: ["stable"] });
     const port = await freePort();
     const box = await openOfflineBox(folder, `127.0.0.1:${port}`);
     const options = {

@@ -19,6 +19,8 @@ export interface ActorContext {
   readonly registry: RegistryClient;
   /** `host:port` of the embedded registry, as it stands in references. */
   readonly registryHost: string;
+  /** No other registry can be reached. */
+  readonly isCutOff: boolean;
   readonly components: readonly ComponentSpec[];
   /** Where pods write what they print. */
   readonly logs: PodLogs;

@@ -2,13 +2,19 @@
 import { type KubeObject, textAt } from "../../kube/model.ts";
 import type { ComponentSpec, WorkloadSpec } from "../../release/components.ts";
 
+/** What a chart is rendered with. */
+export interface Rendering {
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Image that the chart names itself, for its database, cache or pooler. */
+  readonly bundled: string;
+}
+
 /** Objects of one component with the image that its values name. */
-export function workloadObjects(
-  component: ComponentSpec,
-  values: Readonly<Record<string, unknown>>,
-): readonly KubeObject[] {
-  const image = imageOf(component, values);
-  const workloads = component.workloads.map((workload) => workloadObject(component, workload, image));
+export function workloadObjects(component: ComponentSpec, { values, bundled }: Rendering): readonly KubeObject[] {
+  const image = imageOf(component, values) ?? bundled;
+  const workloads = component.workloads.map((workload) =>
+    workloadObject(component, workload, workload.tier === component.tier ? image : bundled),
+  );
   const { bootstrapJob: job, loginService } = component;
   return [
     ...workloads,
@@ -17,13 +23,12 @@ export function workloadObjects(
   ];
 }
 
-/** Images of what a chart brings itself (database, cache, pooler) come with it and are not looked up. */
-function imageOf(component: ComponentSpec, values: Readonly<Record<string, unknown>>): string {
+function imageOf(component: ComponentSpec, values: Readonly<Record<string, unknown>>): string | undefined {
   const at = (path: string | undefined): string | undefined =>
     path === undefined ? undefined : textAt(values, ...path.split("."));
   const name = at(component.settings.imageName.at(-1));
   const tag = at(component.settings.imageTag.at(-1));
-  return name === undefined || tag === undefined ? `bundled.invalid/${component.chart}:chart` : `${name}:${tag}`;
+  return name === undefined || tag === undefined ? undefined : `${name}:${tag}`;
 }
 
 function workloadObject(component: ComponentSpec, workload: WorkloadSpec, image: string): KubeObject {
@@ -32,7 +37,6 @@ function workloadObject(component: ComponentSpec, workload: WorkloadSpec, image:
     "app.kubernetes.io/instance": component.name,
     "app.kubernetes.io/managed-by": "Helm",
   };
-  const used = workload.tier === component.tier ? image : `bundled.invalid/${workload.name}:chart`;
   const stateful = workload.kind === "StatefulSet";
   return {
     apiVersion: "apps/v1",
@@ -41,16 +45,13 @@ function workloadObject(component: ComponentSpec, workload: WorkloadSpec, image:
     spec: {
       replicas: 1,
       selector: { matchLabels: { "app.kubernetes.io/name": workload.name } },
-      template: { metadata: { labels }, spec: { containers: [{ name: "main", image: used }] } },
+      template: { metadata: { labels }, spec: { containers: [{ name: "main", image }] } },
       ...(stateful ? { serviceName: workload.name, volumeClaimTemplates: [volumeClaim()] } : {}),
     },
   };
 }
 
-function service(
-  component: ComponentSpec,
-  { name, port }: { readonly name: string; readonly port: number },
-): KubeObject {
+function service(component: ComponentSpec, { name, port }: { readonly name: string; readonly port: number }): KubeObject {
   return {
     apiVersion: "v1",
     kind: "Service",

@@ -2,7 +2,8 @@
  * Flux's helm-controller with Helm: finds the chart in the registry, reads the values, installs the workloads of the component.
  *
  * What a chart contains is taken from the component table (the rehearsal renders no Go templates): its workloads with the image
- * that the values name, and the bootstrap job where the component has one.
+ * that the values name, and the bootstrap job where the component has one. The image that a chart names itself is read from its
+ * templates. Images are renamed after rendering, as `spec.postRenderers` says.
  */
 import { parse } from "yaml";
 import { digestOfValue } from "../../core/digest.ts";
@@ -28,7 +29,8 @@ import {
   OCI_REPOSITORY,
   tellStatus,
 } from "./actor.ts";
-import { workloadObjects } from "./chart.ts";
+import { type Rendering, workloadObjects } from "./chart.ts";
+import type { Trees } from "./source.ts";
 
 const INSTALL_MS = 1_200;
 /** Why a release is not ready, in helm-controller's words. */
@@ -38,15 +40,18 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 const REQUESTED = "reconcile.fluxcd.io/requestedAt";
 
-export const helmActor: Actor = {
-  name: "helm-controller",
-  act: async (context) => {
-    if (!(await isRunning(context, "helm-controller"))) return;
-    for (const release of await listOf(context, HELM_RELEASE)) await reconcile(context, release);
-  },
-};
+/** Plays helm-controller on the charts that the source actor stored. */
+export function helmActor(trees: Trees): Actor {
+  return {
+    name: "helm-controller",
+    act: async (context) => {
+      if (!(await isRunning(context, "helm-controller"))) return;
+      for (const release of await listOf(context, HELM_RELEASE)) await reconcile(context, release, trees);
+    },
+  };
+}
 
-async function reconcile(context: ActorContext, release: KubeObject): Promise<void> {
+async function reconcile(context: ActorContext, release: KubeObject, trees: Trees): Promise<void> {
   if (fieldAt(release, "spec", "suspend") === true) return;
   const component = context.components.find((one) => one.name === release.metadata.name);
   if (component === undefined)
@@ -64,7 +69,7 @@ async function reconcile(context: ActorContext, release: KubeObject): Promise<vo
     }
   }
   try {
-    await install(context, release, component);
+    await install(context, release, { component, trees });
   } catch (thrown) {
     if (!(thrown instanceof ApplianceError)) throw thrown;
     await tell(context, release, {
@@ -74,10 +79,15 @@ async function reconcile(context: ActorContext, release: KubeObject): Promise<vo
   }
 }
 
-async function install(context: ActorContext, release: KubeObject, component: ComponentSpec): Promise<void> {
+async function install(
+  context: ActorContext,
+  release: KubeObject,
+  { component, trees }: { readonly component: ComponentSpec; readonly trees: Trees },
+): Promise<void> {
   const chart = await findChart(context, release);
   const values = await readValues(context, release);
-  const revision = digestOfValue({ chart, values });
+  const renames = renamesOf(release);
+  const revision = digestOfValue({ chart, values, renames });
   if (context.faults().stuckHelm === component.name && listAt(release, "status", "history").length === 0) {
     const failed = `Helm install failed for release ${component.targetNamespace}/${component.name} with chart ${chart}: another operation (install/upgrade/rollback) is in progress`;
     return await tell(context, release, { failed, reason: "InstallFailed" });
@@ -85,7 +95,8 @@ async function install(context: ActorContext, release: KubeObject, component: Co
   if (!context.passed(`helm ${release.metadata.uid} ${revision}`, INSTALL_MS)) {
     return await tell(context, release, { reconciling: `Running 'install' action with timeout of 30m0s` });
   }
-  await applyChart(context, release, { component, values, revision });
+  const bundled = await bundledImage(context, release, trees);
+  await applyChart(context, release, { component, values, bundled, renames, revision });
   const waiting = component.disableWait ? undefined : await firstNotReady(context, component);
   if (waiting !== undefined) return await tell(context, release, { reconciling: waiting });
   const revisions = history(context, release, { component, chart, revision });
@@ -169,10 +180,48 @@ async function readValues(context: ActorContext, release: KubeObject): Promise<R
   return merged;
 }
 
-interface Chart {
+interface Chart extends Rendering {
   readonly component: ComponentSpec;
-  readonly values: Record<string, unknown>;
+  readonly renames: readonly Rename[];
   readonly revision: string;
+}
+
+interface Rename {
+  readonly name: string;
+  readonly to: string;
+}
+
+/** Rows of the post renderers. @see kustomize, "images" */
+function renamesOf(release: KubeObject): readonly Rename[] {
+  return listAt(release, "spec", "postRenderers")
+    .flatMap((one) => listAt(one, "kustomize", "images"))
+    .map((row) => ({
+      name: textAt(row, "name") ?? "",
+      to: `${textAt(row, "newName") ?? ""}@${textAt(row, "digest") ?? ""}`,
+    }));
+}
+
+function renamed(object: KubeObject, renames: readonly Rename[]): KubeObject {
+  const copy = structuredClone(object);
+  for (const container of listAt(copy, "spec", "template", "spec", "containers")) {
+    const target = renames.find((one) => one.name === textAt(container, "image"));
+    if (target !== undefined) Object.assign(container as object, { image: target.to });
+  }
+  return copy;
+}
+
+/** The first image that stands in the chart's templates as it is; of a chart that is not stored, one that nobody looks up. */
+async function bundledImage(context: ActorContext, release: KubeObject, trees: Trees): Promise<string> {
+  const name = textAt(release, "spec", "chartRef", "name") ?? "";
+  const namespace = textAt(release, "spec", "chartRef", "namespace") ?? release.metadata.namespace ?? "";
+  const source = name === "" ? undefined : await context.kube.get({ ...OCI_REPOSITORY, namespace, name });
+  const tree = trees.get(textAt(source, "status", "artifact", "digest") ?? "") ?? new Map<string, string>();
+  const written = [...tree].flatMap(([path, text]) =>
+    path.includes("/templates/")
+      ? [...text.matchAll(/^\s*image: "?([^"{}\s]+)"?$/gm)].map(([, image = ""]) => image)
+      : [],
+  );
+  return written[0] ?? "bundled.invalid/chart:chart";
 }
 
 async function applyChart(context: ActorContext, release: KubeObject, chart: Chart): Promise<void> {
@@ -182,7 +231,7 @@ async function applyChart(context: ActorContext, release: KubeObject, chart: Cha
   const fresh = textAt(release, "status", "lastAttemptedConfigDigest") !== revision || handled !== requested;
   // Without drift detection a release is touched again only when its chart or values change, or when it is asked to.
   if (!fresh) return;
-  for (const object of workloadObjects(component, chart.values)) {
+  for (const object of workloadObjects(component, chart).map((one) => renamed(one, chart.renames))) {
     if (object.kind === "Job" && (await keepsJob(context, object))) continue;
     await context.kube.apply(object, { force: true });
   }

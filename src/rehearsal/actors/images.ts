@@ -1,4 +1,4 @@
-/** Pulling images as a kubelet does: images of the embedded registry are looked up there, foreign ones are taken as present. */
+/** Pulling images as a kubelet does: images of the embedded registry are looked up there, foreign ones are taken as present, unless the box is cut off. */
 import { ApplianceError } from "../../core/errors.ts";
 import { parseReference } from "../../oci/reference.ts";
 import type { ActorContext } from "./actor.ts";
@@ -11,11 +11,13 @@ export interface PullProblem {
 /** Looks whether an image can be pulled now; undefined when it can. */
 export async function pullProblem(context: ActorContext, image: string): Promise<PullProblem | undefined> {
   const reference = parseReference(image, { registry: "docker.io" });
-  if (reference.registry !== context.registryHost) return undefined;
   const failed = (why: string): PullProblem => ({
     reason: "ImagePullBackOff",
     message: `Back-off pulling image "${image}": ErrImagePull: ${why}`,
   });
+  if (reference.registry !== context.registryHost) {
+    return context.isCutOff ? failed(`dial tcp: lookup ${reference.registry}: no such host`) : undefined;
+  }
   const component = context.components.find((one) => one.name === context.faults().missingImage);
   if (component?.imageRepository !== undefined && reference.repository.endsWith(`/${component.imageRepository}`)) {
     return failed(`rpc error: code = NotFound desc = failed to pull and unpack image "${image}": not found`);

@@ -177,6 +177,7 @@ const HELM_KINDS: readonly Kind[] = [
         install: helmAction,
         interval: text,
         maxHistory: count,
+        postRenderers: list(free),
         releaseName: text,
         storageNamespace: text,
         suspend: flag,
