@@ -51,7 +51,10 @@ function workloadObject(component: ComponentSpec, workload: WorkloadSpec, image:
   };
 }
 
-function service(component: ComponentSpec, { name, port }: { readonly name: string; readonly port: number }): KubeObject {
+function service(
+  component: ComponentSpec,
+  { name, port }: { readonly name: string; readonly port: number },
+): KubeObject {
   return {
     apiVersion: "v1",
     kind: "Service",
