@@ -3,9 +3,9 @@ import type { Metadata, Root } from "@tufjs/models";
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { REGISTRY_FLAGS } from "../release/registry-flags.ts";
+import { beginTrust, currentRoot, rotateRoot } from "../trust/ceremony.ts";
 import { KEY_FLAGS, signingKeysOf } from "../trust/key-flags.ts";
 import { readMetadata } from "../trust/metadata.ts";
-import { beginTrust, currentRoot, rotateRoot } from "../trust/publisher.ts";
 import { signersOf, signRoot } from "../trust/root.ts";
 import { publisherOf, ROOT_FLAG, readRootFile } from "./trust-context.ts";
 import { assertFinished, finishRoot, OUT_FLAG, readUnfinished, writeUnfinished } from "./unfinished-root.ts";
@@ -52,7 +52,8 @@ export const commands: readonly Command[] = [
     summary: "Publish a root that has all its signatures",
     description:
       "Refuses a root that lacks signatures, of its own keys or of those before it. Needs a private key of targets and one of the " +
-      "online keys. Writes root for the boxes as release trust init and rotate do.",
+      "online keys; with those of the root before as well, boxes see a whole chain at every moment. Writes root for the boxes as " +
+      "release trust init and rotate do. Safe to call again, also when it was interrupted.",
     positionals: [FILE],
     flags: [...KEY_FLAGS, ROOT_FLAG, OUT_FLAG, ...REGISTRY_FLAGS],
     examples: [
@@ -72,7 +73,7 @@ export const commands: readonly Command[] = [
         return await finishRoot(context, await beginTrust(deps, root, options), "begun");
       }
       const anchored = { ...options, anchor: await readRootFile(context) };
-      const before = await currentRoot(deps, anchored);
+      const before = await currentRoot(deps, anchored, version - 1);
       assertFinished(signRoot(deps, root, { ...options, version: before.signed.version + 1, before }), before);
       return await finishRoot(context, await rotateRoot(deps, root, anchored), "rotated");
     },

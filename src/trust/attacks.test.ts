@@ -18,8 +18,9 @@ import { digestOf } from "../core/digest.ts";
 import type { Fetch } from "../core/ports.ts";
 import type { createMemoryStore } from "../oci/store.ts";
 import { createMemoryFiles } from "../rehearsal/memory-files.ts";
+import { beginTrust, rotateRoot } from "./ceremony.ts";
 import { hashesOf, readMetadata, signMetadata, writeMetadata } from "./metadata.ts";
-import { beginTrust, refreshDates, rotateRoot } from "./publisher.ts";
+import { refreshDates } from "./publisher.ts";
 import { putDocument } from "./registry-source.ts";
 
 /** What the registry of a world holds under a tag of its trust repository. */

@@ -1,5 +1,5 @@
 /**
- * The publisher's side of signed metadata: beginning, changing, refreshing, rotating.
+ * The publisher's side of signed metadata: changing what it says, and signing it anew before it expires.
  *
  * Parties: several publishers may hold the keys and write to one registry, which has no compare-and-set. So every change starts
  * from what is there (verified from the publisher's own root document), takes version numbers that nobody used, moves the one
@@ -9,18 +9,17 @@
  *
  * @see The Update Framework specification 1.0.33, section 4 (documents), section 6.1 (key management), section 6.2
  */
-import { Metadata, MetaFile, type Root, Snapshot, Targets, Timestamp } from "@tufjs/models";
-import { digestOf, shortDigest } from "../core/digest.ts";
-import { ApplianceError, isApplianceError } from "../core/errors.ts";
+import { Targets } from "@tufjs/models";
+import { isApplianceError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import { createMemoryStore, type RegistryStore } from "../oci/store.ts";
-import type { SigningKey } from "./keys.ts";
+import { type Chain, putChain, renewed, type Signing, signChain, signOver, type TopVersions } from "./chain.ts";
 import { processMemory } from "./memory.ts";
-import { hashesOf, type Role, readMetadata, signMetadata, verifyRole, writeMetadata } from "./metadata.ts";
+import { type Role, readMetadata, writeMetadata } from "./metadata.ts";
 import { putDocument, registrySource, trustRepository } from "./registry-source.ts";
-import { expiry, type Lifetimes, lostRace, type RootPlan, SPECIFICATION, signersOf, signRoot } from "./root.ts";
-import { refreshTrust, type TrustState } from "./tuf.ts";
+import { lostRace } from "./root.ts";
+import { endingAt, refreshTrust, type TrustState } from "./tuf.ts";
 
 /** How the registry is read and written. */
 export interface PublisherDeps {
@@ -30,77 +29,11 @@ export interface PublisherDeps {
   readonly push: (store: RegistryStore) => Promise<void>;
 }
 
-export interface PublisherOptions {
+export interface PublisherOptions extends Signing {
   readonly base: string;
   /** The publisher's own root document: the first one, or any later one. */
   readonly anchor: Uint8Array;
-  /** Each signs the roles that it stands for. */
-  readonly keys: readonly SigningKey[];
-  readonly lifetimes?: Partial<Lifetimes>;
   readonly signal?: AbortSignal | undefined;
-}
-
-/**
- * Begins signed metadata: root 1, empty targets, snapshot, timestamp.
- *
- * @returns The bytes of root, which go to the boxes.
- * @throws {ApplianceError} trust/threshold when the given keys are too few for a role; oci/tag-taken when the registry has a
- *   root already, and another one.
- */
-export async function beginTrust(
-  deps: PublisherDeps,
-  plan: RootPlan,
-  options: Omit<PublisherOptions, "anchor">,
-): Promise<Uint8Array> {
-  const root = signRoot(deps, plan, { ...options, version: 1 });
-  verifyRole(root, "root", root);
-  const bytes = writeMetadata(root);
-  const found = await registrySource(deps.client, options.base).read("root", "1.root", signalOf(options));
-  if (found !== undefined && Buffer.compare(found, bytes) !== 0) throw rootTaken(options.base);
-  const targets = renewed(deps, options, { version: 1 });
-  const chain = signChain(deps, { root, targets, versions: { snapshot: 1, timestamp: 1 } }, options);
-  const store = createMemoryStore();
-  putDocument(store, { base: options.base, role: "root", tag: "1.root" }, bytes);
-  putChain(store, options.base, chain);
-  putDocument(store, { base: options.base, role: "timestamp", tag: "timestamp" }, chain.timestamp.bytes);
-  await deps.push(store);
-  return bytes;
-}
-
-/** The newest root of a registry, verified from the publisher's own. Throws as `refreshTrust`, but takes expired metadata. */
-export async function currentRoot(deps: PublisherDeps, options: PublisherOptions): Promise<Metadata<Root>> {
-  return (await readTrust(deps, options, { acceptExpired: true })).root;
-}
-
-/**
- * Makes the next root: other keys, another threshold, or only a later date. Signed by the keys of the old and of the new one.
- *
- * Snapshot and timestamp are signed anew, because other keys may stand for them now.
- *
- * @returns The bytes of the new root. Boxes that have an older one follow by themselves.
- * @throws {ApplianceError} trust/threshold when the given keys are too few for the old or the new root; trust/lost-race.
- */
-export async function rotateRoot(deps: PublisherDeps, plan: RootPlan, options: PublisherOptions): Promise<Uint8Array> {
-  const before = await currentRoot(deps, options);
-  const version = before.signed.version + 1;
-  const next = signRoot(deps, plan, { ...options, version, before });
-  verifyRole(before, "root", next);
-  verifyRole(next, "root", next);
-  const bytes = writeMetadata(next);
-  const tag = `${version}.root`;
-  const state = await readTrust(deps, options, { acceptExpired: true });
-  if (state.root.signed.version !== before.signed.version) throw lostRace();
-  const targetsVersion = await freeVersion(deps, options, { role: "targets", current: state.targets.signed.version });
-  const targets = renewed(deps, options, { version: targetsVersion, from: state.targets.signed });
-  const chain = signChain(deps, { root: next, targets, versions: await nextVersions(deps, state, options) }, options);
-  const store = createMemoryStore();
-  putChain(store, options.base, chain);
-  putDocument(store, { base: options.base, role: "root", tag }, bytes);
-  putDocument(store, { base: options.base, role: "timestamp", tag: "timestamp" }, chain.timestamp.bytes);
-  await deps.push(store);
-  const found = await registrySource(deps.client, options.base).read("root", tag, signalOf(options));
-  if (found === undefined || Buffer.compare(found, bytes) !== 0) throw lostRace();
-  return bytes;
 }
 
 /** Changes of others that a change is made anew upon. */
@@ -158,96 +91,6 @@ async function writeTargets(
   await publishChain(deps, { state, chain }, options);
 }
 
-interface Signed {
-  readonly version: number;
-  readonly bytes: Uint8Array;
-}
-
-interface Chain {
-  /** Absent: the targets stay as they are. */
-  readonly targets?: Signed;
-  readonly snapshot: Signed;
-  readonly timestamp: Signed;
-}
-
-interface TopVersions {
-  readonly snapshot: number;
-  readonly timestamp: number;
-}
-
-function signChain(
-  deps: PublisherDeps,
-  made: { readonly root: Metadata<Root>; readonly targets: Targets; readonly versions: TopVersions },
-  options: Pick<PublisherOptions, "keys" | "lifetimes">,
-): Chain & { readonly targets: Signed } {
-  const { root, targets, versions } = made;
-  const document = new Metadata(targets);
-  signMetadata(document, signersOf(root, "targets", options.keys));
-  verifyRole(root, "targets", document);
-  const bytes = writeMetadata(document);
-  const top = signOver(deps, { root, targets: metaOf({ version: targets.version, bytes }), versions }, options);
-  return { targets: { version: targets.version, bytes }, ...top };
-}
-
-function metaOf({ version, bytes }: Signed): MetaFile {
-  return new MetaFile({ version, ...hashesOf(bytes) });
-}
-
-/** Targets under another number, and good from now on. */
-function renewed(
-  deps: PublisherDeps,
-  options: Pick<PublisherOptions, "lifetimes">,
-  given: { readonly version: number; readonly from?: Targets },
-): Targets {
-  const from = given.from?.toJSON() ?? { _type: "targets", targets: {} };
-  const expires = expiry(deps, "targets", options.lifetimes);
-  return Targets.fromJSON({ ...from, spec_version: SPECIFICATION, version: given.version, expires });
-}
-
-function signOver(
-  deps: PublisherDeps,
-  made: { readonly root: Metadata<Root>; readonly targets: MetaFile; readonly versions: TopVersions },
-  options: Pick<PublisherOptions, "keys" | "lifetimes">,
-): Omit<Chain, "targets"> {
-  const { root, targets, versions } = made;
-  const sign = (role: "snapshot" | "timestamp", signed: Snapshot | Timestamp): Signed => {
-    const document = new Metadata(signed);
-    signMetadata(document, signersOf(root, role, options.keys));
-    verifyRole(root, role, document);
-    return { version: signed.version, bytes: writeMetadata(document) };
-  };
-  const common = (role: "snapshot" | "timestamp") => ({
-    spec_version: SPECIFICATION,
-    version: versions[role],
-    expires: expiry(deps, role, options.lifetimes),
-  });
-  const snapshot = sign(
-    "snapshot",
-    Snapshot.fromJSON({ _type: "snapshot", ...common("snapshot"), meta: { "targets.json": targets.toJSON() } }),
-  );
-  const timestamp = sign(
-    "timestamp",
-    Timestamp.fromJSON({
-      _type: "timestamp",
-      ...common("timestamp"),
-      meta: { "snapshot.json": metaOf(snapshot).toJSON() },
-    }),
-  );
-  return { snapshot, timestamp };
-}
-
-function putChain(store: RegistryStore, base: string, chain: Chain): void {
-  for (const role of ["targets", "snapshot", "timestamp"] as const) {
-    const signed = chain[role];
-    if (signed !== undefined) putDocument(store, { base, role, tag: keepingTag(role, signed) }, signed.bytes);
-  }
-}
-
-/** A tag that holds what it names, so that two publishers with one number in mind do not meet. */
-function keepingTag(role: Role, { version, bytes }: Signed): string {
-  return `${version}.${role}-${shortDigest(digestOf(bytes))}`;
-}
-
 /** Immutable documents first; then `timestamp`, if it is still what this change was made upon. */
 async function publishChain(
   deps: PublisherDeps,
@@ -268,14 +111,19 @@ async function publishChain(
 }
 
 /** Numbers that no document has, also none that a dead process left. */
-async function nextVersions(deps: PublisherDeps, state: TrustState, options: PublisherOptions): Promise<TopVersions> {
+export async function nextVersions(
+  deps: PublisherDeps,
+  state: TrustState,
+  options: PublisherOptions,
+): Promise<TopVersions> {
   return {
     snapshot: await freeVersion(deps, options, { role: "snapshot", current: state.snapshot.signed.version }),
     timestamp: await freeVersion(deps, options, { role: "timestamp", current: state.timestamp.signed.version }),
   };
 }
 
-async function freeVersion(
+/** The next number of a role. */
+export async function freeVersion(
   { client }: PublisherDeps,
   { base, signal }: PublisherOptions,
   after: { readonly role: Role; readonly current: number },
@@ -286,14 +134,16 @@ async function freeVersion(
   return Math.max(current, ...used.filter(Number.isSafeInteger)) + 1;
 }
 
-/** What is there, verified as a box does it. */
-function readTrust(
+/** What is there, verified as a box does it; as it was before a later root, where that is said. */
+export function readTrust(
   deps: PublisherDeps,
   options: PublisherOptions,
-  how: { readonly acceptExpired: boolean },
+  how: { readonly acceptExpired: boolean; readonly upTo?: number },
 ): Promise<TrustState> {
+  const all = registrySource(deps.client, options.base);
+  const source = how.upTo === undefined ? all : endingAt(all, how.upTo);
   return refreshTrust(
-    { clock: deps.clock, source: registrySource(deps.client, options.base), memory: processMemory() },
+    { clock: deps.clock, source, memory: processMemory() },
     {
       anchor: options.anchor,
       signal: options.signal,
@@ -303,18 +153,11 @@ function readTrust(
   );
 }
 
-function signalOf({ signal }: Pick<PublisherOptions, "signal">): AbortSignal {
+/** The signal of a call; one that never fires where none was given. */
+export function signalOf({ signal }: Pick<PublisherOptions, "signal">): AbortSignal {
   return signal ?? new AbortController().signal;
 }
 
 function unlessMoved(thrown: unknown): void {
   if (!isApplianceError(thrown, "trust/lost-race", "oci/tag-moved", "oci/tag-taken")) throw thrown;
-}
-
-function rootTaken(base: string): ApplianceError {
-  return new ApplianceError(
-    "oci/tag-taken",
-    `Cannot begin signed metadata in "${trustRepository(base)}": it has a root already, and another one`,
-    { hint: "alga-appliance release trust rotate makes the next root" },
-  );
 }

@@ -6,6 +6,7 @@
  */
 import { Metadata, Root } from "@tufjs/models";
 import { ApplianceError } from "../core/errors.ts";
+import { canonicalJson } from "../core/json.ts";
 import type { Deps } from "../core/ports.ts";
 import { toInstant } from "../core/time.ts";
 import type { PublicKey, SigningKey } from "./keys.ts";
@@ -87,6 +88,18 @@ export function lackingFor(root: Metadata<Root>, before?: Metadata<Root>): reado
     const count = threshold - signed.length;
     return count > 0 ? [{ root: judge.signed.version, count, keys: keyIDs.filter((id) => !signed.includes(id)) }] : [];
   });
+}
+
+/** Whether two roots say the same: who stands for which role, and how many are needed. */
+export function isSameRoot(one: Root, other: Root): boolean {
+  const textOf = ({ roles, keys }: Root): string =>
+    canonicalJson({
+      keys: Object.keys(keys).sort(),
+      roles: Object.fromEntries(
+        Object.entries(roles).map(([role, { keyIDs, threshold }]) => [role, { keys: [...keyIDs].sort(), threshold }]),
+      ),
+    });
+  return textOf(one) === textOf(other);
 }
 
 function newRoot(roles: RoleKeys, fields: { readonly version: number; readonly expires: string }): Root {

@@ -99,6 +99,31 @@ export async function refreshTrust(deps: TrustDeps, options: TrustOptions): Prom
   }
 }
 
+/**
+ * Follows the chain of roots from the one that is trusted, whatever the other documents are. Dates do not count: a publisher
+ * who looks is about to mend them.
+ *
+ * @param options.upTo Version at which it ends, where there are later ones. Absent: the newest.
+ * @throws {ApplianceError} trust/threshold, trust/rollback, trust/too-large, trust/mixed, trust/bad-metadata.
+ */
+export async function latestRoot(
+  deps: TrustDeps,
+  options: { readonly anchor: Uint8Array; readonly upTo?: number | undefined; readonly signal: AbortSignal },
+): Promise<Metadata<Root>> {
+  const { anchor, upTo, signal } = options;
+  const source = upTo === undefined ? deps.source : endingAt(deps.source, upTo);
+  return updateRoot({ ...deps, source }, await loadRoot(deps, anchor), signal);
+}
+
+/** A source that shows no root after a version: what boxes saw before it was published. */
+export function endingAt(source: TrustSource, version: number): TrustSource {
+  const later = (tag: string): boolean => Number.parseInt(tag, 10) > version;
+  return {
+    ...source,
+    read: async (role, tag, signal) => (role === "root" && later(tag) ? undefined : source.read(role, tag, signal)),
+  };
+}
+
 type Running = TrustOptions & { readonly signal: AbortSignal };
 
 async function refresh(deps: TrustDeps, options: Running): Promise<TrustState> {

@@ -12,8 +12,9 @@ import { buildSampleRelease, type SampleRelease } from "../../src/rehearsal/samp
 import { resolveRelease } from "../../src/release/resolve.ts";
 import type { ReleaseRef } from "../../src/release/resolved.ts";
 import type { ReleaseTrust } from "../../src/release/trust.ts";
+import { beginTrust } from "../../src/trust/ceremony.ts";
 import { generateKey, openSigningKey, type SigningKey } from "../../src/trust/keys.ts";
-import { beginTrust, type PublisherDeps } from "../../src/trust/publisher.ts";
+import type { PublisherDeps } from "../../src/trust/publisher.ts";
 import type { RoleKeys } from "../../src/trust/root.ts";
 
 export const HOST = "registry.test";
