@@ -5,6 +5,7 @@ import { died } from "../../test/support/push.ts";
 import type { Fetch } from "../core/ports.ts";
 import { pushArtifact } from "../oci/artifact.ts";
 import { createRegistryClient } from "../oci/client.ts";
+import type { Verify } from "../oci/push.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
 import { buildSampleRelease } from "../rehearsal/sample-release.ts";
 import { resolveRelease } from "../release/resolve.ts";
@@ -38,7 +39,12 @@ function world() {
   }
   const target = createRegistryServer({ referrers: false });
   const routed: Fetch = (request) => (new URL(request.url).host === TO ? target.fetch(request) : source.fetch(request));
-  const run = (more: Partial<CopyWanted> = {}, place = { registry: TO, base: "alga" }, wire: Fetch = routed) => {
+  const run = (
+    more: Partial<CopyWanted> = {},
+    place = { registry: TO, base: "alga" },
+    wire: Fetch = routed,
+    verify: Verify = "sizes",
+  ) => {
     const deps = { ...testDeps(fakeClock()), fetch: wire };
     const client = (registry: string) => createRegistryClient(deps, { registry, retry: once });
     const wanted = {
@@ -53,7 +59,7 @@ function world() {
       { ...wanted, ...more },
       {
         source: { base: "nine-minds", repository, running: "1.0.0" },
-        target: { registry: place.registry, retry: once, base: place.base, verify: "sizes" },
+        target: { registry: place.registry, retry: once, base: place.base, verify },
       },
     );
   };
@@ -174,6 +180,87 @@ test("a source that lacks a part, or gives other bytes, is refused before a vers
   for (const { bytes } of lying.source.store.blobs("nine-minds/email-service")) bytes[1] = (bytes[1] ?? 0) ^ 1;
   await assert.rejects(lying.run(), { code: "oci/digest-mismatch" });
   assert.ok(!(lying.target.store.tags(`alga/${RELEASES}`) ?? []).includes("1.0.4"));
+});
+
+/** Tags of the mirror that people and boxes follow. */
+const followed = ({ target }: ReturnType<typeof world>): readonly string[] =>
+  (target.store.tags(`alga/${RELEASES}`) ?? []).filter((tag) => !tag.startsWith("sha256-"));
+
+test("a blob that is altered in place at the mirror is told before a version is tagged", async () => {
+  const made = world();
+  const wire: Fetch = async (request) => {
+    const url = new URL(request.url);
+    const response = await made.routed(request);
+    const place = /^\/v2\/(.+)\/blobs\/uploads\//.exec(url.pathname)?.[1];
+    const digest = url.searchParams.get("digest");
+    const stored = place === undefined || digest === null ? undefined : made.target.store.blob(place, digest);
+    if (request.method === "PUT" && stored?.[0] !== undefined) stored[0] ^= 1;
+    return response;
+  };
+  await assert.rejects(made.run({}, undefined, wire, "sent"), { code: "oci/digest-mismatch" });
+  assert.deepEqual(followed(made), []);
+});
+
+test("a mirror whose disk is full shows nothing, and with room again the next run sends only the rest", async () => {
+  const made = world();
+  let room = 8;
+  const full: Fetch = (request) => {
+    const isEnd = request.method === "PUT" && request.url.includes("/blobs/uploads/");
+    if (isEnd) room -= 1;
+    return isEnd && room < 0 ? Promise.resolve(new Response("no space left", { status: 507 })) : made.routed(request);
+  };
+  await assert.rejects(made.run({}, undefined, full), { code: "oci/unavailable", message: /507/ });
+  assert.deepEqual(followed(made), []);
+  const { content, outcome } = await made.run();
+  assert.equal(outcome, "copied");
+  assert.ok(content.skippedBytes > 0);
+  assert.deepEqual(followed(made), ["1.0.4", "nightly"]);
+});
+
+test("a source that dies at any reading leaves a mirror that shows nothing, and the next run completes it", async () => {
+  const made = world();
+  let reads = 0;
+  const isOfSource = (request: Request): boolean => new URL(request.url).host === FROM;
+  await made.run({}, undefined, (request) => {
+    if (isOfSource(request)) reads += 1;
+    return made.routed(request);
+  });
+  for (let dies = 1; dies <= reads; dies += 7) {
+    const fresh = world();
+    let seen = 0;
+    const wire: Fetch = (request) => {
+      if (isOfSource(request)) seen += 1;
+      return isOfSource(request) && seen >= dies ? Promise.reject(died()) : fresh.routed(request);
+    };
+    await assert.rejects(fresh.run({}, undefined, wire), { code: "net/reset" }, `reading ${dies} of ${reads}`);
+    assert.deepEqual(followed(fresh), []);
+    if (dies % 4 === 0) assert.equal((await fresh.run()).outcome, "copied");
+  }
+});
+
+test("two copies at once come to the same end", async () => {
+  const made = world();
+  await Promise.all([made.run(), made.run()]);
+  assert.deepEqual(followed(made), ["1.0.4", "nightly"]);
+  assert.equal((await made.run()).outcome, "already");
+});
+
+test("a dry run gives the figures and the refusals of the real run", async () => {
+  const made = world();
+  const dry = await made.run({ dryRun: true });
+  const real = await made.run();
+  assert.deepEqual(dry.content, { ...real.content, bytesPerSecond: 0 });
+  assert.deepEqual([dry.tags, dry.version, dry.parts], [real.tags, real.version, real.parts]);
+  const refusal = (dryRun: boolean): Promise<string> =>
+    made.run({ ref: { channel: "stable" }, dryRun }).then(
+      () => "it was not refused",
+      ({ code, message }) => `${code} ${message}`,
+    );
+  const other = pushArtifact(made.target.store, `alga/${RELEASES}`, { layers: [] });
+  made.target.store.tag(`alga/${RELEASES}`, "1.0.3", other);
+  const said = await refusal(true);
+  assert.match(said, /^oci\/tag-taken Cannot/);
+  assert.equal(await refusal(false), said);
 });
 
 test("a mirror that dies now and then shows nothing half, and the next run completes it", async () => {

@@ -6,6 +6,7 @@ import { parse } from "yaml";
 import { commandContext } from "../../test/support/command-context.ts";
 import { asDryRun } from "../../test/support/dry-run.ts";
 import { countedRandom, fakeClock } from "../../test/support/oci.ts";
+import { died } from "../../test/support/push.ts";
 import type { FlagValue } from "../cli/command.ts";
 import type { Fetch } from "../core/ports.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
@@ -41,8 +42,12 @@ async function world() {
   await files.makeDirectory("/keys");
   await files.write("/keys/release.pub", keys.publicPem);
   let writes = 0;
-  const fetch: Fetch = (request) => {
-    if (!["GET", "HEAD"].includes(request.method)) writes += 1;
+  /** Told of every writing request by its number; what it throws is what the line does. */
+  let onWrite = async (_count: number, _serve: () => Promise<unknown>): Promise<void> => {};
+  const fetch: Fetch = async (request) => {
+    if (["GET", "HEAD"].includes(request.method)) return server.fetch(request);
+    writes += 1;
+    await onWrite(writes, () => server.fetch(request));
     return server.fetch(request);
   };
   const run = async (flags: Readonly<Record<string, FlagValue>>, args: readonly string[] = ["/tree"]) => {
@@ -54,7 +59,17 @@ async function world() {
     return said;
   };
   const tagOf = (tag: string) => server.store.manifest(RELEASES, tag)?.digest;
-  return { run, tagOf, writes: () => writes, id: keys.id, files, store: server.store };
+  return {
+    run,
+    tagOf,
+    writes: () => writes,
+    id: keys.id,
+    files,
+    store: server.store,
+    whenWriting: (call: typeof onWrite) => {
+      onWrite = call;
+    },
+  };
 }
 
 /** A world, and the digest of another release that is in it. */
@@ -149,6 +164,40 @@ test("a dry run refuses what the real run refuses, in the same words, and neithe
   const dry = await failure(run({ ...BOTH, "dry-run": true }));
   assert.match(dry, /^release\/downgrade/);
   assert.equal(await failure(run(BOTH)), dry);
+});
+
+test("a registry that dies at a write shows nothing half by version or channel, and the next pipeline completes it", async () => {
+  const whole = await world();
+  await whole.run(BOTH);
+  const total = whole.writes();
+  const last = Array.from({ length: 6 }, (_, index) => total - index);
+  for (const dies of [1, Math.round(total / 3), Math.round(total / 2), ...last]) {
+    const { run, tagOf, whenWriting, store } = await world();
+    whenWriting(async (count, serve) => {
+      // Of every second one the answer is lost after the registry has done it.
+      if (count === dies && dies % 2 === 0) await serve();
+      if (count >= dies) throw died();
+    });
+    await assert.rejects(run(BOTH), { code: "net/reset" }, `write ${dies} of ${total}`);
+    const version = tagOf("1.0.3");
+    if (version !== undefined) assert.ok(store.tags("nine-minds/charts/sebastian")?.includes("0.0.1"), `write ${dies}`);
+    assert.ok([undefined, version].includes(tagOf("nightly")), `write ${dies}`);
+    whenWriting(async () => {});
+    await run(BOTH);
+    assert.deepEqual([tagOf("nightly"), tagOf("nightly") === undefined], [tagOf("1.0.3"), false]);
+  }
+});
+
+test("two pipelines at once come to the same end", async () => {
+  const { run, tagOf } = await world();
+  const ends = await Promise.allSettled([run(BOTH), run(BOTH)]);
+  for (const end of ends) {
+    // Whoever sees the other one move the channel says so, and may run again.
+    if (end.status === "rejected") assert.ok(["oci/tag-moved", "oci/tag-taken"].includes(end.reason.code), end.reason);
+  }
+  await run(BOTH);
+  assert.equal(tagOf("nightly"), tagOf("1.0.3"));
+  assert.notEqual(tagOf("nightly"), undefined);
 });
 
 test("refuses another version than the tree has, a version as a channel, and a strange source ref", async () => {

@@ -212,6 +212,22 @@ test("a registry that dies at any request shows no version that is not whole, an
   }
 });
 
+test("a registry whose disk is full shows no version, and with room again the next run sends only the rest", async () => {
+  const { run, fetch, version, digest } = world();
+  let room = 5;
+  const full: Fetch = (request) => {
+    const isEnd = request.method === "PUT" && request.url.includes("/blobs/uploads/");
+    if (isEnd) room -= 1;
+    return isEnd && room < 0 ? Promise.resolve(new Response("no space left", { status: 507 })) : fetch(request);
+  };
+  await assert.rejects(run({}, full), { code: "oci/unavailable", message: /507/ });
+  assert.equal(version(), undefined);
+  const { outcome, content } = await run();
+  assert.equal(outcome, "published");
+  assert.ok(content.sentBytes > 0 && content.skippedBytes > 0);
+  assert.equal(version(), digest);
+});
+
 test("two publishers at once come to the same end", async () => {
   const { run, digest, version } = world();
   const ends = await Promise.all([run(), run()]);
