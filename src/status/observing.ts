@@ -43,7 +43,8 @@ export interface Observing {
 
 const BOX_MS = 5_000;
 const REGISTRY_MS = { good: 60_000, bad: 15_000 } as const;
-const HOST_MS = 30_000;
+/** A disk fills in seconds, and a look costs microseconds. */
+const HOST_MS = 5_000;
 const DNS_MS = { good: 30_000, bad: 10_000 } as const;
 const LOGS_MS = 2_000;
 const CLOCK_MS = 1_000;
