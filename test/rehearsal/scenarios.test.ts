@@ -87,7 +87,8 @@ const SCENES: readonly Scene[] = [
     scenario: "metadata-rolled-back",
     code: "operation/blocked",
     tier: "platform",
-    summary: /^Setup has stopped: signed metadata is older than what this box has seen: .*version 3, 4 has been seen/,
+    summary:
+      /^Setup has stopped: signed metadata is older than what this box has seen: .*version \d+, \d+ has been seen/,
     next: /another mirror of the registry/,
     evidence: /what this box trusts: key [0-9a-f]{12}, a root document/,
     ready: [],
