@@ -32,17 +32,24 @@ const USUAL = ["stable", "nightly"];
 const MAX_CHANNELS = 8;
 const ASK_MS = 8_000;
 const KEEP_MS = 30_000;
+/** Who asks again after a problem has mended something. */
+const KEEP_PROBLEM_MS = 1_000;
 
 /** Makes the reader of channels. Parallel callers share one question. */
 export function createChannels(
   deps: SetupDeps,
   settings: SetupSettings,
 ): (signal: AbortSignal) => Promise<ChannelOffers> {
-  let kept: { readonly atMs: number; readonly offers: Promise<ChannelOffers> } | undefined;
+  let kept: { readonly atMs: number; readonly offers: Promise<ChannelOffers>; keepMs: number } | undefined;
   return () => {
     const nowMs = deps.clock.monotonic();
-    if (kept === undefined || nowMs - kept.atMs > KEEP_MS) kept = { atMs: nowMs, offers: askWithin(deps, settings) };
-    return kept.offers;
+    if (kept !== undefined && nowMs - kept.atMs <= kept.keepMs) return kept.offers;
+    const asked = { atMs: nowMs, offers: askWithin(deps, settings), keepMs: KEEP_MS };
+    kept = asked;
+    void asked.offers.then(({ channelsProblem }) => {
+      if (channelsProblem !== null) asked.keepMs = KEEP_PROBLEM_MS;
+    });
+    return asked.offers;
   };
 }
 

@@ -26,6 +26,8 @@ interface Turn {
   /** Keys of the box, and whether it has a root. */
   keys: readonly SigningKey[];
   root: boolean;
+  /** The setting of the operator. */
+  allowUnsigned: boolean;
   /** Bytes of the registry on their way. */
   wire: Fetch;
 }
@@ -48,7 +50,7 @@ async function stageOf(told: Pick<Told, "after" | "turn" | "before">) {
   const box = createFakeBox({ instant: true });
   const files = createMemoryFiles(() => box.clock.now());
   const stage = await createStage(box);
-  const turn: Turn = { world, keys: [PUBLISHER], root: true, wire: world.fetch };
+  const turn: Turn = { world, keys: [PUBLISHER], root: true, allowUnsigned: false, wire: world.fetch };
   await signWith(turn, PUBLISHER);
   await told.before?.(turn);
   const judge = { clock: world.clock, files, log: SILENT_LOG };
@@ -74,7 +76,7 @@ async function stageOf(told: Pick<Told, "after" | "turn" | "before">) {
       read: async () => {
         if (turn.keys.length === 0 && !turn.root) return undefined;
         const keys = turn.keys.map(({ publicPem }) => readPublicKey(publicPem));
-        const common = { keys, folder: "/var/trust", allowUnsigned: false, deps: judge };
+        const common = { keys, folder: "/var/trust", allowUnsigned: turn.allowUnsigned, deps: judge };
         return turn.root ? { ...common, root: world.root } : common;
       },
     },
@@ -230,4 +232,30 @@ test("what was verified stays verified: metadata that turns bad after the releas
   const end = await given.operations.settled();
   assert.equal(end?.state, "done", JSON.stringify(end?.problem));
   assert.equal((await readInstalled(given.deps))?.verifiedBy, PUBLISHER.id);
+});
+
+test("an old channel without signature and metadata installs where the operator allows it, and every record says unverified", async () => {
+  const given = await stageOf({
+    before: (turn) => {
+      turn.allowUnsigned = true;
+      unsign(turn);
+      for (const tag of turn.world.store.tags(TRUST) ?? []) turn.world.store.deleteManifest(TRUST, tag);
+    },
+    after: "never",
+    turn: () => {},
+  });
+  const plan = await given.setup.plan(ANSWERS, signal);
+  assert.equal(plan.release.verifiedBy, "none");
+  assert.ok(plan.warnings.some((warning) => warning.startsWith("The release is unverified")));
+  assert.deepEqual(
+    (await given.setup.config(signal)).channels.map(({ verifiedBy }) => verifiedBy),
+    ["none", "none"],
+  );
+  await given.setup.start(ANSWERS, signal);
+  const end = await given.operations.settled();
+  assert.equal(end?.state, "done", JSON.stringify(end?.problem));
+  const details = end?.steps.filter(({ id }) => id === "preflight" || id === "release").map(({ detail }) => detail);
+  for (const detail of details ?? []) assert.match(detail ?? "", /unverified/);
+  assert.equal((await readInstalled(given.deps))?.verifiedBy, "none");
+  assert.equal((await given.deps.store.readHistory())[0]?.about.verifiedBy, "none");
 });
