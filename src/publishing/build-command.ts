@@ -16,6 +16,7 @@ import { type BuildInput, type BuiltRelease, buildRelease } from "./build.ts";
 import { IMAGE_FLAGS, imagePlatforms } from "./image-flags.ts";
 import { removeOtherBlobs } from "./other-blobs.ts";
 import { instantOfSeconds, sourceDate } from "./source-date.ts";
+import { reviewText } from "./unlisted-images.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -132,6 +133,10 @@ interface Summary {
   readonly createdAt: string;
   readonly artifacts: readonly Artifact[];
   readonly totalBytes: number;
+  /** Images that charts name and the release does not pin: boxes without a network cannot pull them. */
+  readonly unlisted: BuiltRelease["review"]["unlisted"];
+  /** Lines of charts whose image only Helm can read. */
+  readonly unread: BuiltRelease["review"]["unread"];
 }
 
 interface Artifact {
@@ -141,7 +146,10 @@ interface Artifact {
 }
 
 /** The document of `-o json`. */
-function summaryOf({ store, manifest, digest, createdSeconds }: BuiltRelease, out: string | undefined): Summary {
+function summaryOf(
+  { store, manifest, digest, createdSeconds, review }: BuiltRelease,
+  out: string | undefined,
+): Summary {
   const artifacts = store.repositories().flatMap((repository) => artifactsOf(store, repository));
   const blobs = new Map(
     store.repositories().flatMap((name) => store.blobs(name).map((one) => [one.digest, one.bytes.length])),
@@ -153,6 +161,8 @@ function summaryOf({ store, manifest, digest, createdSeconds }: BuiltRelease, ou
     createdAt: instantOfSeconds(createdSeconds),
     artifacts,
     totalBytes: [...blobs.values()].reduce((sum, bytes) => sum + bytes, 0),
+    unlisted: review.unlisted,
+    unread: review.unread,
   };
 }
 
@@ -164,7 +174,7 @@ function artifactsOf(store: RegistryStore, repository: string): readonly Artifac
   });
 }
 
-function buildText({ source, image }: BuiltRelease, summary: Summary): string {
+function buildText({ source, image, review }: BuiltRelease, summary: Summary): string {
   const { artifacts, version, digest, createdAt, totalBytes, layout } = summary;
   const width = Math.max(...artifacts.map((one) => `${one.repository}:${one.tag}`.length));
   return [
@@ -174,5 +184,6 @@ function buildText({ source, image }: BuiltRelease, summary: Summary): string {
     digest,
     `with SBOM and provenance${image === undefined ? "" : ", for the control plane too"}`,
     layout === undefined ? "nothing was written" : `written to ${layout}`,
+    ...reviewText(review),
   ].join("\n");
 }

@@ -7,14 +7,13 @@
  */
 import { join } from "node:path/posix";
 import type { Digest } from "../core/digest.ts";
-import { ApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
-import type { FileTree } from "../flux/tree.ts";
 import { parseDocument } from "../oci/model.ts";
 import { createMemoryStore, type RegistryStore } from "../oci/store.ts";
 import type { ReleaseManifest } from "../release/model.ts";
 import { type AttestOptions, attestRelease } from "./attest-release.ts";
-import { packChartAt, pushChart } from "./chart.ts";
+import { CHART_LAYER_TYPE, packChartAt, pushChart } from "./chart.ts";
+import { loadChartArchive } from "./chart-files.ts";
 import { badChart } from "./chart-metadata.ts";
 import {
   bundleLayer,
@@ -25,14 +24,14 @@ import {
   renderBundle,
 } from "./config-bundle.ts";
 import { fluxImages } from "./flux-images.ts";
-import { readFolder } from "./folder.ts";
 import { type BuiltImage, buildControlPlaneImage, type PlatformInput } from "./image.ts";
 import { vendorRepository } from "./lock.ts";
 import { assertFluxLocked, assertLocked, type ReleaseLock, readLock } from "./lock-file.ts";
-import { profileValues } from "./profile-values.ts";
 import { pushRelease, releaseDocument } from "./release-document.ts";
 import { type ReleaseSource, readSource, SOURCE_FILE, sourceComponents } from "./source.ts";
+import { treeAndValues } from "./source-content.ts";
 import { instantOfSeconds } from "./source-date.ts";
+import { type ImageReview, reviewImages } from "./unlisted-images.ts";
 import { pushVendored } from "./vendored.ts";
 
 /** A source tree, and what a build takes from outside it. */
@@ -66,11 +65,9 @@ export interface BuiltRelease {
   /** Absent when release.yaml names one that is in the registry. */
   readonly image?: BuiltImage;
   readonly createdSeconds: number;
+  /** Images that charts name and the release does not pin. */
+  readonly review: ImageReview;
 }
-
-/** A tree of YAML; larger is the wrong folder. */
-const MAX_TREE_BYTES = 16 * 1024 * 1024;
-const MAX_VALUES_BYTES = 256 * 1024;
 
 /**
  * Builds a release in memory. Nothing is written and no network is asked.
@@ -86,7 +83,7 @@ export async function buildRelease(deps: Pick<Deps, "files" | "clock">, input: B
   const store = createMemoryStore();
   const charts = await pushCharts(deps, store, { folder, source, lock });
   await pushFlux(deps, store, { folder, source, lock });
-  const content = await treeAndValues(deps, { folder, source, input });
+  const content = await treeAndValues(deps, { folder, source, embeddedTree: input.embeddedTree });
   const rendering = {
     ...content,
     place: source.registry,
@@ -106,7 +103,8 @@ export async function buildRelease(deps: Pick<Deps, "files" | "clock">, input: B
   const document = releaseDocument(parts);
   const release = pushRelease(store, document);
   const { digest, manifest } = release;
-  const made = { store, source, lock, manifest, digest, configDigest, charts, createdSeconds };
+  const review = reviewImages({ source, charts: chartFiles(store, charts), values: content.values });
+  const made = { store, source, lock, manifest, digest, configDigest, charts, createdSeconds, review };
   const built = { ...made, ...(image === undefined ? {} : { image }) };
   await attestRelease(deps, built, input);
   return built;
@@ -139,6 +137,23 @@ async function pushCharts(
   return charts;
 }
 
+/** The files of the charts that were packed or fetched. */
+function chartFiles(
+  store: RegistryStore,
+  charts: ReadonlyMap<string, PinnedChart>,
+): ReadonlyMap<string, ReadonlyMap<string, Uint8Array>> {
+  return new Map(
+    [...charts].map(([name, { digest }]) => {
+      const repository = `charts/${name}`;
+      const { bytes, mediaType } = store.manifest(repository, digest) ?? { bytes: new Uint8Array(), mediaType: "" };
+      const document = parseDocument(bytes, { contentType: mediaType, what: `chart ${name}` });
+      const layers = document.kind === "manifest" ? document.manifest.layers : [];
+      const layer = layers.find((one) => one.mediaType === CHART_LAYER_TYPE);
+      return [name, loadChartArchive(store.blob(repository, layer?.digest ?? "") ?? bytes, `chart ${name}`).files];
+    }),
+  );
+}
+
 async function pushFlux(
   deps: Pick<Deps, "files" | "clock">,
   store: RegistryStore,
@@ -160,42 +175,6 @@ function pinOf(lock: ReleaseLock, name: string): ReleaseLock["pins"][string] {
   const pin = lock.pins[name];
   if (pin === undefined) throw new Error(`Cannot build: the lock has no ${name}`);
   return pin;
-}
-
-interface Content {
-  readonly tree: FileTree;
-  readonly values: Readonly<Record<string, string>>;
-}
-
-async function treeAndValues(
-  deps: Pick<Deps, "files">,
-  { folder, source, input }: { readonly folder: string; readonly source: ReleaseSource; readonly input: BuildInput },
-): Promise<Content> {
-  const tree =
-    source.tree === undefined ? new Map(Object.entries(input.embeddedTree)) : await readTree(deps, folder, source.tree);
-  const given = new Map<string, string>();
-  for (const [component, path] of Object.entries(source.values)) {
-    const bytes = await deps.files.read(join(folder, path), { maxBytes: MAX_VALUES_BYTES });
-    if (bytes === undefined) {
-      throw new ApplianceError(
-        "build/missing-input",
-        `Cannot build values of component "${component}": "${path}" is not there, a file is wanted`,
-      );
-    }
-    given.set(component, new TextDecoder().decode(bytes));
-  }
-  const slash = source.registry.indexOf("/");
-  const place = {
-    registry: slash < 0 ? source.registry : source.registry.slice(0, slash),
-    base: slash < 0 ? "" : source.registry.slice(slash + 1),
-  };
-  const values = profileValues({ tree, profile: source.profile, components: sourceComponents(source), place, given });
-  return { tree, values };
-}
-
-async function readTree(deps: Pick<Deps, "files">, folder: string, path: string): Promise<FileTree> {
-  const files = await readFolder(deps, join(folder, path), { what: path, maxBytes: MAX_TREE_BYTES });
-  return new Map([...files].map(([name, bytes]) => [name, new TextDecoder().decode(bytes)]));
 }
 
 async function builtImage(

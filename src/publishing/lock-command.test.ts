@@ -8,19 +8,23 @@ import type { MemoryFiles } from "../rehearsal/memory-files.ts";
 import { buildSampleRelease } from "../rehearsal/sample-release.ts";
 import { commands } from "./lock-command.ts";
 
+/** Where images of docker.io are asked for. */
+const DOCKER = "registry-1.docker.io";
 const LOGIN = { username: "publisher", password: "of-ours-only" };
 
 /** Registries by host: each with what the example refers to, and the logins that it saw. */
-function internet(hosts: readonly string[]) {
+function internet(hosts: readonly string[], given: { readonly open?: readonly string[] } = {}) {
   const seen = new Map<string, string[]>();
   const servers = new Map(
     hosts.map((host) => {
-      const server = createRegistryServer({ auth: { kind: "basic", users: [LOGIN] } });
+      const server = createRegistryServer(
+        given.open?.includes(host) ? {} : { auth: { kind: "basic", users: [LOGIN] } },
+      );
       const { fluxDigest } = buildSampleRelease(server.store, {
         registry: "ghcr.io",
         version: "0.9.0",
         imageTag: "62cdce38",
-        additional: "mirrored",
+        additional: given.open === undefined ? "mirrored" : "pinned",
       });
       server.store.tag("nine-minds/flux-manifests", "v2.9.5", fluxDigest);
       return [host, server] as const;
@@ -51,13 +55,17 @@ async function lock(
 }
 
 test("locks at the registry of release.yaml, with the login that was given", async () => {
-  const { fetch, seen } = internet(["ghcr.io"]);
+  const { fetch, seen } = internet(["ghcr.io", DOCKER], { open: [DOCKER] });
   const files = await sourceTree();
   const { text } = await lock(files, { fetch });
   assert.match(text, /image algaCore +[0-9a-f]{12} +new +ghcr\.io\/nine-minds\/alga-psa-ee:62cdce38/);
   assert.match(text, /the lock of 1\.0\.3 is written$/);
   assert.match(files.snapshot().get(`${TREE}/release.lock.yaml`) ?? "", /lockedAt: 2027-01-15T08:00:00Z/);
-  assert.deepEqual([...seen.keys()], ["ghcr.io"]);
+  assert.deepEqual([...seen.keys()].sort(), ["ghcr.io", DOCKER]);
+  assert.deepEqual(new Set(seen.get(DOCKER)), new Set(["none"]), "the login of ours went to Docker Hub");
+  const locked = files.snapshot().get(`${TREE}/release.lock.yaml`) ?? "";
+  assert.match(locked, /flux image ghcr\.io\/fluxcd\/source-controller:\S+:\n +digest: sha256:/);
+  assert.match(locked, /image docker\.io\/library\/busybox:1\.37:\n +digest: sha256:/);
 });
 
 test("asks a mirror in place of it where the flags say so, and pins what the publisher named", async () => {
@@ -80,6 +88,9 @@ test("another's registry is never shown the login of ours", async () => {
 });
 
 test("a dry run says what would be written", async () => {
-  const { text } = await lock(await sourceTree(), { fetch: internet(["ghcr.io"]).fetch, flags: { "dry-run": true } });
+  const { text } = await lock(await sourceTree(), {
+    fetch: internet(["ghcr.io", DOCKER], { open: [DOCKER] }).fetch,
+    flags: { "dry-run": true },
+  });
   assert.match(text, /the lock of 1\.0\.3 would be written$/);
 });

@@ -1,4 +1,5 @@
 /** `release lock`: every tag of a release.yaml is resolved to a digest, once. */
+import { FLUX_TEMPLATES } from "../../embed/templates.ts";
 import type { Command, CommandContext } from "../cli/command.ts";
 import { flagTexts, typedPath } from "../cli/flag-values.ts";
 import type { SettingKey } from "../cli/settings.ts";
@@ -11,8 +12,10 @@ import { mirroredName, placeText, type RegistryPlace } from "../release/location
 import { openRegistryOf, REGISTRY_FLAGS } from "../release/registry-flags.ts";
 import { type Located, type LockOptions, type LockReport, lockSource } from "./lock.ts";
 import { OTHER_CA_FLAG, otherRegistries } from "./other-registries.ts";
+import { reviewSource } from "./review-source.ts";
 import type { ReleaseSource } from "./source.ts";
 import { instantOfSeconds, sourceDate } from "./source-date.ts";
+import { reviewText } from "./unlisted-images.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -21,7 +24,8 @@ export const commands: readonly Command[] = [
     description:
       "Writes release.lock.yaml beside it, and fetches charts and Flux's manifests that lie in a registry into vendor/, so that " +
       "a build needs no network. What is locked already is not asked for again, even when its tag has moved; --update asks " +
-      "anew. The release's own images are asked for in the registry that release.yaml names, or where the flags say.",
+      "anew. Flux's own images are found in its manifests and pinned too; images that charts name and additionalImages of " +
+      "release.yaml does not list are told, with the lines to add. The release's own images are asked for in the registry that release.yaml names, or where the flags say.",
     flags: [
       {
         name: "update",
@@ -49,7 +53,12 @@ export const commands: readonly Command[] = [
         signal: context.signal,
         onProgress: (line) => context.out.progress(line),
       });
-      context.out.result(report, () => lockText(report, context.flags["dry-run"] === true));
+      const { unlisted, unread } = await reviewSource(context.deps, {
+        folder: typedPath(context.args[0] ?? "", context.env),
+        embeddedTree: FLUX_TEMPLATES,
+      });
+      const text = () => [lockText(report, context.flags["dry-run"] === true), ...reviewText({ unlisted, unread })];
+      context.out.result({ ...report, unlisted, unread }, () => text().join("\n"));
       return EXIT.done;
     },
   },
@@ -118,6 +127,7 @@ function lockText(report: LockReport, dryRun: boolean): string {
     const was = pin.before === undefined || pin.before === pin.digest ? "" : `, was ${shortDigest(pin.before)}`;
     return `${pin.name.padEnd(width)}  ${shortDigest(pin.digest)}  ${pin.outcome}${was}  ${pin.reference}`;
   });
+  const baked = report.baked.map((image) => `Flux's ${image} is taken as baked into every box: it is not pinned`);
   const end = !report.hasChanged ? "is as it was" : dryRun ? "would be written" : "is written";
-  return [...rows, `the lock of ${report.version} ${end}`].join("\n");
+  return [...rows, ...baked, `the lock of ${report.version} ${end}`].join("\n");
 }

@@ -32,6 +32,7 @@ import { shadowFiles } from "./shadow-files.ts";
 import { readSource } from "./source.ts";
 import { instantOfSeconds, sourceDate } from "./source-date.ts";
 import { ROOT_FLAG_OF_CHANNELS } from "./trust-context.ts";
+import { reviewText } from "./unlisted-images.ts";
 
 /** Parameters of a pipeline are texts, so these are not switches. */
 const yesOrNo = (name: string, summary: string): Flag => ({
@@ -176,6 +177,7 @@ async function buildAndPublish(context: CommandContext, keys: PublishingKeys): P
   });
   const seal = sealWith(keys.signing);
   const built = await buildRelease(deps, { ...inputOf(context), ...(seal === undefined ? {} : { seal }) });
+  for (const line of reviewText(built.review)) if (line !== "") out.progress(line);
   const place = placeText(askedPlace(context, source));
   const opened = await openRegistryOf(context, parseReference(`${place}/${RELEASE_REPOSITORY}`));
   const { published, after } = await publishTo(context, opened, { source: storeContent(built.store), keys });

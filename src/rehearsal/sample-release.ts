@@ -85,7 +85,7 @@ export interface SampleOptions {
   /**
    * Images beside those of the components are pinned, as `release lock` does it: Flux's, which lie in the same registry, and the
    * one that charts bring. "mirrored": the registry is a mirror of the one that is named, so they lie below the base, and with
-   * them those of the storage provisioner. Default: the release does not know of them, as old ones did not.
+   * them some of Docker Hub. Default: the release does not know of them, as old ones did not.
    */
   readonly additional?: "pinned" | "mirrored";
   readonly fault?: SampleFault;
@@ -165,6 +165,9 @@ function pushImages(publisher: Publisher): Readonly<Record<string, Digest>> {
   );
 }
 
+/** Images of Docker Hub: of the storage provisioner, and what the profile's values name for a database. */
+const OTHERS = [...Object.values(STORAGE_IMAGES), "docker.io/ankane/pgvector:v0.5.1"];
+
 /** The image that charts bring themselves, and those of Flux's controllers, which lie beside the publisher's base. */
 function pushAdditional(publisher: Publisher): readonly Pin[] {
   const { options, place } = publisher;
@@ -172,7 +175,7 @@ function pushAdditional(publisher: Publisher): readonly Pin[] {
   const own = { reference: `${placeText(place)}/${name}:${tag}`, digest: pushImage(publisher, BUNDLED_IMAGE) };
   if (options.additional === undefined) return [];
   if (options.fluxManifests !== undefined) return [own];
-  const storage = Object.values(STORAGE_IMAGES).flatMap((reference) => {
+  const others = OTHERS.flatMap((reference) => {
     const image = readImageName(reference);
     const mirrored = mirroredName(image.name, placeText(place));
     const isMirror = options.additional === "mirrored";
@@ -189,7 +192,7 @@ function pushAdditional(publisher: Publisher): readonly Pin[] {
     if (options.additional === "mirrored") pushImage(publisher, image, repositoryOf(publisher, mirrored));
     return { reference, digest: pushImage(publisher, image, repository) };
   });
-  return [own, ...flux, ...storage];
+  return [own, ...flux, ...others];
 }
 
 /** An image of one layer with one file: valid, and of a size that was asked for. */

@@ -8,6 +8,8 @@ import { parseDocument } from "yaml";
 import type { Digest } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { canonicalJson, isPlainObject } from "../core/json.ts";
+import { additionalImages } from "./additional-images.ts";
+import { DEFAULT_PLACE } from "./location.ts";
 import type { ReleaseManifest } from "./model.ts";
 import type { MissingArtifact, ResolvedArtifact, ResolvedRelease } from "./resolved.ts";
 
@@ -64,11 +66,14 @@ function changesOf(kind: Change["kind"], from: Sides, to: Sides): readonly Chang
     .filter((change) => change.from !== change.to);
 }
 
-/** Name -> `tag@digest`; of what the registry does not show only the tag is known. */
+/** Name -> `tag@digest`; of what the registry does not show only the tag is known. Images of others are pinned by the release. */
 function artifactsOf(release: ResolvedRelease): Sides {
+  const others = additionalImages(release.manifest, DEFAULT_PLACE).map(
+    ({ title, tag, digest }) => [title, tag === undefined ? digest : `${tag}@${digest}`] as const,
+  );
   const shown = release.artifacts.map((one) => [one.name, pinned(one.reference, one.digest)] as const);
   const missing = release.missing.map((one) => [one.name, tagOf(one.reference)] as const);
-  return new Map([...shown, ...missing]);
+  return new Map([...shown, ...missing, ...others]);
 }
 
 function pinned(reference: string, digest: Digest): string {
@@ -132,6 +137,7 @@ const TOLD_ELSEWHERE = new Set([
   "flux",
   "charts",
   "chartDigests",
+  "additionalImages",
   "profileValues",
 ]);
 
