@@ -192,8 +192,9 @@ function finish(run: Draft, entry: Extract<JournalEntry, { kind: "finished" }>):
   const { failed, at } = entry;
   if (failed === undefined) setView(run, { state: "done", step: null, endedAt: at, problem: null });
   else {
-    const problem = { ...failed, attempt: Math.max(1, run.failedAttempts), nextAttemptAt: null };
-    setView(run, { state: "failed", endedAt: at, problem });
+    const step = run.view.steps[nextStepIndex(run.view)];
+    if (step !== undefined) setStep(run, step.id, { state: "failed", endedAt: at });
+    setView(run, { state: "failed", endedAt: at, problem: shown(failed, run, null) });
   }
 }
 

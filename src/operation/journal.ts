@@ -73,7 +73,7 @@ const journalEntrySchema = z.discriminatedUnion("kind", [
   /** The operator changed answers: `from` and all later steps run again. */
   z.object({ ...stamp, kind: z.literal("corrected"), fields: z.array(z.string()), from: z.string() }),
   z.object({ ...stamp, kind: z.literal("cancelled") }),
-  /** The end; with the reason where the run did not reach its goal and nothing is left to try. */
+  /** The end; with the reason where the step that runs has failed for good and nothing is left to try. */
   z.object({ ...stamp, kind: z.literal("finished"), failed: problemSchema.optional() }),
   /** Lines that could not be read were moved aside; the run goes on from what is left. */
   z.object({ ...stamp, kind: z.literal("repaired"), aside: z.string() }),

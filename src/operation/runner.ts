@@ -109,12 +109,14 @@ async function attempt(
   const problem = problemAfter(outcome);
   deps.log.warn("step failed", { step: step.id, attempt: number, error: outcome.thrown });
   const again = problem.retrySafe && number < step.retry.attempts;
+  if (!again && step.endsRun === true) {
+    // One entry: a run that was killed between two would wait for an operator who has nothing to do.
+    await recorder.append({ kind: "finished", failed: problem });
+    return "done";
+  }
   const retryInMs = again ? backoffMs(step.retry, number + 1, deps.random.fraction()) : null;
   await recorder.append({ kind: "step-failed", step: step.id, attempt: number, problem, retryInMs });
-  if (again) return "ended";
-  if (step.endsRun !== true) return "blocked";
-  await recorder.append({ kind: "finished", failed: problem });
-  return "done";
+  return again ? "ended" : "blocked";
 }
 
 interface Failure {

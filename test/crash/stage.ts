@@ -10,6 +10,7 @@ import { isKubeObject, type KindRef, type KubeObject } from "../../src/kube/mode
 import { createRegistryServer } from "../../src/oci/registry-server.ts";
 import { type ApiServer, createApiServer } from "../../src/rehearsal/kubernetes/api-server.ts";
 import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
+import { isFluxObject, playFlux, playPrefetch } from "./played-flux.ts";
 
 export const INSTALL_CODE = "K7QPM2RX";
 const LICENSE = { tenant_id: "tenant-1", edition: "premium", first_jwt: "a.b.c", appliance_credential: "credential-1" };
@@ -38,13 +39,18 @@ export function createSampleRegistry(host: string, tenantSecret: "hashed" | "pla
 }
 
 /** A stage before a setup: one ready node and a default StorageClass. */
-export async function createStage(deps: StageDeps): Promise<Stage> {
+export async function createStage(
+  deps: StageDeps,
+  { playsFlux = false }: { readonly playsFlux?: boolean } = {},
+): Promise<Stage> {
   const server = createApiServer(deps);
   await seed(clientOf(deps, server));
-  return stageOf(deps, server, { first: new Map(), replaced: [], redeemed: 0, redeemedBy: "" });
+  return stageOf(deps, server, { playsFlux, first: new Map(), replaced: [], redeemed: 0, redeemedBy: "" });
 }
 
 interface Notes {
+  /** Flux answers at once, and the kubelet fetches images. */
+  readonly playsFlux: boolean;
   readonly first: Map<string, string>;
   readonly replaced: string[];
   redeemed: number;
@@ -108,6 +114,8 @@ async function react(kube: Kube, response: Response, notes: Notes): Promise<void
   const object: unknown = await response.json();
   if (!isKubeObject(object)) return;
   if (object.kind === "Deployment") await makeReady(kube, object);
+  if (notes.playsFlux && isFluxObject(object)) await playFlux(kube, object);
+  if (notes.playsFlux && object.kind === "Pod") await playPrefetch(kube, object);
   if (object.kind !== "Secret") return;
   for (const [key, value] of Object.entries((object.data ?? {}) as Record<string, string>)) {
     const name = `${object.metadata.namespace}/${object.metadata.name} ${key}`;

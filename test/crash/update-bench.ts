@@ -1,0 +1,95 @@
+/** Puts setup and updates together over given ports, as the control plane does, for one process of a kill test. */
+import { statePaths } from "../../src/core/paths.ts";
+import type { Deps, Fetch } from "../../src/core/ports.ts";
+import { createKube } from "../../src/kube/client.ts";
+import { textAt } from "../../src/kube/model.ts";
+import { createRegistryServer } from "../../src/oci/registry-server.ts";
+import { createOperations } from "../../src/operation/engine.ts";
+import { createFileStore } from "../../src/operation/file-store.ts";
+import type { OperationView } from "../../src/operation/model.ts";
+import type { Operations } from "../../src/operation/operations.ts";
+import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
+import { createResolvedStore } from "../../src/release/resolved-store.ts";
+import type { ApplianceStatus, Check } from "../../src/status/model.ts";
+import { createUpdates, type Updates } from "../../src/update/engine.ts";
+import type { UpdateDeps, UpdateSettings } from "../../src/update/ports.ts";
+import { rollbackProgram, updateProgram } from "../../src/update/program.ts";
+import { statusWith } from "../support/status.ts";
+import { FOREVER_MS } from "./fake-box.ts";
+
+export const GOOD = "1.1.0";
+export const BAD = "1.2.0";
+
+/** A registry with the installed release, a good one and a bad one. */
+export function createUpdateRegistry(host: string): Fetch {
+  const server = createRegistryServer();
+  for (const version of [GOOD, BAD]) {
+    buildSampleRelease(server.store, { registry: host, version, channels: ["next"], pinned: true });
+  }
+  buildSampleRelease(server.store, { registry: host, version: "1.0.3", channels: ["stable"], pinned: true });
+  return server.fetch;
+}
+
+export interface UpdateBench {
+  readonly operations: Operations;
+  readonly updates: Updates;
+  readonly deps: UpdateDeps;
+}
+
+export function openUpdateBench(
+  deps: Deps,
+  options: { readonly registry: string; readonly kube: Fetch; readonly stateFolder: string },
+): UpdateBench {
+  const paths = statePaths("/");
+  const kube = createKube(deps, { server: "http://api", fetch: options.kube, headers: async () => ({}) });
+  const source = { apiVersion: "source.toolkit.fluxcd.io/v1", kind: "OCIRepository", namespace: "flux-system" };
+  const updateDeps: UpdateDeps = {
+    ...deps,
+    store: createFileStore(deps, paths),
+    kube,
+    registry: { place: { registry: options.registry, base: "nine-minds" }, plainHttp: true },
+    releases: createResolvedStore(deps, paths.resolvedReleases),
+    observe: async (signal) => {
+      const found = await kube.get({ ...source, name: "alga-appliance" }, { signal });
+      return statusOf(textAt(found, "metadata", "annotations", "appliance.alga/release-version") ?? "");
+    },
+  };
+  const settings: UpdateSettings = { controlPlane: "1.0.0", stateFolder: options.stateFolder, pollMs: 30_000 };
+  const programs = { update: updateProgram(updateDeps, settings), rollback: rollbackProgram(updateDeps, settings) };
+  const operations = createOperations({ ...deps, store: updateDeps.store }, { programs, followMs: FOREVER_MS });
+  return { operations, updates: createUpdates(updateDeps, settings, operations), deps: updateDeps };
+}
+
+/** What the fold would tell: the bad release's application never comes up. */
+function statusOf(version: string): ApplianceStatus {
+  if (version !== BAD) return statusWith(() => "ready");
+  const check: Check = {
+    code: "pod/crash-loop",
+    tier: "login",
+    state: "failed",
+    title: "The application keeps stopping.",
+    cause: "",
+    evidence: [],
+    next: null,
+    retrySafe: false,
+    since: null,
+  };
+  return statusWith((tier) => (tier === "login" || tier === "full" ? "failed" : "ready"), { checks: [check] });
+}
+
+/** Starts what is wanted when no process has, and waits until it rests. Safe to call in every process. */
+export async function bringToEnd(
+  { operations, updates }: UpdateBench,
+  wanted: { readonly kind: "update"; readonly version: string } | { readonly kind: "rollback"; readonly after: string },
+): Promise<OperationView | undefined> {
+  const { signal } = new AbortController();
+  await operations.recover();
+  const newest = operations.current();
+  const isStarted = newest?.kind === wanted.kind && (wanted.kind === "update" || newest.id > wanted.after);
+  if (!isStarted && wanted.kind === "rollback") await updates.rollback(signal);
+  if (!isStarted && wanted.kind === "update") {
+    const { digest } = await updates.plan({ version: wanted.version }, signal);
+    await updates.start({ planDigest: digest }, signal);
+  }
+  return operations.settled();
+}

@@ -1,0 +1,156 @@
+/**
+ * An update that is killed after any write to disk and cluster ends in one of two exact states: the wanted release where it
+ * works, the one before where it does not. So does a return. In this process.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SILENT_LOG } from "../../src/core/log.ts";
+import type { Deps } from "../../src/core/ports.ts";
+import { openBench, bringToEnd as setUp } from "./bench.ts";
+import { createFakeBox, FOREVER_MS } from "./fake-box.ts";
+import { createMemoryFiles, type MemoryFiles } from "./memory-files.ts";
+import { makeMortal } from "./mortal.ts";
+import { comparableFiles } from "./remains.ts";
+import { createStage, type Stage } from "./stage.ts";
+import { BAD, bringToEnd, createUpdateRegistry, GOOD, openUpdateBench } from "./update-bench.ts";
+
+const REGISTRY = "registry.test:5000";
+const STATE = "/var/lib/alga-appliance";
+const box = createFakeBox({ instant: true });
+const registry = createUpdateRegistry(REGISTRY);
+
+interface World {
+  readonly files: MemoryFiles;
+  readonly stage: Stage;
+}
+
+type Wanted = Parameters<typeof bringToEnd>[1];
+
+const absent = (): never => {
+  throw new Error("the network is not asked in this test");
+};
+const NO_NETWORK: Deps["network"] = {
+  nameServers: absent,
+  resolve: absent,
+  addresses: absent,
+  isListening: absent,
+  certificate: absent,
+};
+
+function depsOf(world: World, process: ReturnType<typeof box.spawn>): Deps {
+  return {
+    clock: box.clock,
+    random: box.random,
+    files: world.files,
+    transports: { open: () => registry },
+    network: NO_NETWORK,
+    machine: box.machineOf(process),
+    exec: absent,
+    log: SILENT_LOG,
+  };
+}
+
+/** A box on which 1.0.3 is installed. */
+async function installed(): Promise<World> {
+  const world: World = {
+    files: createMemoryFiles(() => box.clock.now()),
+    stage: await createStage(box, { playsFlux: true }),
+  };
+  const process = box.spawn();
+  const bench = openBench(depsOf(world, process), {
+    root: "/",
+    registry: REGISTRY,
+    kube: { server: "http://api", fetch: world.stage.kube },
+    license: { url: "http://license", fetch: world.stage.license },
+    followMs: FOREVER_MS,
+  });
+  assert.equal(await setUp(bench), "done", JSON.stringify(bench.operations.current()?.problem));
+  await bench.operations.stop();
+  box.kill(process);
+  return world;
+}
+
+interface End {
+  readonly state: string;
+  readonly code: string | undefined;
+  readonly version: string;
+  readonly objects: ReadonlyMap<string, unknown>;
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** Brings what is wanted to its end from what is there, in a new process. */
+async function runOn(world: World, wanted: Wanted, onWrite: (name: string) => void = () => {}): Promise<End> {
+  const process = box.spawn();
+  const mortal = makeMortal(depsOf(world, process), {
+    kube: world.stage.kube,
+    stateFolder: STATE,
+    diesAt: (name, when) => {
+      if (when === "after") onWrite(name);
+      return false;
+    },
+    die: () => {},
+  });
+  const bench = openUpdateBench(mortal.deps, { registry: REGISTRY, kube: mortal.kube, stateFolder: STATE });
+  const view = await bringToEnd(bench, wanted);
+  await bench.operations.stop();
+  box.kill(process);
+  const files = comparableFiles(world.files.snapshot());
+  const release = files.get(`${STATE}/release.json`) ?? "{}";
+  return {
+    state: view?.state ?? "none",
+    code: view?.problem?.code,
+    version: String((JSON.parse(release) as { version?: string }).version),
+    objects: await world.stage.objects(),
+    files,
+  };
+}
+
+/** Runs it once undisturbed, then from each moment after a write, and compares what is left. */
+async function killedEverywhere(world: World, wanted: Wanted, isRight: (end: End) => void): Promise<number> {
+  const moments: (World & { readonly name: string })[] = [];
+  const calm = await runOn(world, wanted, (name) =>
+    moments.push({ name, files: world.files.copy(), stage: world.stage.copy() }),
+  );
+  isRight(calm);
+  for (const moment of moments) {
+    const found = await runOn(moment, wanted);
+    isRight(found);
+    assert.deepEqual(found.objects, calm.objects, `killed after ${moment.name}: other objects`);
+    assert.deepEqual(found.files, calm.files, `killed after ${moment.name}: other files`);
+  }
+  return moments.length;
+}
+
+/** What is wanted of the cluster, without the namespace of the pod that fetches images, which stays. */
+async function left(world: World): Promise<ReadonlyMap<string, unknown>> {
+  const objects = [...(await world.stage.objects())] as [string, { spec?: unknown; data?: unknown }][];
+  const ours = objects.filter(([name]) => !name.includes("alga-appliance-prefetch"));
+  return new Map(ours.map(([name, { spec, data }]) => [name, { spec, data }]));
+}
+
+const LIMIT = { timeout: 180_000 };
+
+test("killed after every write, a good update and the return from it end as undisturbed ones", LIMIT, async () => {
+  const world = await installed();
+  const before = await left(world);
+  const updated = await killedEverywhere(world, { kind: "update", version: GOOD }, ({ state, version, code }) =>
+    assert.deepEqual([state, version, code], ["done", GOOD, undefined]),
+  );
+  const returned = await killedEverywhere(world, { kind: "rollback", after: "0002" }, ({ state, version }) =>
+    assert.deepEqual([state, version], ["done", "1.0.3"]),
+  );
+  assert.deepEqual(await left(world), before, "the return left something else than there was");
+  assert.ok(updated > 40 && returned > 15, `only ${updated} and ${returned} moments were seen`);
+  console.log(`# went on from ${updated} moments of the update and ${returned} of the return`);
+});
+
+test("killed after every write, an update that does not work is taken back to what was there", LIMIT, async () => {
+  const world = await installed();
+  const before = await left(world);
+  const count = await killedEverywhere(world, { kind: "update", version: BAD }, ({ state, version, code }) =>
+    assert.deepEqual([state, version, code], ["failed", "1.0.3", "update/returned"]),
+  );
+  assert.deepEqual(await left(world), before, "the way back left something else than there was");
+  assert.ok(count > 60, `only ${count} moments were seen`);
+  console.log(`# went on from ${count} moments`);
+});
