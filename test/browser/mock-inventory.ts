@@ -4,6 +4,8 @@ import type { EventList, HostSample, Inventory, LogTail, OpenSession } from "../
 /** Markup, terminal escapes as the box writes them out, and a raw mark that turns the reading direction. */
 export const HOSTILE =
   "<img src=x onerror=globalThis.harmed=1><script>globalThis.harmed=1</script>\\u{1b}[2J\u202egnp.exe";
+/** As long as Kubernetes lets a name be, with nothing in it where a line may break. */
+export const LONG_NAME = `alga-core-${"n".repeat(243)}`;
 const WARNINGS = 1_000;
 
 export function mockInventory(): Inventory {
@@ -30,13 +32,21 @@ export function mockInventory(): Inventory {
   });
   const events = Array.from({ length: WARNINGS }, (_, index) => ({
     at: new Date(Date.now() - index * 1_000).toISOString(),
-    ref: index === 0 ? `Pod msp/${HOSTILE}` : `Pod msp/pod-${index}`,
+    ref: `Pod msp/${nameOf(index)}`,
     namespace: "msp",
-    name: index === 0 ? HOSTILE : `pod-${index}`,
+    name: nameOf(index),
     reason: index % 2 === 0 ? "BackOff" : "Unhealthy",
     message: index === 0 ? HOSTILE : `Readiness probe failed: attempt ${index}`,
   }));
-  return { pods: [pod("alga-core-0", true), pod(HOSTILE, false)], events, left: { pods: 0, events: 0 } };
+  return {
+    pods: [pod("alga-core-0", true), pod(LONG_NAME, true), pod(HOSTILE, false)],
+    events,
+    left: { pods: 0, events: 0 },
+  };
+}
+
+function nameOf(index: number): string {
+  return [HOSTILE, LONG_NAME][index] ?? `pod-${index}`;
 }
 
 export interface MockEvents {

@@ -3,7 +3,18 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { browserTest } from "./browser.ts";
 import { failingStatus, readyStatus } from "./mock-data.ts";
-import { answerAddress, answerRelease, claim, heading, install, tabTo, toReview, typeInto } from "./steps.ts";
+import {
+  answerAddress,
+  answerRelease,
+  claim,
+  heading,
+  install,
+  MOCK_PASSWORD,
+  openConsole,
+  tabTo,
+  toReview,
+  typeInto,
+} from "./steps.ts";
 
 function path(page: Page): string {
   return new URL(page.url()).pathname;
@@ -114,6 +125,41 @@ browserTest("a session that ended leads to the login and back to the same addres
   await page.keyboard.press("Enter");
   await heading(page, "Who will use it?");
   assert.equal(path(page), "/setup/organisation");
+});
+
+browserTest(
+  "a session that the box ends midway leads to the login, and back to the same address",
+  {},
+  async (visit) => {
+    const { page, server } = visit;
+    await openConsole(visit, "/events?kind=warning");
+    await page.locator(".events li").first().waitFor();
+    visit.expectSilence();
+    server.box.endSessions();
+    await heading(page, "Log in to this box");
+    await typeInto(page, "password", MOCK_PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.locator(".events li").first().waitFor();
+    assert.equal(path(page), "/events");
+    assert.equal(new URL(page.url()).search, "?kind=warning");
+  },
+);
+
+browserTest("a session that ends while a form is sent keeps nobody in doubt", {}, async (visit) => {
+  const { page, server } = visit;
+  await openConsole(visit, "/settings");
+  await page.locator("#field-name").fill("Front desk");
+  visit.expectSilence();
+  server.box.endSessions();
+  await page
+    .locator("#field-name")
+    .press("Enter")
+    .catch(() => {});
+  await heading(page, "Log in to this box");
+  await typeInto(page, "password", MOCK_PASSWORD);
+  await page.keyboard.press("Enter");
+  await heading(page, "Settings");
+  await page.waitForFunction(() => document.querySelector<HTMLInputElement>("#field-name")?.value === "box-7f3a");
 });
 
 browserTest("the choice of colors is kept on this browser", {}, async ({ page, server }) => {
