@@ -239,7 +239,7 @@ describe("release trust", () => {
 
 describe("a root whose keys lie on several machines", () => {
   it("collects signatures one by one, refuses to be published before, and then is a root like any other", async () => {
-    const { run, said, sample, files, roles, publishing } = await withKeys();
+    const { run, said, sample, files, clock, roles, publishing } = await withKeys();
     sample("1.0.3", ["stable"]);
     const online = { key: ["keys/release.key", "keys/online.key"] };
     const [args, next] = [["begun.json"], ["next.json"]];
@@ -273,6 +273,9 @@ describe("a root whose keys lie on several machines", () => {
     await files.write("/box/etc/alga-appliance/root.json", await textOf(files, "/desk/root.json"));
     assert.equal(await run("promote", { flags: { ...publishing, version: "1.0.3", to: "stable" } }), 0);
     assert.equal(await run("resolve"), 0);
+    clock.nowMs += DAY;
+    assert.equal(await finish({}), 0, "typed again when channels were promoted");
+    assert.equal(await run("resolve"), 0, "the channel is still there");
 
     await run("keygen", { flags: { out: "keys", name: "root-c", open: true } });
     const changed = { ...roles, "root-key": ["keys/root-a.pub", "keys/root-c.pub"], root: "root.json" };
