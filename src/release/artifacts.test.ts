@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { pulledName } from "./additional-images.ts";
 import { wantedArtifacts } from "./artifacts.ts";
 import { locate, locateImage } from "./location.ts";
 import { readReleaseManifest } from "./model.ts";
@@ -9,13 +10,14 @@ const PUBLISHED = "ghcr.io/nine-minds";
 const HOME = { registry: "ghcr.io", base: "nine-minds" };
 const MIRROR = { registry: "harbor.example", base: "proxy/alga" };
 
+const BASE = {
+  version: "1.0.3",
+  images: { algaCore: "abc" },
+  config: { repository: "oci://ghcr.io/nine-minds/alga-appliance-config", digest: DIGEST },
+};
+
 function wanted(change: object, place = HOME): readonly string[] {
-  const manifest = readReleaseManifest({
-    version: "1.0.3",
-    images: { algaCore: "abc" },
-    config: { repository: "oci://ghcr.io/nine-minds/alga-appliance-config", digest: DIGEST },
-    ...change,
-  });
+  const manifest = readReleaseManifest({ ...BASE, ...change });
   return wantedArtifacts(manifest, place).map(
     ({ name, repository, tag, digest }) =>
       `${name} ${repository}${tag === undefined ? "" : `:${tag}`}${digest === undefined ? "" : "@"}`,
@@ -69,4 +71,52 @@ test("only the publisher's own images move to a mirror", () => {
   const options = { published: PUBLISHED, place: MIRROR };
   assert.equal(locateImage("ghcr.io/nine-minds/a/b", options), "harbor.example/proxy/alga/a/b");
   assert.equal(locateImage("ankane/pgvector", options), "ankane/pgvector");
+});
+
+const IMAGES = [
+  { reference: "docker.io/library/postgres:16", digest: DIGEST },
+  { reference: "quay.example:5000/tools/postgres:16", digest: DIGEST },
+  { reference: "ghcr.io/nine-minds/tools/base:1", digest: DIGEST },
+];
+
+test("images of others keep their names at home, and lie apart by their hosts below a mirror's base", () => {
+  const own = wanted({ additionalImages: IMAGES }).slice(2);
+  assert.deepEqual(own, [
+    "image docker.io/library/postgres docker.io/library/postgres:16@",
+    "image quay.example:5000/tools/postgres quay.example:5000/tools/postgres:16@",
+    "image ghcr.io/nine-minds/tools/base ghcr.io/nine-minds/tools/base:1@",
+  ]);
+  const mirrored = wanted({ additionalImages: IMAGES }, MIRROR).slice(2);
+  assert.deepEqual(
+    mirrored.map((line) => line.split(" ").at(-1)),
+    [
+      "harbor.example/proxy/alga/images/docker.io/library/postgres:16@",
+      "harbor.example/proxy/alga/images/quay.example_5000/tools/postgres:16@",
+      "harbor.example/proxy/alga/tools/base:1@",
+    ],
+  );
+});
+
+test("an image of others is asked for by its digest, and named with its tag where there are several of it", () => {
+  const two = [...IMAGES, { reference: "docker.io/library/postgres:15", digest: DIGEST }];
+  const listed = wantedArtifacts(readReleaseManifest({ ...BASE, additionalImages: two }), HOME).slice(2);
+  assert.ok(listed.every((one) => one.byDigest === true && one.digest === DIGEST));
+  assert.deepEqual(
+    listed.map((one) => one.name),
+    [
+      "image docker.io/library/postgres:16",
+      "image quay.example:5000/tools/postgres",
+      "image ghcr.io/nine-minds/tools/base",
+      "image docker.io/library/postgres:15",
+    ],
+  );
+});
+
+test("a box of a mirror pulls a pinned image from it by digest; at home, and unlisted, names stay", () => {
+  const manifest = readReleaseManifest({ ...BASE, additionalImages: IMAGES });
+  const pulled = `harbor.example/proxy/alga/images/docker.io/library/postgres@${DIGEST}`;
+  assert.equal(pulledName("postgres:16", { manifest, place: MIRROR }), pulled);
+  assert.equal(pulledName("postgres:16", { manifest, place: HOME }), "postgres:16");
+  assert.equal(pulledName("postgres:15", { manifest, place: MIRROR }), "postgres:15");
+  assert.equal(pulledName("postgres:16", { manifest: readReleaseManifest(BASE), place: MIRROR }), "postgres:16");
 });

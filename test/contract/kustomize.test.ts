@@ -13,6 +13,7 @@ import { after, describe, it } from "node:test";
 import { stringify } from "yaml";
 import { FLUX_TEMPLATES } from "../../embed/templates.ts";
 import { KUSTOMIZE } from "../../scripts/install-kustomize.ts";
+import { imageRenames } from "../../src/flux/images.ts";
 import { sourceObjects } from "../../src/flux/source.ts";
 import { buildTree, type FileTree, type Patch } from "../../src/flux/tree.ts";
 import { readYaml } from "../../src/flux/yaml.ts";
@@ -20,6 +21,7 @@ import { asKubeObject, fieldAt, type KubeObject, listAt, textAt } from "../../sr
 import { createMemoryStore } from "../../src/oci/store.ts";
 import { readTarGz } from "../../src/oci/tar.ts";
 import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
+import { readReleaseManifest } from "../../src/release/model.ts";
 
 const TREE = new Map(Object.entries(FLUX_TEMPLATES));
 /** What is published: the tree with every chart pinned by digest. */
@@ -59,6 +61,50 @@ function suite(): void {
         assert.match(String(fieldAt(chart, "spec", "ref", "digest")), /^sha256:/);
       }
     });
+
+    it("renames images of one tag and in every spelling, as helm-controller's post renderer asks it to", () => {
+      const folder = join(work, "renamed");
+      mkdirSync(folder);
+      const written = [
+        "postgres:16",
+        "docker.io/library/postgres:16",
+        `postgres:16@${DIGEST}`,
+        "postgres:15",
+        "postgres",
+      ];
+      const pod = {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "x" },
+        spec: { containers: written.map((image, at) => ({ name: `c${at}`, image })) },
+      };
+      writeFileSync(join(folder, "pod.yaml"), stringify(pod));
+      const images = imageRenames(postgresRelease(), { registry: "harbor.example:5000", base: "alga" });
+      const build = {
+        apiVersion: "kustomize.config.k8s.io/v1beta1",
+        kind: "Kustomization",
+        resources: ["pod.yaml"],
+        images,
+      };
+      writeFileSync(join(folder, "kustomization.yaml"), stringify(build));
+      const moved = `harbor.example:5000/alga/images/docker.io/library/postgres@${OURS}`;
+      assert.deepEqual(
+        listAt(realBuild(work, "renamed")[0], "spec", "containers").map((one) => textAt(one, "image")),
+        [moved, moved, moved, "postgres:15", "postgres"],
+      );
+    });
+  });
+}
+
+const DIGEST = `sha256:${"a".repeat(64)}`;
+const OURS = `sha256:${"b".repeat(64)}`;
+
+function postgresRelease() {
+  return readReleaseManifest({
+    version: "1.0.3",
+    images: { algaCore: "x" },
+    config: { repository: "ghcr.io/nine-minds/alga-appliance-config", digest: DIGEST },
+    additionalImages: [{ reference: "docker.io/library/postgres:16", digest: OURS }],
   });
 }
 
@@ -79,9 +125,10 @@ function checkChain(folder: string, tree: FileTree, parent: KubeObject): readonl
 function sampleParent(chartSource: "HelmRepository" | "OCIRepository"): KubeObject {
   const place = { registry: "harbor.example:5000", base: "alga" };
   const release = buildSampleRelease(createMemoryStore(), {
-    registry: place.registry,
-    base: place.base,
+    registry: "ghcr.io",
+    base: "nine-minds",
     version: "1.0.3",
+    additional: "mirrored",
   });
   const config = { ...release.manifest.config, chartSource };
   const manifest = { ...release.manifest, config, valuesProfile: "ha" };
