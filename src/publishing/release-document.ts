@@ -38,13 +38,14 @@ export function releaseDocument(parts: ReleaseParts): Readonly<Record<string, un
   const { source, lock, charts, controlPlane } = parts;
   const pinOf = (name: string): Digest | undefined => lock.pins[name]?.digest;
   const fluxDigest = pinOf("flux");
-  const { tenantSecret, minimumControlPlane, components, supportAgent, supportReceiptKeys } = source;
+  const { tenantSecret, minimumControlPlane, update, components, supportAgent, supportReceiptKeys } = source;
   const additional = additionalPins(lock);
   const additionalImages = additional.length === 0 ? undefined : additional;
   const optional = {
     additionalImages,
     tenantSecret,
     minimumControlPlane,
+    update,
     components,
     supportAgent,
     supportReceiptKeys,

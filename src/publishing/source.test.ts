@@ -154,3 +154,14 @@ test("a lock that somebody edited is refused with its field", async () => {
   await files.write("/tree/release.lock.yaml", formatLock(lockOf(EXAMPLE)).replace(/sha256:a+/, "sha256:short"));
   await assert.rejects(readLock({ files }, "/tree"), { code: "build/bad-source", message: /digest is "sha256:short"/ });
 });
+
+test("what an update must know is read, and a stop that is no version is named", () => {
+  const rules =
+    "update:\n  stops: [1.0.2]\n  migrations: [{id: contacts, about: Contacts are split}]\n  dataFloor: 1.0.0\n";
+  assert.deepEqual(parseSource(`${EXAMPLE}\n${rules}`).update, {
+    stops: ["1.0.2"],
+    migrations: [{ id: "contacts", about: "Contacts are split", reversible: false }],
+    dataFloor: "1.0.0",
+  });
+  assert.match(errorsOf(`${EXAMPLE}\nupdate: {stops: [soon]}\n`).join(), /^update\.stops\.0 /);
+});

@@ -16,6 +16,7 @@ import { componentRowSchema } from "../release/components.ts";
 import { fieldProblems } from "../release/field-problems.ts";
 import { type ImageName, imageText, isBaked, readImageName } from "../release/image-name.ts";
 import { type ComponentSpec, componentsOf } from "../release/model.ts";
+import { updateRulesSchema } from "../release/update-rules.ts";
 import { readVersion } from "../release/version.ts";
 
 export const SOURCE_FILE = "release.yaml";
@@ -100,6 +101,8 @@ const sourceSchema = z.strictObject({
   flux: referenced.optional(),
   /** Lowest control plane that can install it. */
   minimumControlPlane: version.optional(),
+  /** Required stops, migrations that cannot be undone, the data floor. */
+  update: updateRulesSchema.optional(),
   tenantSecret: z.enum(["hashed", "plaintext"]).optional(),
   /** Replaces the built-in table of components. */
   components: z.array(componentRowSchema).min(1).max(64).optional(),

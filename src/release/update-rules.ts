@@ -23,7 +23,7 @@ const migrationSchema = z.looseObject({
   reversible: z.boolean().default(false),
 });
 
-const updateRulesSchema = z.looseObject({
+export const updateRulesSchema = z.looseObject({
   /** Versions that must not be jumped over: whoever has a lower one installs these first, in their order. */
   stops: z.array(version).max(32).default([]),
   migrations: z.array(migrationSchema).max(64).default([]),
