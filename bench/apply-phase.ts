@@ -125,7 +125,7 @@ async function applyOurs(real: RealKube, phase: Phase): Promise<Twice> {
 async function applyWithKubectl(real: RealKube, phase: Phase, kubectl: string): Promise<Twice> {
   const folder = mkdtempSync(join(tmpdir(), "alga-kubectl-"));
   const config = join(folder, "config");
-  writeFileSync(config, JSON.stringify(kubeconfig(real)), { mode: 0o600 });
+  writeFileSync(config, JSON.stringify(kubeconfigOf(real)), { mode: 0o600 });
   const call = (words: readonly string[], input?: string): void => {
     const env = { KUBECONFIG: config, HOME: folder };
     execFileSync(kubectl, words, { input: input ?? "", env, stdio: ["pipe", "ignore", "inherit"] });
@@ -148,7 +148,8 @@ function listOf(items: readonly KubeObject[]): string {
   return JSON.stringify({ apiVersion: "v1", kind: "List", items });
 }
 
-function kubeconfig(real: RealKube): object {
+/** A kubeconfig for the administrator of a real API server. */
+export function kubeconfigOf(real: RealKube): object {
   const authority = Buffer.from(real.certificates.ca).toString("base64");
   return {
     apiVersion: "v1",

@@ -23,7 +23,10 @@ import { createControlPlane } from "../src/server/control-plane.ts";
 const STATE = "/bench";
 const SPEED = 5;
 
-type Addresses = Pick<Box, "registry" | "kubernetes" | "loginUrl">;
+type Addresses = Pick<Box, "registry" | "kubernetes" | "loginUrl"> & {
+  /** Of a real API server. */
+  readonly access?: { readonly ca: string; readonly token: string };
+};
 
 const real = createDeps(SILENT_LOG);
 const kept = { ...real, files: createMemoryFiles(() => real.clock.now()) };
@@ -46,12 +49,16 @@ async function runPlane(around: Addresses): Promise<void> {
   const paths = statePaths(STATE);
   await deps.files.makeDirectory(paths.state);
   await ensureSetupToken(deps, paths.setupToken);
-  const fetch = deps.transports.open({ idleTimeoutMs: 0 });
+  const { access } = around;
+  const trusted = access === undefined ? {} : { ca: access.ca, onlyCa: true };
+  const fetch = deps.transports.open({ idleTimeoutMs: 0, ...trusted });
+  const headers = async (): Promise<Record<string, string>> =>
+    access === undefined ? {} : { authorization: `Bearer ${access.token}` };
   const plane = createControlPlane(deps, {
     paths,
     build: BUILD,
     name: "bench",
-    kube: createKube(deps, { server: around.kubernetes, fetch, headers: async () => ({}) }),
+    kube: createKube(deps, { server: around.kubernetes, fetch, headers }),
     registry: { place: { registry: around.registry, base: SAMPLE_BASE }, plainHttp: true },
     licenseUrl: undefined,
     assets: uiFiles(),

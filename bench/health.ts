@@ -28,7 +28,8 @@ export async function healthDuringSetup(): Promise<Row[]> {
   }
 }
 
-function play(words: readonly string[]): ChildProcess {
+/** Starts a script of this folder; what it prints is read by `linesOf`. */
+export function play(words: readonly string[]): ChildProcess {
   return spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"], env: {} });
 }
 
@@ -50,14 +51,14 @@ async function measure(lines: Lines): Promise<Row[]> {
   ];
 }
 
-interface Lines {
+export interface Lines {
   readonly first: Promise<unknown>;
   /** The setup is done. */
   readonly done: Promise<void>;
 }
 
 /** The first line of a process, and the end of its setup. */
-function linesOf(child: ChildProcess): Lines {
+export function linesOf(child: ChildProcess): Lines {
   const first = Promise.withResolvers<unknown>();
   const done = Promise.withResolvers<void>();
   const failed = (how: string): void => {
@@ -80,7 +81,7 @@ function linesOf(child: ChildProcess): Lines {
 }
 
 /** Chooses the password; the cookie of the session. */
-async function claim(url: string, token: string): Promise<string> {
+export async function claim(url: string, token: string): Promise<string> {
   const answer = await post(`${url}/api/session/claim`, { token, password: PASSWORD });
   return (answer.headers.get("set-cookie") ?? "").split(";")[0] ?? "";
 }

@@ -28,7 +28,7 @@ export function row(
 ): Row {
   const digits = more.digits ?? 1;
   const show = (value: number): string => (Number.isNaN(value) ? "-" : `${value.toFixed(digits)} ${more.unit}`);
-  const ratio = Number.isNaN(peer) || peer === 0 ? "-" : (ours / peer).toFixed(2);
+  const ratio = Number.isNaN(peer) || peer === 0 ? "-" : (ours / peer).toFixed(ours < peer / 100 ? 4 : 2);
   return { what, ours: show(ours), peer: show(peer), ratio, note: more.note };
 }
 

@@ -17,12 +17,15 @@ import { imageTimes } from "./image.ts";
 import { median, pause, printTable, type Row, residentMegabytes, row, startToFirstAnswer, stop } from "./measure.ts";
 import { publishTimes } from "./publish.ts";
 import { resolveTimes } from "./resolve.ts";
+import { statusTimes } from "./status.ts";
 
 const IS_QUICK = process.argv.includes("--quick");
 const RUNS = IS_QUICK ? 5 : 15;
 /** Each takes two fresh API servers. */
 const APPLY_RUNS = IS_QUICK ? 1 : 5;
 const SETTLE_MS = 1_500;
+const FULL_STATUS = { pods: 5_000, events: 50_000, changes: 40 };
+const QUICK_STATUS = { pods: 1_000, events: 10_000, changes: 10 };
 const folder = mkdtempSync(join(tmpdir(), "alga-bench-"));
 const executable = sharedExecutable();
 const rows: Row[] = [];
@@ -35,6 +38,7 @@ try {
   rows.push(...(await healthDuringSetup()));
   rows.push(...(await publishTimes(IS_QUICK ? 50 : 500, IS_QUICK ? 1 : 3)));
   rows.push(...(await applyPhase(APPLY_RUNS)));
+  rows.push(...(await statusTimes(IS_QUICK ? QUICK_STATUS : FULL_STATUS)));
   rows.push(...(await imageTimes(executable, IS_QUICK ? 1 : 5)));
   rows.push(...(await bundleTimes(executable, { runs: IS_QUICK ? 1 : 3, megabytes: IS_QUICK ? 60 : 300 })));
 } finally {

@@ -14,8 +14,8 @@ import { type Exchange, isSafe, type Layer } from "./exchange.ts";
 const MAX_BODY_BYTES = 64 * 1024;
 const BODY_MS = 10_000;
 const MAX_BODY_DEPTH = 16;
-/** Handlers at once; each may hold a registry or cluster call. */
-const MAX_RUNNING = 128;
+/** Handlers at once; each may hold a registry or cluster call. More than the two hundred pages that may open their streams together. */
+const MAX_RUNNING = 256;
 /** Time of one handler; longer work is an operation, not a request. */
 const HANDLER_MS = 120_000;
 

@@ -292,9 +292,9 @@ describe("files of the web application", () => {
 });
 
 describe("limits", () => {
-  it("refuse the 129th request at once, and /healthz still answers", async () => {
+  it("refuse the 257th request at once, and /healthz still answers", async () => {
     const server = await startServer();
-    const hanging = Array.from({ length: 128 }, () => server.call("GET", "/api/hang"));
+    const hanging = Array.from({ length: 256 }, () => server.call("GET", "/api/hang"));
     await new Promise((resolve) => setImmediate(resolve));
     const busy = await server.call("GET", "/api/session");
     assert.equal(busy.status, 503);
