@@ -36,7 +36,7 @@ try {
   rows.push(...(await coldStartAndMemory()));
   rows.push(...(await resolveTimes(RUNS)));
   rows.push(...(await healthDuringSetup()));
-  rows.push(...(await publishTimes(IS_QUICK ? 50 : 500, IS_QUICK ? 1 : 3)));
+  rows.push(...(await publishTimes({ megabytes: IS_QUICK ? 50 : 500, runs: IS_QUICK ? 1 : 3, executable })));
   rows.push(...(await applyPhase(APPLY_RUNS)));
   rows.push(...(await statusTimes(IS_QUICK ? QUICK_STATUS : FULL_STATUS)));
   rows.push(...(await imageTimes(executable, IS_QUICK ? 1 : 5)));

@@ -83,8 +83,9 @@ async function bundle(context: CommandContext): Promise<ExitCode> {
 }
 
 /** Writes it, or goes on with what an earlier run has left. Returns the bytes that were there. */
-async function write({ deps, out, signal }: CommandContext, { tar }: BundlePlan, path: string): Promise<number> {
-  const tell = percentLines(out, "Wrote");
+async function write(context: CommandContext, { tar }: BundlePlan, path: string): Promise<number> {
+  const { deps, out, signal } = context;
+  const tell = percentLines(context, "Wrote");
   let writtenBytes = 0;
   try {
     const { keptBytes } = await writeLayoutTar(deps, path, {

@@ -59,18 +59,20 @@ interface Checked {
 
 /** @throws {ApplianceError} oci/digest-mismatch, oci/size-mismatch and what reading throws, at the first one. */
 async function checkContents(
-  { out, signal }: CommandContext,
+  context: CommandContext,
   layout: Layout,
   contents: readonly Descriptor[],
 ): Promise<Checked> {
   const there = new Map<Digest, Descriptor>();
   for (const one of contents) if ((await layout.size(one.digest)) === one.size) there.set(one.digest, one);
   const total = [...there.values()].reduce((sum, one) => sum + one.size, 0);
-  const tell = percentLines(out, "Checked");
+  const tell = percentLines(context, "Checked");
   let bytes = 0;
   for (const one of there.values()) {
-    for await (const chunk of layout.stream(one, { signal })) bytes += chunk.length;
-    tell(bytes, total);
+    for await (const chunk of layout.stream(one, { signal: context.signal })) {
+      bytes += chunk.length;
+      tell(bytes, total);
+    }
   }
   return { blobs: there.size, bytes };
 }

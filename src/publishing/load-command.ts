@@ -49,7 +49,7 @@ export const commands: readonly Command[] = [
 async function load(context: CommandContext): Promise<ExitCode> {
   const { deps, args, env, flags, settings, out, signal } = context;
   const keep = keepOf(flagText(flags, "keep"));
-  const tell = percentLines(out, "Copied");
+  const tell = percentLines(context, "Copied");
   const bundle = await openLayoutAt(deps, typedPath(args[0] ?? "", env));
   try {
     const report = await loadBundle(deps, bundle, {

@@ -108,10 +108,11 @@ async function bundleRefusal(layout: Layout, thrown: unknown): Promise<unknown> 
 /** What a push did, and where the channel is now; or what both would do. */
 export function publishText(published: Published, promoted: Promoted | undefined): string {
   const isDryRun = published.outcome === "would-publish";
-  const names = published.releases.map(({ version }) => version).join(", ");
+  const versions = published.releases.map(({ version }) => version);
+  const what = versions.length === 0 ? "the layout, which holds no release," : `release ${versions.join(", ")}`;
   const is = { published: "is published", already: "was published already", "would-publish": "would be published" };
   return [
-    `release ${names === "" ? "(none in the layout)" : names} ${is[published.outcome]}`,
+    `${what} ${is[published.outcome]}`,
     ...reportText(published.content, isDryRun),
     ...tagLines(published.tags),
     ...(promoted === undefined ? [] : [promotionText(promoted)]),

@@ -3,7 +3,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/ is published$/m, " would be published"],
   [/^sent ([\d.]+ \w+)(?: at [\d.]+ \w+\/s)?:/m, "would send $1:"],
   [/ were there/, " are there"],
-  [/ blobs mounted/, " blobs would be mounted"],
+  [/ (blobs?) mounted/, " $1 would be mounted"],
   [/ of blobs read back$/m, " of blobs would be read back"],
   [/ of statements written:/, " of statements would be written:"],
   [/^(channel .*) is now /m, "$1 would become "],
