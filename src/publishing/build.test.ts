@@ -312,3 +312,40 @@ for (const [name, path, change, says] of TREE_FAULTS) {
     await assert.rejects(build(await locked(), { embeddedTree }), { code: "flux/bad-artifact", message: says });
   });
 }
+
+test("a lock without the images of its Flux manifests, or with those of others, is stale", async () => {
+  const files = await sourceTree();
+  await lockSource({ files, clock: CLOCK }, TREE, world().options());
+  const path = `${TREE}/release.lock.yaml`;
+  const locked = files.snapshot().get(path) ?? assert.fail();
+  await files.write(path, locked.replace(/ {2}flux image .*helm-controller.*\n.*\n.*\n/, ""));
+  await assert.rejects(build(files), {
+    code: "build/stale-lock",
+    message: /flux image ghcr\.io\/fluxcd\/helm-controller:\S+ is new/,
+  });
+  await files.write(path, locked.replaceAll("fluxcd/helm-controller", "fluxcd/other-controller"));
+  await assert.rejects(build(files), { code: "build/stale-lock", message: /\(and 1 more\)/ });
+  assert.ok((await lockSource({ files, clock: CLOCK }, TREE, world().options())).hasChanged, "and a lock mends it");
+  await build(files);
+});
+
+test("the manifest pins the images of others and of Flux once each, and a release without any has no such field", async () => {
+  const files = await sourceTree();
+  await lockSource({ files, clock: CLOCK }, TREE, world().options());
+  const { manifest } = await build(files);
+  const references = manifest.additionalImages?.map((one) => one.reference.replace(/:[^:]*$/, ""));
+  assert.deepEqual(references, [
+    "docker.io/ankane/pgvector",
+    "docker.io/library/busybox",
+    "docker.io/rancher/local-path-provisioner",
+    "ghcr.io/fluxcd/helm-controller",
+    "ghcr.io/fluxcd/kustomize-controller",
+    "ghcr.io/fluxcd/source-controller",
+    "ghcr.io/nine-minds/sample-base",
+  ]);
+  const plain = await sourceTree((text) =>
+    text.replace(/^additionalImages:\n(?: {2}- .*\n)+/m, "").replace(/^flux: .*\n/m, ""),
+  );
+  await lockSource({ files: plain, clock: CLOCK }, TREE, world().options());
+  assert.ok(!("additionalImages" in (await build(plain)).manifest));
+});

@@ -32,7 +32,14 @@ function newKeys(): { readonly key: SigningKey; readonly trustedKeys: readonly P
 function world(fault?: SampleFault) {
   const { fetch, store } = createRegistryServer();
   const old = buildSampleRelease(store, { registry: HOST, version: "1.0.3", channels: ["stable"] });
-  const release = { registry: HOST, version: "1.0.4", imageTag: "new", chartVersion: "0.2.0", channels: ["nightly"] };
+  const release = {
+    registry: HOST,
+    version: "1.0.4",
+    imageTag: "new",
+    chartVersion: "0.2.0",
+    channels: ["nightly"],
+    additional: "pinned" as const,
+  };
   const next = buildSampleRelease(store, fault === undefined ? release : { ...release, fault });
   const stable = () => store.manifest(REPOSITORY, "stable")?.digest;
   const clock = { now: () => 0, monotonic: () => 0, sleep: async () => {}, after: () => () => {} };
@@ -94,6 +101,7 @@ test("makes a channel that does not exist", async () => {
 
 for (const [fault, code] of [
   ["missing-image", "release/incomplete"],
+  ["missing-flux-image", "release/incomplete"],
   ["missing-chart", "release/incomplete"],
   ["missing-config", "release/incomplete"],
   ["moved-chart", "oci/digest-mismatch"],

@@ -86,6 +86,26 @@ const WRONG: readonly (readonly [name: string, change: (text: string) => string,
     (text) => `${text}controlPlane: later\n`,
     /^controlPlane is "later", build, or an object with a tag is wanted/,
   ],
+  [
+    "an image of others without a tag",
+    (text) => text.replace("docker.io/library/busybox:1.37", "busybox"),
+    /^additionalImages\[3\] is "busybox", a tag or a digest of it is wanted/,
+  ],
+  [
+    "an image of others twice, in two spellings",
+    (text) => text.replace("docker.io/ankane/pgvector:v0.5.1", "busybox:1.37"),
+    /^additionalImages\[3\] is "docker\.io\/library\/busybox:1\.37", an image that stands only once is wanted/,
+  ],
+  [
+    "an image of no registry",
+    (text) => text.replace("docker.io/library/busybox:1.37", "localhost/busybox:1.37"),
+    /^additionalImages\[3\] is "localhost\/busybox:1\.37", an image in a registry is wanted, localhost is none/,
+  ],
+  [
+    "an image of others that is no name",
+    (text) => text.replace("docker.io/library/busybox:1.37", "Not An Image"),
+    /^additionalImages\[3\] is "Not An Image", an image like docker\.io\/library\/postgres:16 is wanted/,
+  ],
   ["nothing at all", () => "", /^schema is absent/],
 ];
 
@@ -163,5 +183,5 @@ test("what an update must know is read, and a stop that is no version is named",
     migrations: [{ id: "contacts", about: "Contacts are split", reversible: false }],
     dataFloor: "1.0.0",
   });
-  assert.match(errorsOf(`${EXAMPLE}\nupdate: {stops: [soon]}\n`).join(), /^update\.stops\.0 /);
+  assert.match(errorsOf(`${EXAMPLE}\nupdate: {stops: [soon]}\n`).join(), /^update\.stops\[0\] is "soon"/);
 });

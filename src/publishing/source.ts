@@ -195,7 +195,7 @@ function inconsistencies(source: ReleaseSource): readonly Problem[] {
 function wrongImages(images: readonly string[]): readonly Problem[] {
   const seen = new Set<string>();
   return images.flatMap((text, index) => {
-    const wrong = (wanted: string): readonly Problem[] => [problem(`additionalImages.${index}`, text, wanted)];
+    const wrong = (wanted: string): readonly Problem[] => [problem(`additionalImages[${index}]`, text, wanted)];
     const image = imageOrNone(text);
     if (image === undefined) return wrong("an image like docker.io/library/postgres:16 is wanted");
     if (!/[:@]/.test(text.slice(text.lastIndexOf("/") + 1))) return wrong("a tag or a digest of it is wanted");

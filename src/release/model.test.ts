@@ -62,6 +62,16 @@ const wrong: readonly (readonly [string, object, string])[] = [
     "is absent, sha256: and 64 lower-case hex digits are wanted",
   ],
   ["components", { components: [] }, "is a list of 0, at least 1 is wanted"],
+  [
+    "additionalImages[0].reference",
+    { additionalImages: [{ reference: "postgres:16", digest: SEED.config.digest }] },
+    'is "postgres:16", a whole image name like docker.io/library/postgres:16 is wanted',
+  ],
+  [
+    "additionalImages[1].reference",
+    { additionalImages: ["a", "b"].map(() => ({ reference: "ghcr.io/a/b:1", digest: SEED.config.digest })) },
+    'is "ghcr.io/a/b:1", an image that stands only once is wanted',
+  ],
 ];
 for (const [field, change, detail] of wrong) {
   test(`names ${field} when it ${detail}`, () => {
