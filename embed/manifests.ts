@@ -4,6 +4,7 @@ import sysusers from "../systemd/alga-appliance.sysusers" with { type: "text" };
 import tmpfiles from "../systemd/alga-appliance.tmpfiles" with { type: "text" };
 import bootstrapUnit from "../systemd/alga-appliance-bootstrap.service" with { type: "text" };
 import consoleUnit from "../systemd/alga-appliance-console.service" with { type: "text" };
+import agentUnit from "../systemd/alga-host-agent.service" with { type: "text" };
 import namespace from "./control-plane/namespace.yaml" with { type: "text" };
 import rbac from "./control-plane/rbac.yaml" with { type: "text" };
 import workload from "./control-plane/workload.yaml" with { type: "text" };
@@ -21,4 +22,5 @@ export const HOST_FILES: Readonly<Record<string, string>> = {
   "/usr/lib/tmpfiles.d/alga-appliance.conf": tmpfiles,
   "/usr/lib/systemd/system/alga-appliance-bootstrap.service": bootstrapUnit,
   "/usr/lib/systemd/system/alga-appliance-console.service": consoleUnit,
+  "/usr/lib/systemd/system/alga-host-agent.service": agentUnit,
 };

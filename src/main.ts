@@ -36,9 +36,15 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import("./host/console-command.ts")).commands,
   },
   {
+    name: "host-agent",
+    group: "On the box",
+    summary: "Tell the control plane about the host, over a Unix socket",
+    load: async () => (await import("./host/agent-command.ts")).commands,
+  },
+  {
     name: "host",
     group: "On the box",
-    summary: "Make the setup token, and say which control plane this box runs",
+    summary: "Make the setup token, show the host's facts, and which control plane it runs",
     load: async () => (await import("./host/command.ts")).commands,
   },
   {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { commands as doctor } from "../src/cli/doctor-command.ts";
+import { commands as agent } from "../src/host/agent-command.ts";
 import { commands as bootstrap } from "../src/host/bootstrap-command.ts";
 import { commands as host } from "../src/host/command.ts";
 import { commands as consoles } from "../src/host/console-command.ts";
@@ -60,6 +61,7 @@ test("every hint is a next step: a sentence or a command, without a final period
 
 test("every command that a text tells to type is there, with its flags", () => {
   const commands = [
+    ...agent,
     ...bootstrap,
     ...consoles,
     ...doctor,
@@ -75,7 +77,7 @@ test("every command that a text tells to type is there, with its flags", () => {
   const wrong = found(/(`(?:[^`\\]|\\.)*`|"(?:[^"\\\n]|\\.)*")/g).flatMap(({ place, words }) =>
     [
       ...words.matchAll(
-        /alga-appliance ([a-z]+)(?: ([a-z-]+(?: (?:init|rotate|refresh|sign|finish))?))?((?: --[a-z-]+)*)/g,
+        /alga-appliance ([a-z]+(?:-[a-z]+)*)(?: ([a-z-]+(?: (?:init|rotate|refresh|sign|finish))?))?((?: --[a-z-]+)*)/g,
       ),
     ].flatMap(([typed, noun, verb, flags]) => {
       if (noun === "completion" || noun === "version") return [];

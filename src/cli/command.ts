@@ -92,7 +92,23 @@ export interface ListenOptions {
   readonly limits?: ListenLimits;
   /** PEM certificate (with its chain) and key: TLS from the first byte on. Not with a Unix socket. */
   readonly tls?: { readonly cert: string; readonly key: string };
-  readonly handle: (request: Request, peer: { readonly address: string }) => Promise<Response>;
+  /** Only with a Unix socket: asks the kernel who connected, and closes a connection of which it cannot tell. */
+  readonly identify?: boolean;
+  readonly handle: (request: Request, peer: Peer) => Promise<Response>;
+}
+
+/** Who is at the other end. */
+export interface Peer {
+  readonly address: string;
+  /** With `identify`. */
+  readonly identity?: PeerIdentity;
+}
+
+/** A process of this machine, by the kernel. */
+export interface PeerIdentity {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export interface ListenLimits {

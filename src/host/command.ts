@@ -3,6 +3,7 @@
 import type { Command, CommandContext } from "../cli/command.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
+import { factsCommand } from "./agent-command.ts";
 import { giveOwners } from "./host-files.ts";
 import { commands as resolveCommands } from "./resolve-command.ts";
 import { ensureSetupToken, replaceSetupToken } from "./setup-token.ts";
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
     examples: [{ command: "alga-appliance host token rotate", about: "The old token opens nothing any more" }],
     run: rotateToken,
   },
+  factsCommand,
   ...resolveCommands,
 ];
 

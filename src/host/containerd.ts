@@ -5,6 +5,7 @@ import { join } from "node:path/posix";
 import { ApplianceError } from "../core/errors.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps, ExecResult } from "../core/ports.ts";
+import { redactText } from "../core/redact.ts";
 
 /** An archive of some hundred megabytes onto a slow disk. */
 const IMPORT_MS = 15 * 60_000;
@@ -13,7 +14,7 @@ const LIST_MS = 30_000;
 type ContainerdDeps = Pick<Deps, "exec" | "files">;
 
 /** Path of k3s: where it is installed, else the one that the payload brought. */
-async function findK3s({ files }: Pick<Deps, "files">, paths: StatePaths): Promise<string> {
+export async function findK3s({ files }: Pick<Deps, "files">, paths: StatePaths): Promise<string> {
   const brought = join(paths.payload, "bin/k3s");
   return (await files.stat(paths.k3s)) === undefined && (await files.stat(brought)) !== undefined ? brought : paths.k3s;
 }
@@ -76,7 +77,7 @@ export async function pullImage(
 
 /** The error for a program that ended with another code than 0; its last words are the evidence. */
 export function programFailed(what: string, { code, stdout, stderr }: ExecResult): ApplianceError {
-  const text = (stderr.trim() === "" ? stdout : stderr).trim().slice(-1_000);
+  const text = redactText((stderr.trim() === "" ? stdout : stderr).trim().slice(-1_000));
   const last = text.split("\n").at(-1) ?? "";
   return new ApplianceError(
     "exec/failed",

@@ -9,10 +9,11 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { chmod, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { connect, type Socket } from "node:net";
+import { connect, type Socket, type Server as SocketServer } from "node:net";
 import type { Listen, Listening, ListenOptions } from "../cli/command.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { problem } from "../core/http.ts";
+import { identityOf, openFront } from "./http-server-front.ts";
 import { peerAddress, toRequest } from "./http-server-request.ts";
 import { sendResponse } from "./http-server-response.ts";
 
@@ -57,8 +58,9 @@ export const listen: Listen = async (options) => {
   server.maxHeadersCount = MAX_HEADERS;
   server.on("clientError", refuse);
   server.on("connect", (_message, socket) => socket.destroy());
-  await bind(server, options);
-  return listening(server, options, traffic);
+  const front = options.identify === true ? await openFront(server, limits) : server;
+  await bind(front, options);
+  return listening(server, front, { options, traffic });
 };
 
 type Answering = (message: IncomingMessage, answer: ServerResponse) => void;
@@ -113,7 +115,9 @@ async function respond(message: IncomingMessage, signal: AbortSignal, serving: S
   try {
     if (serving.traffic.draining)
       throw new ApplianceError("http/draining", "Cannot take the request: the server stops");
-    return await serving.options.handle(toRequest(message, signal), { address: peerAddress(message) });
+    const identity = identityOf(message.socket);
+    const peer = { address: peerAddress(message), ...(identity === undefined ? {} : { identity }) };
+    return await serving.options.handle(toRequest(message, signal), peer);
   } catch (thrown) {
     return problem(thrown, { "x-content-type-options": "nosniff" });
   }
@@ -136,7 +140,7 @@ function refuse(error: Error & { code?: string }, socket: Socket | import("node:
   socket.end(`HTTP/1.1 ${status} ${text}\r\nConnection: close\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\r\n`);
 }
 
-async function bind(server: Server, options: ListenOptions): Promise<void> {
+async function bind(server: SocketServer, options: ListenOptions): Promise<void> {
   const { socketPath } = options;
   if (socketPath === undefined) return await bindPort(server, options);
   await removeStale(socketPath);
@@ -150,7 +154,7 @@ async function bind(server: Server, options: ListenOptions): Promise<void> {
 }
 
 /** Listens on a port; "::" means every interface, also on a machine whose kernel has no IPv6. */
-async function bindPort(server: Server, options: ListenOptions): Promise<void> {
+async function bindPort(server: SocketServer, options: ListenOptions): Promise<void> {
   const host = options.host ?? "127.0.0.1";
   const begin = (address: string) => () => server.listen(options.port ?? 0, address);
   try {
@@ -166,7 +170,7 @@ function isWithoutIpv6(thrown: unknown): boolean {
   return cause instanceof Error && "code" in cause && /^E(?:AFNOSUPPORT|ADDRNOTAVAIL|INVAL)$/.test(String(cause.code));
 }
 
-function start(server: Server, begin: () => void, what: string): Promise<void> {
+function start(server: SocketServer, begin: () => void, what: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (cause: Error & { code?: string }): void =>
       reject(
@@ -216,8 +220,8 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function listening(server: Server, options: ListenOptions, traffic: Traffic): Listening {
-  const address = server.address();
+function listening(server: Server, front: SocketServer, { options, traffic }: Serving): Listening {
+  const address = front.address();
   const tcp =
     typeof address === "object" && address !== null ? address : { address: options.socketPath ?? "", port: 0 };
   let closing: Promise<void> | undefined;
@@ -225,6 +229,7 @@ function listening(server: Server, options: ListenOptions, traffic: Traffic): Li
     address: tcp.address,
     port: tcp.port,
     close: (drainMs) => {
+      if (front !== server) front.close();
       closing ??= drain(server, traffic, drainMs).then(() => forget(options.socketPath));
       return closing;
     },

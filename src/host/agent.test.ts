@@ -1,0 +1,183 @@
+/** What the host agent does with each request: which program with which words, for whom, and one change at a time. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { realClock } from "../../test/support/kubernetes.ts";
+import { SILENT_LOG } from "../core/log.ts";
+import { statePaths } from "../core/paths.ts";
+import type { Deps, Exec, ExecResult } from "../core/ports.ts";
+import { createMemoryFiles } from "../rehearsal/memory-files.ts";
+import { createHostAgent } from "./agent.ts";
+import type { HostFacts } from "./agent-facts.ts";
+
+const POD = { pid: 1, uid: 10_001, gid: 10_001 };
+const ENDED: ExecResult = { code: 0, stdout: "", stderr: "", truncated: false };
+
+const SAYS: Readonly<Record<string, string>> = {
+  "systemctl is-active k3s.service": "active\n",
+  "k3s --version": "k3s version v1.36.3+k3s1 (abc)\ngo version go1.26\n",
+  "k3s ctr images list -q": "b\na\n",
+  "ip -j address show":
+    '[{"ifname":"lo","addr_info":[{"local":"127.0.0.1","prefixlen":8,"scope":"host"}]},{"ifname":"eth0","addr_info":[{"local":"192.0.2.10","prefixlen":24,"scope":"global"}]}]',
+  "ip -j -4 route show": '[{"dst":"default","gateway":"192.0.2.1","dev":"eth0"}]',
+  "ip -j -6 route show": "[]",
+  "timedatectl show --property=NTPSynchronized --value": "yes\n",
+  "timedatectl show-timesync --property=ServerName --value": "ntp.example.com\n",
+  findmnt:
+    '{"filesystems":[{"target":"/","source":"/dev/sda1","fstype":"ext4","size":100,"avail":40},{"target":"/mnt","source":"/dev/sda1[/x]","fstype":"ext4","size":100,"avail":40}]}',
+  smartctl: '{"smart_status":{"passed":false}}',
+  "journalctl --no-pager --output=short-iso --lines=5 --unit=k3s": "k3s: password=hunter2\n",
+};
+
+interface Given {
+  readonly exec?: (line: string) => Partial<ExecResult> | Promise<Partial<ExecResult>>;
+}
+
+function world(given: Given = {}) {
+  const files = createMemoryFiles();
+  files.garble("/etc/os-release", 'PRETTY_NAME="Ubuntu 24.04.1 LTS"\nID=ubuntu\nVERSION_ID="24.04"\n');
+  files.garble("/proc/sys/kernel/osrelease", "6.8.0-45-generic\n");
+  const ran: string[] = [];
+  const exec: Exec = async ([program, ...words]) => {
+    const line = [program.slice(program.lastIndexOf("/") + 1), ...words].join(" ");
+    ran.push(line);
+    const said = SAYS[line] ?? Object.entries(SAYS).find(([known]) => line.split(" ")[0] === known)?.[1] ?? "";
+    return { ...ENDED, stdout: said, ...(await given.exec?.(line)) };
+  };
+  const machine = {
+    hostName: async () => "box-7f3a",
+    bootId: async () => "boot-1",
+    uptimeMs: async () => 5,
+    memory: async () => ({ totalBytes: 16, availableBytes: 8 }),
+    cpuCount: () => 4,
+  } as Deps["machine"];
+  const network = { nameServers: async () => ["192.0.2.53"] } as Partial<Deps["network"]> as Deps["network"];
+  const agent = createHostAgent(
+    { clock: realClock, machine, network, files, exec, log: SILENT_LOG },
+    { paths: statePaths("/") },
+  );
+  const ask = (method: string, path: string, body?: string, identity: typeof POD | undefined = POD) => {
+    const request = new Request(`http://host-agent${path}`, { method, ...(body === undefined ? {} : { body }) });
+    return agent(request, identity === undefined ? {} : { identity });
+  };
+  return { ran, ask, agent };
+}
+
+describe("facts", () => {
+  it("are one document, with what the host says and nothing twice", async () => {
+    const answer = await world().ask("GET", "/v1/facts");
+    const facts = (await answer.json()) as HostFacts;
+    const { observedAt, ...rest } = facts;
+    assert.match(observedAt, /^\d{4}-/);
+    assert.deepEqual(rest, {
+      schema: "alga.appliance.host-facts/v1",
+      os: { id: "ubuntu", version: "24.04", prettyName: "Ubuntu 24.04.1 LTS" },
+      kernel: "6.8.0-45-generic",
+      bootId: "boot-1",
+      uptimeMs: 5,
+      memory: { totalBytes: 16, availableBytes: 8 },
+      cpuCount: 4,
+      k3s: { version: "v1.36.3+k3s1", unit: "active" },
+      addresses: [{ interface: "eth0", address: "192.0.2.10", prefix: 24 }],
+      routes: [{ to: "default", via: "192.0.2.1", interface: "eth0" }],
+      nameServers: ["192.0.2.53"],
+      disks: [{ path: "/", device: "/dev/sda1", fileSystem: "ext4", totalBytes: 100, freeBytes: 40, smart: "failed" }],
+      time: { synchronized: true, server: "ntp.example.com", offsetMs: null },
+    });
+  });
+  it("leave out what a program does not tell, and stay a document", async () => {
+    const { ask } = world({ exec: () => ({ code: 1, stdout: "<html>" }) });
+    const facts = (await (await ask("GET", "/v1/facts")).json()) as HostFacts;
+    assert.deepEqual([facts.addresses, facts.disks, facts.k3s], [[], [], { version: null, unit: "unknown" }]);
+  });
+  it("are gathered once for readers that ask at once after another", async () => {
+    const { ask, ran } = world();
+    await ask("GET", "/v1/facts");
+    const programs = ran.length;
+    await ask("GET", "/v1/facts");
+    assert.equal(ran.length, programs);
+  });
+});
+
+describe("who may ask", () => {
+  for (const [who, identity, status] of [
+    ["root", { pid: 1, uid: 0, gid: 0 }, 200],
+    ["the control plane", POD, 200],
+    ["somebody of its group", { pid: 1, uid: 1_000, gid: 10_001 }, 401],
+    ["nobody", { pid: 1, uid: 65_534, gid: 65_534 }, 401],
+  ] as const) {
+    it(`${who}: ${status}`, async () =>
+      assert.equal((await world().ask("GET", "/v1/health", undefined, identity)).status, status));
+  }
+  it("one of whom the kernel says nothing: 401, before a byte of the request is read", async () => {
+    const { agent, ran } = world();
+    assert.equal((await agent(new Request("http://host-agent/v1/facts"), {})).status, 401);
+    assert.deepEqual(ran, []);
+  });
+});
+
+describe("requests", () => {
+  it("for a journal run one program with words of our own, and tell no secret", async () => {
+    const { ask, ran } = world();
+    const answer = await ask("GET", "/v1/journal?unit=k3s&lines=5");
+    const text = await answer.text();
+    assert.deepEqual(ran, ["journalctl --no-pager --output=short-iso --lines=5 --unit=k3s"]);
+    assert.ok(!/hunter2/.test(text), text);
+  });
+  it("for images give their names", async () => {
+    assert.deepEqual(await (await world().ask("GET", "/v1/images")).json(), { images: ["a", "b"] });
+  });
+  it("that change the host are answered 202 and run what they say", async () => {
+    const { ask, ran } = world();
+    assert.equal((await ask("POST", "/v1/images/prune")).status, 202);
+    assert.equal((await ask("POST", "/v1/control-plane/reapply")).status, 202);
+    assert.equal((await ask("POST", "/v1/reboot", '{"consent":"box-7f3a"}')).status, 202);
+    assert.deepEqual(ran, [
+      "k3s crictl rmi --prune",
+      "systemctl restart --no-block alga-appliance-bootstrap.service",
+      "systemctl reboot --no-block",
+    ]);
+  });
+  it("to reboot want the name of the box", async () => {
+    const { ask, ran } = world();
+    assert.equal((await ask("POST", "/v1/reboot", '{"consent":"yes"}')).status, 400);
+    assert.deepEqual(ran, []);
+  });
+  it("that change the host come one after another: a second one is told to wait", async () => {
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { ask } = world({ exec: (line) => (line.includes("prune") ? held.then(() => ({})) : {}) });
+    const first = ask("POST", "/v1/images/prune");
+    const second = await ask("POST", "/v1/control-plane/reapply");
+    assert.equal(second.status, 409);
+    release();
+    assert.equal((await first).status, 202);
+    assert.equal((await ask("POST", "/v1/control-plane/reapply")).status, 202);
+  });
+  it("that read are eight at a time", async () => {
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { ask } = world({ exec: (line) => (line.startsWith("journalctl") ? held.then(() => ({})) : {}) });
+    const all = Array.from({ length: 12 }, () => ask("GET", "/v1/journal?unit=k3s"));
+    const early = await Promise.all(all.slice(8));
+    assert.deepEqual(
+      early.map(({ status }) => status),
+      [503, 503, 503, 503],
+    );
+    release();
+    assert.ok((await Promise.all(all.slice(0, 8))).every(({ status }) => status === 200));
+  });
+  it("of programs that fail are told with their last words", async () => {
+    const { ask } = world({ exec: () => ({ code: 3, stderr: "Unit not found" }) });
+    const answer = await ask("POST", "/v1/control-plane/reapply");
+    assert.equal(answer.status, 500);
+    assert.match(await answer.text(), /Unit not found/);
+  });
+  it("with a body that is too large are refused", async () => {
+    const { ask } = world();
+    assert.equal((await ask("POST", "/v1/reboot", JSON.stringify({ consent: "x".repeat(5_000) }))).status, 413);
+  });
+});

@@ -1,0 +1,177 @@
+/**
+ * The host agent: what the control plane may know and ask of the host, over a Unix socket.
+ *
+ * Parties: the pod as user 10001, which may have been taken over; root, who may ask too; anybody else is turned away by the socket's
+ * mode and again by the kernel's word of who connected. Objects: a closed list of requests (`agent-requests.ts`), each turned into one
+ * argument vector of our own words. Reads run side by side, changes one at a time. Every answer is bounded, journals are redacted.
+ */
+import type { Peer } from "../cli/command.ts";
+import { readBody } from "../core/body.ts";
+import { withDeadline } from "../core/deadline.ts";
+import { ApplianceError } from "../core/errors.ts";
+import { json, problem } from "../core/http.ts";
+import type { StatePaths } from "../core/paths.ts";
+import type { Deps } from "../core/ports.ts";
+import { redactText } from "../core/redact.ts";
+import { gatherHostFacts, type HostFacts } from "./agent-facts.ts";
+import { CHANGING, type HostRequest, JOURNAL_UNITS, MAX_BODY_BYTES, readHostRequest } from "./agent-requests.ts";
+import { findK3s, listImages, programFailed } from "./containerd.ts";
+
+/** The user of the control plane, and its group. @see systemd/alga-appliance.sysusers */
+const CONTROL_PLANE_ID = 10_001;
+
+/** Milliseconds for one request, whatever it does. */
+const REQUEST_MS = 60_000;
+const PROGRAM_MS = 30_000;
+const MAX_JOURNAL_BYTES = 512 * 1024;
+/** Reads at once: each may start a program. */
+const MAX_READING = 8;
+/** Milliseconds for which facts are told again: several readers ask at once. */
+const FACTS_MS = 5_000;
+
+type AgentDeps = Pick<Deps, "clock" | "machine" | "network" | "files" | "exec" | "log">;
+
+/** Answers requests of the socket. */
+export type HostAgent = (request: Request, peer: Pick<Peer, "identity">) => Promise<Response>;
+
+/** Makes the agent. It holds nothing but facts of the last seconds and the turn of who changes something. */
+export function createHostAgent(deps: AgentDeps, options: { readonly paths: StatePaths }): HostAgent {
+  const work = workOf(deps, options.paths);
+  return async (request, { identity }) => {
+    try {
+      assertAllowed(identity);
+      const maxBytes = MAX_BODY_BYTES;
+      const body = await readBody(request.body, { maxBytes, tooLarge, signal: request.signal });
+      const asked = readHostRequest(request.method, new URL(request.url), body);
+      return await withDeadline(deps.clock, REQUEST_MS, {
+        what: `the request "${asked.kind}"`,
+        parent: request.signal,
+        work: (signal) => work(asked, signal),
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof ApplianceError)) deps.log.error("request failed", { error: thrown });
+      return problem(thrown);
+    }
+  };
+}
+
+/** @throws {ApplianceError} session/required for anybody but root and the control plane. */
+function assertAllowed(identity: Peer["identity"]): void {
+  if (identity !== undefined && (identity.uid === 0 || identity.uid === CONTROL_PLANE_ID)) return;
+  throw new ApplianceError(
+    "session/required",
+    "Cannot answer: the host agent speaks with root and the control plane alone",
+  );
+}
+
+type Work = (asked: HostRequest, signal: AbortSignal) => Promise<Response>;
+
+function workOf(deps: AgentDeps, paths: StatePaths): Work {
+  let changing = false;
+  let reading = 0;
+  const facts = factsOf(deps, paths);
+  return async (asked, signal) => {
+    if (!CHANGING.has(asked.kind)) {
+      if (reading >= MAX_READING)
+        throw new ApplianceError("http/busy", "Cannot answer now: too many requests are under way");
+      reading += 1;
+      try {
+        return await read({ deps, paths, facts }, asked, signal);
+      } finally {
+        reading -= 1;
+      }
+    }
+    if (changing) {
+      throw new ApplianceError(
+        "operation/busy",
+        `Cannot do "${asked.kind}" now: the host agent changes something else`,
+      );
+    }
+    changing = true;
+    try {
+      return await change({ deps, paths, facts }, asked, signal);
+    } finally {
+      changing = false;
+    }
+  };
+}
+
+interface Scope {
+  readonly deps: AgentDeps;
+  readonly paths: StatePaths;
+  readonly facts: (signal: AbortSignal) => Promise<HostFacts>;
+}
+
+/** The facts, at most some seconds old. */
+function factsOf(deps: AgentDeps, paths: StatePaths): Scope["facts"] {
+  let last: { readonly atMs: number; readonly facts: HostFacts } | undefined;
+  return async (signal) => {
+    const nowMs = deps.clock.monotonic();
+    if (last !== undefined && nowMs - last.atMs < FACTS_MS) return last.facts;
+    const facts = await gatherHostFacts(deps, paths, signal);
+    last = { atMs: nowMs, facts };
+    return facts;
+  };
+}
+
+async function read({ deps, paths, facts }: Scope, asked: HostRequest, signal: AbortSignal): Promise<Response> {
+  if (asked.kind === "facts") return json(await facts(signal));
+  if (asked.kind === "images") return json({ images: [...(await listImages(deps, paths, signal))].sort() });
+  if (asked.kind === "journal") return journal(deps, asked, signal);
+  return json({ ok: true, service: "alga-host-agent" });
+}
+
+async function journal(
+  deps: AgentDeps,
+  { unit, lines }: Extract<HostRequest, { kind: "journal" }>,
+  signal: AbortSignal,
+): Promise<Response> {
+  const argv = [
+    "journalctl",
+    "--no-pager",
+    "--output=short-iso",
+    `--lines=${lines}`,
+    `--unit=${JOURNAL_UNITS[unit]}`,
+  ] as const;
+  const result = await deps.exec(argv, { timeoutMs: PROGRAM_MS, maxBytes: MAX_JOURNAL_BYTES, signal });
+  if (result.code !== 0) throw programFailed("journalctl", result);
+  const headers = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };
+  return new Response(redactText(result.stdout), { headers });
+}
+
+async function change({ deps, paths }: Scope, asked: HostRequest, signal: AbortSignal): Promise<Response> {
+  deps.log.info("host is asked for a change", { kind: asked.kind });
+  if (asked.kind === "reboot") await assertConsent(deps, asked.consent);
+  const argv = await argvOf(deps, paths, asked.kind);
+  const result = await deps.exec(argv, { timeoutMs: PROGRAM_MS, signal });
+  if (result.code !== 0) throw programFailed(argv.join(" "), result);
+  return json({ ok: true, started: asked.kind }, { status: 202 });
+}
+
+async function argvOf(
+  deps: AgentDeps,
+  paths: StatePaths,
+  kind: HostRequest["kind"],
+): Promise<readonly [string, ...string[]]> {
+  if (kind === "prune-images") return [await findK3s(deps, paths), "crictl", "rmi", "--prune"];
+  // Bootstrap chooses the image and goes back to a healthy one by itself; it is not waited for.
+  if (kind === "reapply") return ["systemctl", "restart", "--no-block", "alga-appliance-bootstrap.service"];
+  return ["systemctl", "reboot", "--no-block"];
+}
+
+/** @throws {ApplianceError} http/bad-request unless the operator typed the name of the machine. */
+async function assertConsent(deps: AgentDeps, consent: string): Promise<void> {
+  const name = await deps.machine.hostName();
+  if (consent === name) return;
+  throw new ApplianceError(
+    "http/bad-request",
+    `Cannot reboot: the consent is another text, the name of the box "${name}" is wanted`,
+  );
+}
+
+function tooLarge(): ApplianceError {
+  return new ApplianceError(
+    "http/too-large",
+    `Cannot take the request: its body is longer than ${MAX_BODY_BYTES} bytes`,
+  );
+}

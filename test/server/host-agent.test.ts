@@ -1,0 +1,202 @@
+/** The host agent over a real Unix socket: who gets in by the kernel's word, clients that stall, and a restart under load. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import type { Listening, Peer } from "../../src/cli/command.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
+import { statePaths } from "../../src/core/paths.ts";
+import type { Deps } from "../../src/core/ports.ts";
+import { createHostAgent } from "../../src/host/agent.ts";
+import { createTransports } from "../../src/platform/fetch.ts";
+import { listen } from "../../src/platform/http-server.ts";
+import { systemMachine } from "../../src/platform/machine.ts";
+import { createMemoryFiles } from "../../src/rehearsal/memory-files.ts";
+import { eventually } from "../support/eventually.ts";
+import { realClock } from "../support/kubernetes.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "alga-agent-"));
+chmodSync(folder, 0o755);
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const deps = {
+  clock: realClock,
+  machine: systemMachine,
+  network: { nameServers: async () => [] } as Partial<Deps["network"]> as Deps["network"],
+  files: createMemoryFiles(),
+  exec: async (argv: readonly string[]) => {
+    if (argv.includes("--prune") || argv.includes("list")) await realClock.sleep(1_500);
+    return { code: 0, stdout: "x".repeat(200_000), stderr: "", truncated: false };
+  },
+  log: SILENT_LOG,
+};
+
+interface Started {
+  readonly path: string;
+  readonly listening: Listening;
+  readonly peers: Peer[];
+}
+
+async function start(
+  name: string,
+  options: { readonly mode?: number; readonly headersTimeoutMs?: number; readonly requestTimeoutMs?: number } = {},
+): Promise<Started> {
+  const path = join(folder, name);
+  const agent = createHostAgent(deps, { paths: statePaths("/") });
+  const peers: Peer[] = [];
+  const listening = await listen({
+    socketPath: path,
+    socketMode: options.mode ?? 0o660,
+    identify: true,
+    limits: {
+      maxConnections: 32,
+      headersTimeoutMs: options.headersTimeoutMs ?? 10_000,
+      requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+    },
+    handle: (request, peer) => {
+      peers.push(peer);
+      // This process stands for the control plane's.
+      const identity = peer.identity?.uid === process.getuid?.() ? { pid: 1, uid: 10_001, gid: 10_001 } : peer.identity;
+      return agent(request, identity === undefined ? {} : { identity });
+    },
+  });
+  return { path, listening, peers };
+}
+
+const get = (path: string, address = "/v1/health"): Promise<Response> =>
+  createTransports().open({ socketPath: path, idleTimeoutMs: 20_000 })(new Request(`http://host-agent${address}`));
+
+/** Asks as another user, and answers the first line. */
+function askAs(uid: number, gid: number, path: string): Promise<string> {
+  const script =
+    'my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or do { print "no way in\\n"; exit }; print $s "GET /v1/health HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n"; print scalar <$s>;';
+  return new Promise((resolve, reject) => {
+    const child = spawn("/usr/bin/perl", ["-MIO::Socket::UNIX", "-e", script, path], {
+      uid,
+      gid,
+      cwd: "/",
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let said = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    child.once("error", reject);
+    child.once("close", () => resolve(said.trim()));
+  });
+}
+
+describe("the socket", () => {
+  it("is for its owner and group, and tells who connected", async () => {
+    const { path, listening, peers } = await start("plain.sock");
+    assert.equal(statSync(path).mode & 0o777, 0o660);
+    assert.equal((await get(path)).status, 200);
+    assert.deepEqual(
+      [peers[0]?.identity?.uid, peers[0]?.identity?.pid, peers[0]?.address],
+      [process.getuid?.(), process.pid, "unix"],
+    );
+    await listening.close(1_000);
+    assert.ok(!existsSync(path));
+  });
+
+  const canBeOthers = process.getuid?.() === 0 && existsSync("/usr/bin/perl");
+  const skip = canBeOthers ? false : "it needs root and perl";
+  it("lets the control plane's user in and no other, also when everybody may open the file", { skip }, async () => {
+    const { path, listening } = await start("open.sock", { mode: 0o666 });
+    assert.match(await askAs(10_001, 10_001, path), /^HTTP\/1\.1 200 /);
+    assert.match(await askAs(1_234, 10_001, path), /^HTTP\/1\.1 401 /);
+    assert.match(await askAs(65_534, 65_534, path), /^HTTP\/1\.1 401 /);
+    await listening.close(1_000);
+  });
+  it("is no way in for others by its mode", { skip }, async () => {
+    const { path, listening } = await start("closed.sock");
+    assert.equal(await askAs(65_534, 65_534, path), "no way in");
+    await listening.close(1_000);
+  });
+});
+
+describe("clients that stall", () => {
+  it("lose their connection, and others are answered meanwhile and afterwards", { timeout: 60_000 }, async () => {
+    const { path, listening } = await start("stall.sock", { headersTimeoutMs: 1_000 });
+    const sockets: Socket[] = [];
+    let ended = 0;
+    for (let at = 0; at < 12; at += 1) {
+      const socket = connect(path);
+      socket.on("error", () => {});
+      socket.on("close", () => {
+        ended += 1;
+      });
+      if (at % 2 === 0) socket.write("GET /v1/health HTTP/1.1\r\nHost: a\r\nX-");
+      sockets.push(socket);
+    }
+    assert.equal((await get(path)).status, 200);
+    await eventually("all of them are ended", () => ended === 12);
+    assert.equal((await get(path)).status, 200);
+    await listening.close(1_000);
+    for (const socket of sockets) socket.destroy();
+  });
+});
+
+describe("answers that take their time", () => {
+  it("are no stalled clients, with a body and without", async () => {
+    const { path, listening } = await start("slow.sock", { headersTimeoutMs: 300, requestTimeoutMs: 300 });
+    assert.equal((await get(path, "/v1/images")).status, 200);
+    const post = new Request("http://host-agent/v1/images/prune", { method: "POST", body: "{}" });
+    assert.equal((await createTransports().open({ socketPath: path })(post)).status, 202);
+    await listening.close(1_000);
+  });
+  it("are not begun for a body that does not come", async () => {
+    const { path, listening } = await start("half.sock", { headersTimeoutMs: 300, requestTimeoutMs: 300 });
+    let isEnded = false;
+    const socket = connect(path);
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      isEnded = true;
+    });
+    socket.write(
+      "POST /v1/reboot HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n{",
+    );
+    await eventually("the connection is ended", () => isEnded);
+    assert.equal((await get(path)).status, 200);
+    await listening.close(1_000);
+  });
+});
+
+describe("a restart under load", () => {
+  it("gives whole answers or none, and answers again at the same place", { timeout: 60_000 }, async () => {
+    let { listening, path } = await start("restart.sock");
+    const lengths = new Set<number>();
+    let refused = 0;
+    let answered = 0;
+    let going = true;
+    const client = async (): Promise<void> => {
+      while (going) {
+        try {
+          const answer = await get(path, "/v1/journal?unit=k3s");
+          const text = await answer.text();
+          if (answer.status === 200) lengths.add(text.length);
+          answered += 1;
+        } catch {
+          refused += 1;
+        }
+        await realClock.sleep(1);
+      }
+    };
+    const clients = Array.from({ length: 4 }, client);
+    for (let restarts = 0; restarts < 5; restarts += 1) {
+      const before = answered;
+      await eventually("clients are answered", () => answered > before + 5);
+      await listening.close(1_000);
+      ({ listening, path } = await start("restart.sock"));
+    }
+    const before = answered;
+    await eventually("clients are answered", () => answered > before + 5);
+    going = false;
+    await Promise.all(clients);
+    await listening.close(1_000);
+    assert.deepEqual([...lengths], [200_000], `half an answer was taken for a whole one (${refused} refused)`);
+  });
+});
