@@ -18,11 +18,21 @@ const folder = mkdtempSync(join(tmpdir(), "alga-offline-tools-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const tar = join(folder, "media.tar");
 
+/** Images of others, where a mirror and a bundle have them: Flux's, the storage provisioner's, a database's. */
+const OTHERS = [
+  "images/ghcr.io/fluxcd/source-controller:v2.9.0-sample",
+  "images/docker.io/rancher/local-path-provisioner:v0.0.31",
+  "images/docker.io/library/busybox:1.37",
+  "images/docker.io/ankane/pgvector:v0.5.1",
+];
+
 async function makeBundle(): Promise<string> {
   const { fetch, store } = createRegistryServer();
   const publisher = await serveFetch(fetch);
   const registry = `127.0.0.1:${publisher.port}`;
-  const { digest } = buildSampleRelease(store, { registry, version: "1.0.3", channels: ["stable"] });
+  // The publisher's registry is a mirror of ghcr.io, so that images of others can be had here.
+  const sample = { registry: "ghcr.io", version: "1.0.3", channels: ["stable"], additional: "mirrored" as const };
+  const { digest } = buildSampleRelease(store, sample);
   const made = await runWords(["release", "bundle", "--registry", registry, "--out", tar, "-o", "json"], {
     root: folder,
   });
@@ -45,6 +55,10 @@ describeWithTools(["skopeo", "crane", "helm", "umoci"], "a bundle", () => {
       `dir:${join(folder, "image")}`,
     ];
     await runTool("skopeo", ["--insecure-policy", ...copied]);
+    for (const other of OTHERS) {
+      const image = JSON.parse(await runTool("skopeo", ["inspect", "--raw", `oci-archive:${tar}:${other}`]));
+      assert.equal(image.layers.length, 1, other);
+    }
     const tags = await runTool("umoci", ["ls", "--layout", join(folder, "unpacked")]);
     assert.ok(tags.split("\n").includes("alga-appliance-release:stable"), tags);
     assert.ok(digest.startsWith("sha256:"));
@@ -61,6 +75,7 @@ describeWithTools(["skopeo", "crane", "helm", "umoci"], "a bundle", () => {
     assert.equal((await runTool("crane", ["ls", "--insecure", `${host}/alga-psa-ee`])).trim(), "1.0.3");
     await runTool("crane", ["pull", "--insecure", `${host}/alga-psa-ee:1.0.3`, join(folder, "image.tar")]);
     await runTool("crane", ["validate", "--insecure", "--remote", `${host}/alga-psa-ee:1.0.3`]);
+    for (const other of OTHERS) await runTool("crane", ["validate", "--insecure", "--remote", `${host}/${other}`]);
     const pull = ["pull", `oci://${host}/charts/sebastian`, "--version", "0.1.0", "--plain-http", "-d", folder];
     await runTool("helm", pull, { env: { HOME: folder } });
     assert.ok(readdirSync(folder).includes("sebastian-0.1.0.tgz"));
