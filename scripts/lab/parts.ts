@@ -29,6 +29,8 @@ export const STAND_INS: readonly string[] = [
   "the machine: systemd-nspawn, so the kernel, its clock and its disk are shared with this machine",
 ];
 
+/** Nobody pulls from there. */
+export const BAKED_PARTS = "localhost/lab-parts:1";
 const CONTROL_PLANE_IMAGE = "localhost/alga-appliance-control-plane:baked";
 
 /** Builds what is not in the cache. The control plane's image holds `dist/alga-appliance`, as it is now. */
@@ -125,27 +127,16 @@ export function testedExecutable(): string {
   throw new Error(`Cannot use the executable: ${executable} is absent, run npm run build`);
 }
 
-/** Where the images of a box that is cut off are named: nobody pulls from there. */
-export const BAKED = { controllers: "localhost/fluxcd", parts: "localhost/lab-parts:1" } as const;
-
 /**
- * What an ISO would bring beside the control plane for a box that is cut off: Flux's controllers, and what the charts' own parts
- * run. The folder makes them other images than those of the registry: kubelet asks a registry again about an image that it has
- * pulled once, under whatever name it lies there too.
+ * What an ISO would bring beside the control plane: the image of the charts' own parts, which no release names. The folder makes
+ * it another image than that of the registry: kubelet asks a registry again about an image that it has pulled once, under
+ * whatever name it lies there too.
  */
-export function bakedImages(): readonly BuiltImage[] {
-  const { helm, "kustomize-controller": kustomize } = ensureTools(["helm", "kustomize-controller"]);
+export function bakedParts(): BuiltImage {
   const standins = ensureStandins();
-  const parts = { "/standins": standins, ...sharedLibraries(standins) };
-  const baked = { user: "65534:65534", folders: ["/tmp", "/baked"] };
-  const controller = (name: string, files: Readonly<Record<string, string>>, entrypoint: string): BuiltImage =>
-    buildImage({ name: `${BAKED.controllers}/${name}`, files, entrypoint: [entrypoint], ...baked });
-  return [
-    controller("source-controller:v1.9.5", parts, "/standins"),
-    controller("helm-controller:v1.6.4", { ...parts, "/helm": helm ?? "" }, "/standins"),
-    controller("kustomize-controller:v1.9.5", { "/kustomize-controller": kustomize ?? "" }, "/kustomize-controller"),
-    buildImage({ name: BAKED.parts, files: parts, entrypoint: ["/standins"], ...baked }),
-  ];
+  const files = { "/standins": standins, ...sharedLibraries(standins) };
+  const folders = ["/tmp", "/baked"];
+  return buildImage({ name: BAKED_PARTS, files, entrypoint: ["/standins"], user: "65534:65534", folders });
 }
 
 function ensureStandins(): string {

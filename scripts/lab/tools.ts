@@ -56,10 +56,11 @@ const MODULES: Readonly<Record<string, ToolModule>> = {
   crane: { packages: { crane: "github.com/google/go-containerregistry/cmd/crane" } },
   distribution: { packages: { distribution: "github.com/distribution/distribution/v3/cmd/registry" } },
   cosign: { packages: { cosign: "github.com/sigstore/cosign/v3/cmd/cosign" } },
+  promlint: { packages: { promlint: "." }, sources: ["main.go"] },
 };
 
-/** What reads our publications in the contract tests and no box needs; `helm` is in both. */
-const INTEROP: readonly string[] = ["helm", "crane", "distribution", "cosign"];
+/** What reads our publications and metrics in the contract tests and no box needs; `helm` is in both. */
+const INTEROP: readonly string[] = ["helm", "crane", "distribution", "cosign", "promlint"];
 
 /** Every tool of the box, in the order they are built. */
 export const TOOL_NAMES: readonly string[] = Object.values(MODULES)

@@ -32,7 +32,12 @@ export interface Check {
 export interface Status {
   readonly schema: string;
   readonly phase: string;
-  readonly release: { readonly channel: string; readonly version: string; readonly digest: string } | null;
+  readonly release: {
+    readonly channel: string;
+    readonly version: string;
+    readonly digest: string;
+    readonly verifiedBy: string;
+  } | null;
   readonly summary: { readonly state: string; readonly message: string; readonly next: string | null };
   readonly tiers: Readonly<Record<string, { readonly state: string; readonly reason: string }>>;
   readonly checks: readonly Check[];

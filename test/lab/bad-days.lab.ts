@@ -13,7 +13,7 @@ import { BASE, goodImages, publishRelease } from "../../scripts/lab/publish.ts";
 import { damageLayer, REGISTRY, startRegistry, stopRegistry } from "../../scripts/lab/registry.ts";
 import { type LabState, restoreFreshBox } from "../../scripts/lab/up.ts";
 import { ANSWERS, Appliance, loginAnswers, type Problem } from "./appliance.ts";
-import { administers, controlPlanePids, exists } from "./cluster.ts";
+import { controlPlanePids, exists } from "./cluster.ts";
 import { hasBrowser, pageShows } from "./page.ts";
 import type { Case } from "./runner.ts";
 
@@ -59,7 +59,6 @@ export function badDays(lab: LabState): Case[] {
     { name: "bad day: the control plane is killed midway", run: () => podKilled(lab) },
     { name: "bad day: the power is cut midway", run: () => powerLost(lab) },
     { name: "bad day: an image tag is wrong", run: () => wrongImageTag(lab) },
-    { name: "bad day: the bootstrap job fails", run: () => bootstrapFails(lab) },
     { name: "bad day: there is no StorageClass", run: () => noStorage(lab) },
   ];
 }
@@ -177,23 +176,6 @@ async function wrongImageTag(lab: LabState): Promise<void> {
   assertHelpful(problem);
   await show(appliance, problem, new RegExp(tag));
   pushLayout(ensureImages().standins.layout, [`${BASE}/alga-psa-ee:${tag}`]);
-  await appliance.finishes(id, SETUP_SECONDS, true);
-  await loginAnswers();
-}
-
-async function bootstrapFails(lab: LabState): Promise<void> {
-  const reason = "relation tenants has a column that nobody expected";
-  const appliance = await freshBox(lab);
-  const orders = ["configmap", "lab-orders"];
-  administers("create", "namespace", "msp");
-  administers("-n", "msp", "create", ...orders, `--from-literal=LAB_BOOTSTRAP_FAILS=${reason}`);
-  const { id } = await appliance.start(ANSWERS);
-  const problem = await appliance.tells(id, new RegExp(reason), CAUSE_SECONDS);
-  assertHelpful(problem);
-  await show(appliance, problem, new RegExp(reason));
-  administers("-n", "msp", "delete", ...orders);
-  // The job has failed for good: the operator says that it may be tried again.
-  await appliance.resume(id);
   await appliance.finishes(id, SETUP_SECONDS, true);
   await loginAnswers();
 }

@@ -8,7 +8,7 @@ import { testedExecutable } from "../../scripts/lab/parts.ts";
 import { PORTAL } from "../../scripts/lab/registry.ts";
 import { tryRun } from "../../scripts/lab/shell.ts";
 import { type LabState, restoreFreshBox } from "../../scripts/lab/up.ts";
-import { ANSWERS, Appliance, type Status } from "./appliance.ts";
+import { ANSWERS, Appliance, loginAnswers, type Status } from "./appliance.ts";
 import { administers } from "./cluster.ts";
 import { CERTIFICATE_DAYS, FAILURES, type Failure } from "./faults.ts";
 import { hasBrowser, type OpenPage, openPage } from "./page.ts";
@@ -71,9 +71,15 @@ async function failsJob(lab: LabState): Promise<void> {
   );
   assert.ok(JSON.stringify(told.checks[0]?.evidence).includes(REASON), JSON.stringify(told.checks[0]));
   await page?.shows(/the first tenant could not be created/);
+  const problem = await appliance.tells(id, /"bootstrap\/failed"/, CAUSE_SECONDS);
+  assert.ok(JSON.stringify(problem.evidence).includes(REASON), JSON.stringify(problem));
+  assert.ok((problem.hint ?? "").length > 5, `problem ${problem.code} has no next step`);
+  await page?.shows(new RegExp(REASON));
   administers("-n", APP, "delete", ...orders);
-  await appliance.tells(id, /"bootstrap\/failed"/, CAUSE_SECONDS);
+  // The job has failed for good: the operator says that it may be tried again.
+  await appliance.resume(id);
   await appliance.finishes(id, SETUP_SECONDS, true);
+  await loginAnswers();
 }
 
 async function newScene(lab: LabState): Promise<Scene> {

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { TLS } from "../../scripts/lab/authority.ts";
-import { BAKED, testedExecutable } from "../../scripts/lab/parts.ts";
+import { BAKED_PARTS, testedExecutable } from "../../scripts/lab/parts.ts";
 import { NETWORK, RUN } from "../../scripts/lab/places.ts";
 import { APPLICATION_IMAGES, FLUX_VERSION, IMAGE_TAG, layCharts } from "../../scripts/lab/publish.ts";
 import { REGISTRY, withNames } from "../../scripts/lab/registry.ts";
@@ -61,7 +61,7 @@ export class Publisher {
   /** Lays a source tree: charts and values as files, images and Flux by reference. */
   laySource(name: string, version: string, place: Place): string {
     const folder = this.path(name);
-    const charts = layCharts(join(folder, "charts"), BAKED.parts);
+    const charts = layCharts(join(folder, "charts"), BAKED_PARTS);
     const source = {
       schema: "alga.appliance.release-source/v1",
       version,

@@ -1,5 +1,6 @@
-// The whole life of two releases with the executable as the only tool: locked, built, published, promoted, installed by setup,
-// promoted again, mirrored to a second registry, bundled, and installed from the bundle with every registry gone.
+// The whole life of two releases with the executable as the only tool: keys and signed metadata made, releases locked, built,
+// signed, published, promoted, installed by setup on a box that believes the publisher's keys only, promoted again, mirrored to a
+// second registry, bundled, and installed from the bundle with every registry gone. In between somebody moves a channel.
 
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
@@ -8,7 +9,7 @@ import { TLS } from "../../scripts/lab/authority.ts";
 import { addArchives, BOX, inBox } from "../../scripts/lab/box.ts";
 import { startDaemon, stopDaemon, until } from "../../scripts/lab/daemon.ts";
 import { pushLayout } from "../../scripts/lab/layout.ts";
-import { BAKED, bakedImages, ensureImages, testedExecutable } from "../../scripts/lab/parts.ts";
+import { bakedParts, ensureImages, testedExecutable } from "../../scripts/lab/parts.ts";
 import { publishFlux } from "../../scripts/lab/publish.ts";
 import {
   MEDIA,
@@ -23,14 +24,17 @@ import { run } from "../../scripts/lab/shell.ts";
 import { useRegistry } from "../../scripts/lab/tree.ts";
 import { type LabState, restoreFreshBox } from "../../scripts/lab/up.ts";
 import { ANSWERS, Appliance, loginAnswers } from "./appliance.ts";
-import { object } from "./cluster.ts";
+import { object, objects } from "./cluster.ts";
 import { applicationTargets, LISTEN, type Place, Publisher } from "./publisher.ts";
 import type { Case } from "./runner.ts";
+import { beginTrusted, believe, refusesChannel, type Trusted } from "./trusted.ts";
 
 const SETUP_SECONDS = 900;
 const START_SECONDS = 240;
 const FIRST = "2.0.0";
 const SECOND = "2.1.0";
+/** Signed by nobody. */
+const FOREIGN = "2.2.0";
 
 interface Built {
   readonly digest: string;
@@ -42,6 +46,8 @@ interface Cycle {
   readonly field: Place;
   readonly mirror: Place;
   readonly digests: Map<string, string>;
+  /** Keys and root of the publisher, once they are made. */
+  trusted: Trusted | undefined;
 }
 
 /** The cases build on each other. Every telling has repositories of its own. */
@@ -53,30 +59,46 @@ export function publishing(lab: LabState): Case[] {
     field: { host: REGISTRY.host, base },
     mirror: { host: MIRROR.host, base },
     digests: new Map(),
+    trusted: undefined,
   };
   const told = (name: string, work: (cycle: Cycle) => Promise<void>): Case => ({
     name: `publishing: ${name}`,
     run: () => work(cycle),
   });
   return [
+    told("keys and signed metadata are made", makeKeys),
     told("two releases are locked and built, byte by byte the same when built again", buildBoth),
-    told("both are published, and no channel shows them before it is promoted", publishBoth),
-    told("the first is promoted, and a fresh box installs it", installFirst),
+    told("both are signed and published, and no channel shows them before it is promoted", publishBoth),
+    told("the first is promoted, and a fresh box that believes these keys installs it", installFirst),
     told("the next is promoted, and a way back is refused", promoteSecond),
+    told("a channel that is moved to a release signed by nobody is refused", refuseForeign),
+    told("what the signed metadata says counts, not where the tag points", ignoreTag),
     told("all of it is mirrored to a second registry, under the same digests", mirrorAll),
     told("a bundle is made from the mirror; a part of one is refused with the place where it ends", bundleMirror),
     told("with every registry gone, a fresh box installs from the bundle", installFromBundle),
   ];
 }
 
-async function buildBoth({ publisher, field, digests }: Cycle): Promise<void> {
+async function makeKeys(cycle: Cycle): Promise<void> {
+  const { publisher, field } = cycle;
+  cycle.trusted = beginTrusted(publisher, field);
+  assert.match(cycle.trusted.keyId, /^[0-9a-f]{64}$/);
+}
+
+function trustOf({ trusted }: Cycle): Trusted {
+  assert.ok(trusted !== undefined, "there are no keys");
+  return trusted;
+}
+
+async function buildBoth(cycle: Cycle): Promise<void> {
+  const { publisher, field, digests } = cycle;
   pushLayout(ensureImages().standins.layout, applicationTargets(field));
-  publishFlux(BAKED.controllers, field.base);
+  publishFlux(`${REGISTRY.host}/fluxcd`, field.base);
+  const sealed = trustOf(cycle).building;
   for (const version of [FIRST, SECOND]) {
-    const folder = publisher.laySource(version, version, field);
-    publisher.does("release", "lock", folder, ...publisher.at(field));
-    const built = buildRelease(publisher, folder, version);
-    const again = buildRelease(publisher, folder, `${version}-again`);
+    const folder = lockedSource(cycle, version);
+    const built = buildRelease(publisher, folder, version, sealed);
+    const again = buildRelease(publisher, folder, `${version}-again`, sealed);
     assert.equal(again.digest, built.digest);
     run(["diff", "-r", publisher.path(`${version}.layout`), publisher.path(`${version}-again.layout`)]);
     digests.set(version, built.digest);
@@ -84,39 +106,80 @@ async function buildBoth({ publisher, field, digests }: Cycle): Promise<void> {
   assert.notEqual(digests.get(FIRST), digests.get(SECOND));
 }
 
-function buildRelease(publisher: Publisher, folder: string, name: string): Built {
-  const made = ["--out", publisher.path(`${name}.layout`), "--executable", testedExecutable(), "--runtime-libs", "/"];
-  return publisher.does<Built>("release", "build", folder, ...made);
+function lockedSource({ publisher, field }: Cycle, version: string): string {
+  const folder = publisher.laySource(version, version, field);
+  publisher.does("release", "lock", folder, ...publisher.at(field));
+  return folder;
 }
 
-async function publishBoth({ publisher, field }: Cycle): Promise<void> {
+function buildRelease(publisher: Publisher, folder: string, name: string, sealed: readonly string[]): Built {
+  const made = ["--out", publisher.path(`${name}.layout`), "--executable", testedExecutable(), "--runtime-libs", "/"];
+  return publisher.does<Built>("release", "build", folder, ...made, ...sealed);
+}
+
+async function publishBoth(cycle: Cycle): Promise<void> {
+  const { publisher, field } = cycle;
   for (const version of [FIRST, SECOND]) {
-    const layout = publisher.path(`${version}.layout`);
-    publisher.does("release", "publish", layout, ...publisher.at(field));
-    const again = publisher.does<{ outcome: string; content: { sentBytes: number } }>(
-      ...(["release", "publish", layout, ...publisher.at(field)] as const),
-    );
+    const words = ["release", "publish", publisher.path(`${version}.layout`), ...trustOf(cycle).publishing];
+    publisher.does(...words, ...publisher.at(field));
+    const again = publisher.does<{ outcome: string; content: { sentBytes: number } }>(...words, ...publisher.at(field));
     assert.deepEqual([again.outcome, again.content.sentBytes], ["already", 0]);
   }
   const listed = publisher.does<{ channels: string[]; versions: string[] }>("release", "list", ...publisher.at(field));
   assert.deepEqual(listed, { channels: [], versions: [SECOND, FIRST] });
 }
 
-async function installFirst({ lab, publisher, field, digests }: Cycle): Promise<void> {
-  publisher.does("release", "promote", "--version", FIRST, "--to", "stable", "--by", "lab", ...publisher.at(field));
-  await install(lab, field, digests.get(FIRST));
-}
-
-async function promoteSecond({ publisher, field, digests }: Cycle): Promise<void> {
-  const promote = (version: string): readonly string[] => [
-    ...["release", "promote", "--version", version, "--to", "stable", "--by", "lab"],
+function promote({ publisher, field }: Cycle, version: string, flags: readonly string[]): readonly string[] {
+  return [
+    "release",
+    "promote",
+    "--version",
+    version,
+    "--to",
+    "stable",
+    "--by",
+    "lab",
+    ...flags,
     ...publisher.at(field),
   ];
-  publisher.does(...promote(SECOND));
-  const back = publisher.tries(...promote(FIRST));
+}
+
+async function installFirst(cycle: Cycle): Promise<void> {
+  const { publisher, field, digests } = cycle;
+  publisher.does(...promote(cycle, FIRST, trustOf(cycle).publishing));
+  await install(cycle, field, digests.get(FIRST));
+}
+
+async function promoteSecond(cycle: Cycle): Promise<void> {
+  const { publisher, field, digests } = cycle;
+  publisher.does(...promote(cycle, SECOND, trustOf(cycle).publishing));
+  const back = publisher.tries(...promote(cycle, FIRST, trustOf(cycle).publishing));
   assert.notEqual(back.code, 0, "a channel went back without being told to");
   const resolved = publisher.does<Built>("release", "resolve", "--channel", "stable", ...publisher.at(field));
   assert.equal(resolved.digest, digests.get(SECOND));
+}
+
+/** Whoever may write to the registry, but has none of the keys, publishes a release of their own and moves the tag. */
+async function refuseForeign(cycle: Cycle): Promise<void> {
+  const { lab, publisher, field } = cycle;
+  const built = buildRelease(publisher, lockedSource(cycle, FOREIGN), FOREIGN, []);
+  publisher.does("release", "publish", publisher.path(`${FOREIGN}.layout`), ...publisher.at(field));
+  publisher.does(...promote(cycle, FOREIGN, []));
+  const tag = publisher.does<Built>("release", "resolve", "--channel", "stable", ...publisher.at(field));
+  assert.equal(tag.digest, built.digest);
+  const appliance = await freshBox(lab, () => {
+    useRegistry(BOX.tree, { host: field.host, repository: field.base });
+    believe(BOX.tree, trustOf(cycle), "keys");
+  });
+  await refusesChannel(appliance, ANSWERS, "trust/unsigned");
+}
+
+async function ignoreTag(cycle: Cycle): Promise<void> {
+  const { publisher, field, digests } = cycle;
+  const appliance = await believingBox(cycle, field);
+  await offers(appliance, cycle, digests.get(SECOND));
+  // So that what follows goes on with a channel whose tag and metadata say the same.
+  publisher.does(...promote(cycle, SECOND, ["--allow-downgrade", ...trustOf(cycle).publishing]));
 }
 
 async function mirrorAll({ publisher, field, mirror, digests }: Cycle): Promise<void> {
@@ -127,10 +190,11 @@ async function mirrorAll({ publisher, field, mirror, digests }: Cycle): Promise<
   assert.equal(found.digest, digests.get(SECOND));
 }
 
-async function bundleMirror({ publisher, mirror }: Cycle): Promise<void> {
+async function bundleMirror(cycle: Cycle): Promise<void> {
+  const { publisher, mirror } = cycle;
   const file = publisher.path("media.tar");
   publisher.does("release", "bundle", "--channel", "stable", "--out", file, ...publisher.at(mirror));
-  publisher.does("release", "check", file);
+  publisher.does("release", "check", file, "--trusted-key", trustOf(cycle).publicKey);
   const part = publisher.path("part.tar");
   writeFileSync(part, readFileSync(file));
   truncateSync(part, Math.floor(statSync(file).size / 2));
@@ -139,7 +203,8 @@ async function bundleMirror({ publisher, mirror }: Cycle): Promise<void> {
   assert.match(`${refused.stdout}${refused.stderr}`, /ends (?:at|after)|byte/i);
 }
 
-async function installFromBundle({ lab, publisher, mirror, digests }: Cycle): Promise<void> {
+async function installFromBundle(cycle: Cycle): Promise<void> {
+  const { publisher, mirror, digests } = cycle;
   await stopMirror();
   await stopServices();
   try {
@@ -147,7 +212,9 @@ async function installFromBundle({ lab, publisher, mirror, digests }: Cycle): Pr
     const tls = ["--tls-cert", TLS.certificate, "--tls-key", TLS.key];
     const where = ["--listen", LISTEN, "--port", String(MEDIA.port), "--repository", mirror.base];
     startDaemon("media", publisher.argv("release", "serve", publisher.path("media.tar"), ...where, ...tls));
-    await install(lab, { host: MEDIA.host, base: mirror.base }, digests.get(SECOND));
+    await install(cycle, { host: MEDIA.host, base: mirror.base }, digests.get(SECOND));
+    const images = fluxImages();
+    assert.ok(images.length >= 3 && images.every((image) => image.startsWith(`${MEDIA.host}/`)), images.join(" "));
     for (const { host } of [REGISTRY, MIRROR]) {
       const asked = inBox(["curl", "-sk", "-m", "5", "-o", "/dev/null", `https://${host}/v2/`]);
       assert.notEqual(asked.code, 0, `${host} answers the box that is cut off`);
@@ -159,21 +226,53 @@ async function installFromBundle({ lab, publisher, mirror, digests }: Cycle): Pr
   }
 }
 
-/** Sets up a fresh box from a place, and looks at what it says it runs. */
-async function install(lab: LabState, place: Place, digest: string | undefined): Promise<void> {
-  addArchives(bakedImages().map((image) => image.archive));
-  await restoreFreshBox(() => useRegistry(BOX.tree, { host: place.host, repository: place.base }));
+/** Where the controllers of Flux were pulled from. */
+function fluxImages(): string[] {
+  return objects("pods", "flux-system").flatMap(({ spec }) =>
+    (spec.containers as readonly { readonly image: string }[]).map((container) => container.image),
+  );
+}
+
+async function freshBox(lab: LabState, prepare: () => void): Promise<Appliance> {
+  addArchives([bakedParts().archive]);
+  await restoreFreshBox(prepare);
   const appliance = new Appliance(lab.address);
   await appliance.answers(START_SECONDS);
   await appliance.claim(lab.setupToken);
-  await until("the offer of the release", START_SECONDS, async () => {
-    const config = await appliance.ask<{ channels: { name: string; digest: string }[] }>("GET", "/api/setup/config");
-    return config.channels.find((one) => one.name === "stable")?.digest === digest;
+  return appliance;
+}
+
+/** A fresh box that takes releases from a place, and believes this publisher only. */
+function believingBox(cycle: Cycle, place: Place): Promise<Appliance> {
+  return freshBox(cycle.lab, () => {
+    useRegistry(BOX.tree, { host: place.host, repository: place.base });
+    believe(BOX.tree, trustOf(cycle));
   });
+}
+
+interface Offer {
+  readonly name: string;
+  readonly digest: string;
+  readonly verifiedBy: string;
+}
+
+/** Waits until the box offers a release, and looks whose signature it says that is. */
+async function offers(appliance: Appliance, cycle: Cycle, digest: string | undefined): Promise<void> {
+  const offer = await until("the offer of the release", START_SECONDS, async () => {
+    const config = await appliance.ask<{ channels: Offer[] }>("GET", "/api/setup/config");
+    return config.channels.find((one) => one.name === "stable");
+  });
+  assert.deepEqual([offer.digest, offer.verifiedBy], [digest, trustOf(cycle).keyId]);
+}
+
+/** Sets up a fresh box from a place, and looks at what it says it runs, and whom it believes. */
+async function install(cycle: Cycle, place: Place, digest: string | undefined): Promise<void> {
+  const appliance = await believingBox(cycle, place);
+  await offers(appliance, cycle, digest);
   const { id } = await appliance.start(ANSWERS);
   await appliance.finishes(id, SETUP_SECONDS, true);
-  const status = await appliance.status();
-  assert.deepEqual([status.phase, status.release?.digest], ["running", digest]);
+  const { phase, release } = await appliance.status();
+  assert.deepEqual([phase, release?.digest, release?.verifiedBy], ["running", digest, trustOf(cycle).keyId]);
   await loginAnswers();
   const source = object("ocirepository", "flux-system", "alga-appliance");
   assert.equal(source.spec.url, `oci://${place.host}/${place.base}/alga-appliance-config`);
