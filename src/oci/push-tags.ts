@@ -6,6 +6,7 @@
  */
 import type { Digest } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
+import { inParallel } from "../core/parallel.ts";
 import { digestOfReference, putManifest } from "./push-manifests.ts";
 import type { PlannedTag } from "./push-plan.ts";
 import type { PushWire } from "./push-wire.ts";
@@ -31,14 +32,22 @@ export type Taken = "move" | "refuse";
 
 export type TagName = Pick<TagState, "repository" | "tag">;
 
-/** Looks at all tags. Writes nothing. */
-export async function surveyTags(wire: PushWire, tags: readonly PlannedTag[]): Promise<readonly TagState[]> {
-  const states: TagState[] = [];
-  for (const { repository, tag, manifest } of tags) {
-    const was = (await wire.attempts(() => digestOfReference(wire, repository, tag))) ?? null;
-    states.push({ repository, tag, digest: manifest.descriptor.digest, was });
-  }
-  return states;
+/** Looks at all tags, several at a time; answers in their order. Writes nothing. */
+export async function surveyTags(
+  wire: PushWire,
+  tags: readonly PlannedTag[],
+  concurrency: number,
+): Promise<readonly TagState[]> {
+  const found = new Map<PlannedTag, Digest | null>();
+  await inParallel(tags, { limit: concurrency, signal: wire.signal }, async (planned, signal) => {
+    const own = wire.with(signal);
+    const { repository, tag } = planned;
+    found.set(planned, (await own.attempts(() => digestOfReference(own, repository, tag))) ?? null);
+  });
+  return tags.map((planned) => {
+    const { repository, tag, manifest } = planned;
+    return { repository, tag, digest: manifest.descriptor.digest, was: found.get(planned) ?? null };
+  });
 }
 
 /**
@@ -58,31 +67,28 @@ export function assertFree(state: TagState, { taken }: TagOptions): void {
 }
 
 /**
- * Moves tags in their order. Safe to call again.
+ * Moves tags in their order, each after a look of its own; those that are right already are left alone. Safe to call again.
  *
  * @throws {ApplianceError} oci/tag-taken; oci/tag-moved when somebody else moves one at the same time.
  */
 export async function moveTags(
   wire: PushWire,
   tags: readonly PlannedTag[],
-  options: TagOptions,
+  options: TagOptions & { readonly concurrency: number },
 ): Promise<readonly TagState[]> {
-  const states: TagState[] = [];
-  for (const planned of tags) {
-    if (options.only?.(planned) === false) continue;
+  const wanted = tags.filter((planned) => options.only?.(planned) !== false);
+  const states = await surveyTags(wire, wanted, options.concurrency);
+  for (const [at, planned] of wanted.entries()) {
     const { repository, tag, manifest } = planned;
     const { digest } = manifest.descriptor;
-    let first: TagState | undefined;
+    if (states[at]?.was === digest) continue;
     await wire.attempts(async () => {
       const was = (await digestOfReference(wire, repository, tag)) ?? null;
-      const state: TagState = { repository, tag, digest, was };
-      first ??= state;
       if (was === digest) return;
-      assertFree(state, options);
+      assertFree({ repository, tag, digest, was }, options);
       await putManifest(wire, manifest, tag);
     });
     await assertMoved(wire, planned);
-    if (first !== undefined) states.push(first);
   }
   return states;
 }

@@ -99,6 +99,7 @@ export async function openPush(source: ContentSource, deps: RegistryDeps, option
   const connection = connect(deps, options, { isPushing: true });
   const signal = options.signal ?? new AbortController().signal;
   const plan = await planPush(source, { base: options.base ?? "", entries: options.entries });
+  const concurrency = options.concurrency ?? CONCURRENCY;
   const work: Work = { plan, source, options, wire: createPushWire(connection, signal) };
   const cleanly = <T>(call: Promise<T>): Promise<T> =>
     call.catch((thrown: unknown) => {
@@ -106,10 +107,10 @@ export async function openPush(source: ContentSource, deps: RegistryDeps, option
     });
   return {
     plan,
-    tagStates: () => cleanly(surveyTags(work.wire, plan.tags)),
+    tagStates: () => cleanly(surveyTags(work.wire, plan.tags, concurrency)),
     dryRun: () => cleanly(tryContent(work)),
     content: () => cleanly(pushContent(work)),
-    tags: (tagOptions) => cleanly(moveTags(work.wire, plan.tags, tagOptions)),
+    tags: (tagOptions) => cleanly(moveTags(work.wire, plan.tags, { ...tagOptions, concurrency })),
     requests: connection.requests,
   };
 }

@@ -170,8 +170,9 @@ test("a registry that dies at a write shows nothing half by version or channel, 
   const whole = await world();
   await whole.run(BOTH);
   const total = whole.writes();
-  const last = Array.from({ length: 6 }, (_, index) => total - index);
-  for (const dies of [1, Math.round(total / 3), Math.round(total / 2), ...last]) {
+  // Of the last ones are the version, the history and the channel; every single request is the matter of the push's own tests.
+  const last = Array.from({ length: 5 }, (_, index) => total - index);
+  for (const dies of [1, Math.round(total / 2), ...last]) {
     const { run, tagOf, whenWriting, store } = await world();
     whenWriting(async (count, serve) => {
       // Of every second one the answer is lost after the registry has done it.
