@@ -78,7 +78,7 @@ export function openBrowser(): Promise<Browser> {
 }
 
 /** Answers that refuse are part of the tests; the browser reports each as an error of its own. */
-const EXPECTED = /Failed to load resource: the server responded with a status of (?:400|401|409|429)/;
+const EXPECTED = /Failed to load resource: the server responded with a status of (?:400|401|409|429|502)/;
 
 /** Collects everything a page must not do. */
 export function watchPage(page: Page, watch: Watch, origin: string): void {

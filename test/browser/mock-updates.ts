@@ -8,6 +8,10 @@ const DIGESTS = {
   before: `sha256:${"c".repeat(64)}`,
 };
 const KEY = "9".repeat(64);
+const EXPIRED = refusal(502, {
+  code: "trust/expired",
+  detail: "Cannot trust timestamp metadata: it expired 3 days ago, a fresh one is wanted",
+});
 const ago = (minutes: number): string => new Date(Date.now() - minutes * 60_000).toISOString();
 
 export interface MockUpdates {
@@ -17,6 +21,8 @@ export interface MockUpdates {
   /** The next start is refused with this. */
   refuseStart(code: string, details?: object): void;
   changePlan(next: Partial<UpdatePlan>): void;
+  /** The metadata of the channels has expired: plans are refused until a body decides to take it. */
+  expire(): void;
   /** Bodies of starts. */
   readonly started: readonly MockCallBody[];
 }
@@ -25,6 +31,7 @@ export function createMockUpdates(): MockUpdates {
   let view = offeredView();
   let plan = samplePlan();
   let refused: MockAnswer | undefined;
+  let isExpired = false;
   const started: MockCallBody[] = [];
   const start = (body: MockCallBody): MockAnswer => {
     started.push(body);
@@ -36,6 +43,9 @@ export function createMockUpdates(): MockUpdates {
     started,
     change: (next) => {
       view = { ...view, ...next };
+    },
+    expire: () => {
+      isExpired = true;
     },
     changePlan: (next) => {
       plan = { ...plan, ...next };
@@ -55,6 +65,7 @@ export function createMockUpdates(): MockUpdates {
           view = { ...view, policy: body as unknown as UpdatesView["policy"] };
           return { status: 200, value: view };
         case "POST /api/updates/plan":
+          if (isExpired && body.acceptExpired === undefined) return EXPIRED;
           return body.version === "9.9.9"
             ? refusal(400, { code: "oci/not-found", detail: 'Cannot read release "9.9.9": there is none' })
             : { status: 200, value: plan };

@@ -4,10 +4,11 @@
  */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import { eventually } from "../support/eventually.ts";
 import { browserTest, chromiumTest, openBrowser, type Watch, watchPage } from "./browser.ts";
 import { readyStatus } from "./mock-data.ts";
 import { startRehearsal } from "./rehearsal.ts";
-import { answerAddress, claim, heading, MOCK_PASSWORD, tabTo } from "./steps.ts";
+import { answerAddress, claim, heading, MOCK_PASSWORD, openConsole, tabTo } from "./steps.ts";
 
 /** The rehearsal plays twenty times faster than a box; a slow machine still gets its time. */
 const INSTALL_MS = 90_000;
@@ -52,6 +53,39 @@ async function fillOrganisation(page: Page): Promise<void> {
   await page.keyboard.press("Enter");
 }
 
+browserTest("an update by expired metadata is decided on from the page, and started by that", {}, async (visit) => {
+  const { page, server } = visit;
+  await openConsole(visit, "/updates");
+  const { updates } = server.box;
+  const expired = "Cannot trust timestamp metadata: it expired 3 days ago, a fresh one is wanted";
+  const channel = { name: "stable", state: "unknown" as const, checkedAt: null };
+  updates.change({ offered: null, channel: { ...channel, problem: { code: "trust/expired", message: expired } } });
+  updates.expire();
+  await page.reload();
+  await page.locator(".cause", { hasText: "it expired 3 days ago" }).waitFor();
+  await page.locator(".cause a.button", { hasText: "Decide about the expired metadata" }).click();
+  await page.locator(".cause", { hasText: "it expired 3 days ago" }).waitFor();
+  await page.locator(".cause button", { hasText: "Take it all the same for 7 days" }).click();
+  await page.locator(".buttons button.primary").click();
+  await page.waitForURL("**/operations/**");
+  const until = Date.parse(String(updates.started[0]?.acceptExpired));
+  assert.ok(Math.abs(until - Date.now() - 7 * 86_400_000) < 3_600_000, "the decision is not what was started");
+});
+
+/** Plays another scenario and asks again: the page of the release says its cause, and what to do. */
+async function showsCause(page: Page, scenario: string, words: string): Promise<void> {
+  await page.evaluate(async (name) => {
+    const headers = { "content-type": "application/json" };
+    await fetch("/api/rehearsal", { method: "POST", headers, body: JSON.stringify({ scenario: name }) });
+  }, scenario);
+  const cause = page.locator(".cause", { hasText: words });
+  await eventually(`${scenario} is shown`, async () => {
+    await page.locator(".cause button", { hasText: "Ask again" }).click();
+    return cause.isVisible();
+  });
+  await page.locator(".cause", { hasText: "The box does not believe" }).waitFor();
+}
+
 chromiumTest("expired metadata is decided on by the operator, and the setup goes on by it", async () => {
   const rehearsal = await startRehearsal({ scenario: "metadata-expired" });
   const browser = await openBrowser();
@@ -64,6 +98,9 @@ chromiumTest("expired metadata is decided on by the operator, and the setup goes
     await page.keyboard.press("Enter");
     await heading(page, "Which release?");
     await page.locator(".cause", { hasText: "it expired 3 days ago" }).waitFor();
+    await showsCause(page, "metadata-rolled-back", "has been seen already");
+    await showsCause(page, "foreign-key", "it is signed, but not by a trusted key");
+    await showsCause(page, "metadata-expired", "it expired 3 days ago");
     await page.locator(".choice small", { hasText: "timestamp metadata expired 3 days ago" }).first().waitFor();
     await tabTo(page, "#field-channel");
     await page.keyboard.press("Enter");

@@ -64,8 +64,15 @@ export function reviewPath(named: string): string {
   return `/updates/review?${new URLSearchParams({ [key]: name })}`;
 }
 
-/** The release that an address asks for; undefined when it asks for none. */
+/** The release that an address asks for, with the decision about expired metadata; undefined when it asks for none. */
 export function askedRelease(query: URLSearchParams): Readonly<Record<string, string>> | undefined {
   const key = ["channel", "version", "digest"].find((one) => (query.get(one) ?? "") !== "");
-  return key === undefined ? undefined : { [key]: query.get(key) ?? "" };
+  const until = query.get("acceptExpired") ?? "";
+  if (key === undefined) return undefined;
+  return { [key]: query.get(key) ?? "", ...(until === "" ? {} : { acceptExpired: until }) };
+}
+
+/** The same plan with expired metadata taken until an instant. */
+export function decidedPath(asked: Readonly<Record<string, string>>, acceptExpired: string): string {
+  return `/updates/review?${new URLSearchParams({ ...asked, acceptExpired })}`;
 }

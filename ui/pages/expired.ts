@@ -39,12 +39,18 @@ export function ExpiredDecision({
 
 function optionsFrom(now: number): readonly Option[] {
   const wait = { value: "", label: text("expired.wait"), about: text("expired.wait-about") };
-  const take = DAYS.map((n) => ({
+  return [wait, ...acceptedDays(now)];
+}
+
+/** For how long expired metadata may be taken, counted from the box's time in milliseconds; the shortest first. */
+export function acceptedDays(now: number): readonly [Option, ...Option[]] {
+  const optionOf = (n: number): Option => ({
     value: new Date(now + n * DAY_MS).toISOString(),
     label: text("expired.days", { n }),
     about: text("expired.days-about"),
-  }));
-  return [wait, ...take];
+  });
+  const [first, ...more] = DAYS;
+  return [optionOf(first), ...more.map(optionOf)];
 }
 
 /** A decision of before, by its instant. */

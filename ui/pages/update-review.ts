@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { formatBytes, formatEstimate } from "../format.ts";
 import { html, type VNode } from "../html.ts";
-import { askedRelease } from "../model/updates.ts";
+import { askedRelease, decidedPath } from "../model/updates.ts";
 import { Button } from "../parts/button.ts";
 import { Bytes } from "../parts/bytes.ts";
 import { Card } from "../parts/card.ts";
@@ -15,11 +15,13 @@ import { Skeleton } from "../parts/skeleton.ts";
 import { Table } from "../parts/table.ts";
 import { Verified } from "../parts/verified.ts";
 import { type Problem, postJson } from "../state/api.ts";
+import { boxNow } from "../state/clock.ts";
 import { takeOperation } from "../state/live.ts";
 import { navigate, usePlace } from "../state/router.ts";
 import type { PlanChange, UpdatePlan } from "../state/update-wire.ts";
 import type { OperationView } from "../state/wire.ts";
 import { text } from "../strings.ts";
+import { acceptedDays } from "./expired.ts";
 
 /** The plan of the release that the address names; it starts exactly that plan. */
 export function UpdateReviewPage(): VNode {
@@ -36,7 +38,7 @@ export function UpdateReviewPage(): VNode {
   return html`<${PageTitle} title=${text("change.title")} />
     <div aria-live="polite">
       ${plan === undefined && problem === undefined ? html`<p class="lead">${text("change.asking")}</p><${Skeleton} lines=${10} />` : undefined}
-      ${problem === undefined ? undefined : html`<${NoPlan} problem=${problem} onAgain=${again} />`}
+      ${problem === undefined ? undefined : html`<${NoPlan} problem=${problem} asked=${asked} onAgain=${again} />`}
     </div>
     ${plan === undefined ? undefined : html`<${PlanView} plan=${plan} />`}
     <div role="alert">${refusal === undefined ? undefined : changed ? html`<${PlanChanged} refusal=${refusal} onAgain=${again} />` : html`<${Cause} what=${refusal.detail} next=${refusal.hint} />`}</div>
@@ -50,10 +52,21 @@ function Back(): VNode {
   return html`<${Link} to="/updates" button="normal">${text("wizard.back")}<//>`;
 }
 
-function NoPlan({ problem, onAgain }: { readonly problem: Problem; readonly onAgain: () => void }): VNode {
+interface NoPlanProps {
+  readonly problem: Problem;
+  readonly asked: Readonly<Record<string, string>>;
+  readonly onAgain: () => void;
+}
+
+/** Expired metadata is for the operator to decide about; for all else the box can only be asked again. */
+function NoPlan({ problem, asked, onAgain }: NoPlanProps): VNode {
+  const take = (): void => navigate(decidedPath(asked, acceptedDays(boxNow())[0].value));
+  const isExpired = problem.code === "trust/expired";
   return html`<${Cause} what=${text("change.no-plan")} seen=${problem.detail} next=${problem.hint}>
     <${Button} kind="primary" small onClick=${onAgain}>${text("review.ask-again")}<//>
-  <//>`;
+    ${isExpired ? html`<${Button} small onClick=${take}>${acceptedDays(0)[0].label}<//>` : undefined}
+  <//>
+    ${isExpired ? html`<p class="note quiet">${text("expired.days-about")}</p>` : undefined}`;
 }
 
 /** What was looked at is not what would run: it is shown anew, never started. */

@@ -1,7 +1,7 @@
 /** Updates: whether there is one, what stands in its way, the release before, and what was changed so far. */
 import { formatDigest, formatDuration, formatEstimate } from "../format.ts";
 import { html, type VNode } from "../html.ts";
-import { answerOf } from "../model/updates.ts";
+import { answerOf, reviewPath } from "../model/updates.ts";
 import { Answer } from "../parts/answer.ts";
 import { Button } from "../parts/button.ts";
 import { Card } from "../parts/card.ts";
@@ -70,7 +70,14 @@ function InTheWay({ view }: { readonly view: UpdatesView }): VNode {
   const { problem } = view.channel;
   const running = view.operation !== null && view.operation.endedAt === null;
   const reasons = running || view.installed === null ? [] : view.notNow;
-  return html`${problem === null ? undefined : html`<div class="note"><${Cause} tone="attention" what=${text("updates.check-failed")} seen=${problem.message} next=${problem.hint} /></div>`}
+  const decide =
+    problem?.code === "trust/expired" && view.channel.name !== null ? reviewPath(view.channel.name) : undefined;
+  return html`${
+    problem === null
+      ? undefined
+      : html`<div class="note"><${Cause} tone="attention" what=${text("updates.check-failed")} seen=${problem.message} next=${problem.hint}>
+      ${decide === undefined ? undefined : html`<${Link} to=${decide} button="normal" small>${text("install.decide-expired")}<//>`}<//></div>`
+  }
     ${reasons.map(({ code, message, hint }) => html`<div class="note" key=${code}><${Cause} tone="attention" what=${text("updates.not-now")} seen=${message} next=${hint} /></div>`)}`;
 }
 
