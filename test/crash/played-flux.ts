@@ -34,11 +34,19 @@ export async function playFlux(kube: Kube, object: KubeObject): Promise<void> {
   for (const { name, releaseNamespace: namespace } of DEFAULT_COMPONENTS) {
     await make(kube, { ...HELM, metadata: { namespace, name }, spec: HELM_SPEC });
     const release = await kube.get({ ...HELM, namespace, name });
-    if (release !== undefined) await tell(kube, release, {});
+    if (release !== undefined && !(await isLocked(kube, release))) await tell(kube, release, {});
   }
 }
 
+/** Helm does nothing while a revision of its own is pending. */
+async function isLocked(kube: Kube, { metadata }: KubeObject): Promise<boolean> {
+  const kind = { apiVersion: "v1", kind: "Secret", namespace: metadata.namespace ?? "" };
+  const selector = `owner=helm,name=${metadata.name},status=pending-upgrade`;
+  return (await kube.list(kind, { labelSelector: selector })).items.length > 0;
+}
+
 async function answerRequest(kube: Kube, release: KubeObject): Promise<void> {
+  if (await isLocked(kube, release)) return;
   const asked = release.metadata.annotations?.[REQUESTED];
   await tell(kube, release, asked === undefined ? {} : { lastHandledReconcileAt: asked });
 }

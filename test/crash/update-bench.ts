@@ -38,7 +38,13 @@ export interface UpdateBench {
 
 export function openUpdateBench(
   deps: Deps,
-  options: { readonly registry: string; readonly kube: Fetch; readonly stateFolder: string },
+  options: {
+    readonly registry: string;
+    readonly kube: Fetch;
+    readonly stateFolder: string;
+    /** Whether the application of a release never comes up. Default: that of the bad one. */
+    readonly isBroken?: (version: string) => boolean;
+  },
 ): UpdateBench {
   const paths = statePaths("/");
   const kube = createKube(deps, { server: "http://api", fetch: options.kube, headers: async () => ({}) });
@@ -51,7 +57,8 @@ export function openUpdateBench(
     releases: createResolvedStore(deps, paths.resolvedReleases),
     observe: async (signal) => {
       const found = await kube.get({ ...source, name: "alga-appliance" }, { signal });
-      return statusOf(textAt(found, "metadata", "annotations", "appliance.alga/release-version") ?? "");
+      const version = textAt(found, "metadata", "annotations", "appliance.alga/release-version") ?? "";
+      return statusOf((options.isBroken ?? isBad)(version));
     },
   };
   const settings: UpdateSettings = { controlPlane: "1.0.0", stateFolder: options.stateFolder, pollMs: 30_000 };
@@ -60,9 +67,11 @@ export function openUpdateBench(
   return { operations, updates: createUpdates(updateDeps, settings, operations), deps: updateDeps };
 }
 
-/** What the fold would tell: the bad release's application never comes up. */
-function statusOf(version: string): ApplianceStatus {
-  if (version !== BAD) return statusWith(() => "ready");
+const isBad = (version: string): boolean => version === BAD;
+
+/** What the fold would tell. */
+function statusOf(isBroken: boolean): ApplianceStatus {
+  if (!isBroken) return statusWith(() => "ready");
   const check: Check = {
     code: "pod/crash-loop",
     tier: "login",

@@ -4,71 +4,16 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SILENT_LOG } from "../../src/core/log.ts";
-import type { Deps } from "../../src/core/ports.ts";
-import { openBench, bringToEnd as setUp } from "./bench.ts";
-import { createFakeBox, FOREVER_MS } from "./fake-box.ts";
-import { createMemoryFiles, type MemoryFiles } from "./memory-files.ts";
+import { createFakeBox } from "./fake-box.ts";
 import { makeMortal } from "./mortal.ts";
 import { comparableFiles } from "./remains.ts";
-import { createStage, type Stage } from "./stage.ts";
 import { BAD, bringToEnd, createUpdateRegistry, GOOD, openUpdateBench } from "./update-bench.ts";
+import { depsOf, installed, REGISTRY, STATE, type World } from "./update-world.ts";
 
-const REGISTRY = "registry.test:5000";
-const STATE = "/var/lib/alga-appliance";
 const box = createFakeBox({ instant: true });
 const registry = createUpdateRegistry(REGISTRY);
 
-interface World {
-  readonly files: MemoryFiles;
-  readonly stage: Stage;
-}
-
 type Wanted = Parameters<typeof bringToEnd>[1];
-
-const absent = (): never => {
-  throw new Error("the network is not asked in this test");
-};
-const NO_NETWORK: Deps["network"] = {
-  nameServers: absent,
-  resolve: absent,
-  addresses: absent,
-  isListening: absent,
-  certificate: absent,
-};
-
-function depsOf(world: World, process: ReturnType<typeof box.spawn>): Deps {
-  return {
-    clock: box.clock,
-    random: box.random,
-    files: world.files,
-    transports: { open: () => registry },
-    network: NO_NETWORK,
-    machine: box.machineOf(process),
-    exec: absent,
-    log: SILENT_LOG,
-  };
-}
-
-/** A box on which 1.0.3 is installed. */
-async function installed(): Promise<World> {
-  const world: World = {
-    files: createMemoryFiles(() => box.clock.now()),
-    stage: await createStage(box, { playsFlux: true }),
-  };
-  const process = box.spawn();
-  const bench = openBench(depsOf(world, process), {
-    root: "/",
-    registry: REGISTRY,
-    kube: { server: "http://api", fetch: world.stage.kube },
-    license: { url: "http://license", fetch: world.stage.license },
-    followMs: FOREVER_MS,
-  });
-  assert.equal(await setUp(bench), "done", JSON.stringify(bench.operations.current()?.problem));
-  await bench.operations.stop();
-  box.kill(process);
-  return world;
-}
 
 interface End {
   readonly state: string;
@@ -81,7 +26,7 @@ interface End {
 /** Brings what is wanted to its end from what is there, in a new process. */
 async function runOn(world: World, wanted: Wanted, onWrite: (name: string) => void = () => {}): Promise<End> {
   const process = box.spawn();
-  const mortal = makeMortal(depsOf(world, process), {
+  const mortal = makeMortal(depsOf(world, { box, process, registry }), {
     kube: world.stage.kube,
     stateFolder: STATE,
     diesAt: (name, when) => {
@@ -131,7 +76,7 @@ async function left(world: World): Promise<ReadonlyMap<string, unknown>> {
 const LIMIT = { timeout: 180_000 };
 
 test("killed after every write, a good update and the return from it end as undisturbed ones", LIMIT, async () => {
-  const world = await installed();
+  const world = await installed(box, registry);
   const before = await left(world);
   const updated = await killedEverywhere(world, { kind: "update", version: GOOD }, ({ state, version, code }) =>
     assert.deepEqual([state, version, code], ["done", GOOD, undefined]),
@@ -145,7 +90,7 @@ test("killed after every write, a good update and the return from it end as undi
 });
 
 test("killed after every write, an update that does not work is taken back to what was there", LIMIT, async () => {
-  const world = await installed();
+  const world = await installed(box, registry);
   const before = await left(world);
   const count = await killedEverywhere(world, { kind: "update", version: BAD }, ({ state, version, code }) =>
     assert.deepEqual([state, version, code], ["failed", "1.0.3", "update/returned"]),

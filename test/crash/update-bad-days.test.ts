@@ -1,0 +1,193 @@
+/** Updates on bad days: nothing works any more, a registry that lies, two at once, a clock that jumps, a power cut. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { isApplianceError } from "../../src/core/errors.ts";
+import type { Fetch } from "../../src/core/ports.ts";
+import { createKube } from "../../src/kube/client.ts";
+import { createFakeBox, settle } from "./fake-box.ts";
+import { BAD, bringToEnd, createUpdateRegistry, GOOD, openUpdateBench, type UpdateBench } from "./update-bench.ts";
+import { depsOf, installed, REGISTRY, STATE, type World } from "./update-world.ts";
+
+const honest = createUpdateRegistry(REGISTRY);
+const SIGNAL = new AbortController().signal;
+const YEAR_MS = 366 * 86_400_000;
+
+function scene(registry: Fetch = honest) {
+  const box = createFakeBox({ instant: true });
+  const open = (world: World, isBroken?: (version: string) => boolean): UpdateBench & { die(): Promise<void> } => {
+    const process = box.spawn();
+    const bench = openUpdateBench(depsOf(world, { box, process, registry }), {
+      registry: REGISTRY,
+      kube: world.stage.kube,
+      stateFolder: STATE,
+      ...(isBroken === undefined ? {} : { isBroken }),
+    });
+    const die = async (): Promise<void> => {
+      await bench.operations.stop();
+      box.kill(process);
+    };
+    return { ...bench, die };
+  };
+  return { box, open, installed: () => installed(box, honest) };
+}
+
+const footprint = async (world: World) => JSON.stringify([...(await world.stage.objects())]);
+
+test("where neither release works the box says so, and goes on when it is mended", async () => {
+  const { open, installed: install } = scene();
+  const world = await install();
+  let isDown = true;
+  const bench = open(world, (version) => version === BAD || (version === "1.0.3" && isDown && wasTried));
+  let wasTried = false;
+  const { digest } = await bench.updates.plan({ version: BAD }, SIGNAL);
+  bench.operations.subscribe((event) => {
+    if (event.type === "journal" && event.entry.kind === "step-done" && event.entry.step === "switch") wasTried = true;
+  });
+  await bench.updates.start({ planDigest: digest }, SIGNAL);
+  const stuck = await bench.operations.settled();
+  assert.deepEqual(
+    [stuck?.state, stuck?.step, stuck?.problem?.code],
+    ["blocked", "return-watch", "update/return-failed"],
+  );
+  assert.match(stuck?.problem?.message ?? "", /^Cannot go back: 1\.0\.3 does not come up either/);
+  assert.match(stuck?.problem?.hint ?? "", /^Mend what is named, then try again/);
+  await assert.rejects(bench.updates.start({ planDigest: digest }, SIGNAL), (thrown) =>
+    isApplianceError(thrown, "operation/busy", "update/plan-changed"),
+  );
+  isDown = false;
+  await bench.operations.resume(stuck?.id ?? "");
+  const end = await bench.operations.settled();
+  assert.deepEqual([end?.state, end?.problem?.code], ["failed", "update/returned"]);
+  const [record] = await bench.updates.history();
+  assert.deepEqual([record?.outcome, record?.verdict], ["returned", "failed"]);
+  await bench.die();
+});
+
+test("a registry that lies midway changes nothing", async () => {
+  let lies = false;
+  const liar: Fetch = async (request) => {
+    const response = await honest(request);
+    if (!lies || !/\/blobs\//.test(request.url) || !response.ok || request.method !== "GET") return response;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    bytes[0] = (bytes[0] ?? 0) ^ 1;
+    return new Response(bytes, { status: response.status, headers: response.headers });
+  };
+  const { open, installed: install } = scene(liar);
+  const world = await install();
+  const before = await footprint(world);
+  const bench = open(world);
+  const { digest } = await bench.updates.plan({ version: GOOD }, SIGNAL);
+  lies = true;
+  await bench.updates.start({ planDigest: digest }, SIGNAL);
+  const end = await bench.operations.settled();
+  assert.deepEqual([end?.state, end?.step, end?.problem?.code], ["failed", "fetch", "oci/digest-mismatch"]);
+  assert.equal(await footprint(world), before);
+  const [record] = await bench.updates.history();
+  assert.equal(record?.outcome, "untouched");
+  lies = false;
+  assert.equal(
+    (await bringToEnd(bench, { kind: "update", version: GOOD }))?.state,
+    "failed",
+    "an ended run is left alone",
+  );
+  const again = await bench.updates.plan({ version: GOOD }, SIGNAL);
+  await bench.updates.start({ planDigest: again.digest }, SIGNAL);
+  assert.equal((await bench.operations.settled())?.state, "done");
+  await bench.die();
+});
+
+test("of two at once one runs, and the other is told which", async () => {
+  const { open, installed: install } = scene();
+  const world = await install();
+  const bench = open(world);
+  const { digest } = await bench.updates.plan({ version: GOOD }, SIGNAL);
+  const results = await Promise.allSettled([1, 2, 3].map(() => bench.updates.start({ planDigest: digest }, SIGNAL)));
+  const started = results.filter(({ status }) => status === "fulfilled");
+  const refused = results.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  assert.equal(started.length, 1);
+  for (const thrown of refused) {
+    assert.ok(isApplianceError(thrown, "operation/busy"), String(thrown));
+    assert.equal(thrown.details.operation, "0002-update");
+  }
+  assert.equal((await bench.operations.settled())?.state, "done");
+  await bench.die();
+});
+
+for (const [name, happens] of [
+  ["a clock that jumps a year", (box) => box.setWall(box.clock.now() + YEAR_MS)],
+  ["a power cut", (box) => box.boot()],
+] as const satisfies readonly (readonly [string, (box: ReturnType<typeof createFakeBox>) => void])[]) {
+  test(`${name} in the middle is no end`, async () => {
+    const { box, open, installed: install } = scene();
+    const world = await install();
+    const first = open(world);
+    const { digest } = await first.updates.plan({ version: GOOD }, SIGNAL);
+    let left: World | undefined;
+    first.operations.subscribe((event) => {
+      const isSwitched = event.type === "journal" && event.entry.kind === "step-done" && event.entry.step === "switch";
+      if (isSwitched) left = { files: world.files.copy(), stage: world.stage.copy() };
+    });
+    await first.updates.start({ planDigest: digest }, SIGNAL);
+    await first.operations.settled();
+    await first.die();
+    happens(box);
+    assert.ok(left !== undefined, "the switch was never seen");
+    const second = open(left);
+    const end = await bringToEnd(second, { kind: "update", version: GOOD });
+    assert.deepEqual([end?.state, (await second.updates.view(SIGNAL)).installed?.version], ["done", GOOD]);
+    await second.die();
+  });
+}
+
+test("a revision that Helm left pending is taken away on the way back, and nothing else", async () => {
+  const { box, open, installed: install } = scene();
+  const world = await install();
+  const first = open(world);
+  assert.equal((await bringToEnd(first, { kind: "update", version: GOOD }))?.state, "done");
+  const kube = createKube(depsOf(world, { box, process: box.spawn(), registry: honest }), {
+    server: "http://api",
+    fetch: world.stage.kube,
+    headers: async () => ({}),
+  });
+  const namespace = "alga-system";
+  const secret = (name: string, status: string) => ({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { namespace, name, labels: { owner: "helm", name: "temporal", status } },
+  });
+  await kube.create(secret("sh.helm.release.v1.temporal.v1", "deployed"));
+  await kube.create(secret("sh.helm.release.v1.temporal.v2", "pending-upgrade"));
+  const temporal = { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease", namespace, name: "temporal" };
+  const message = "another operation (install/upgrade/rollback) is in progress";
+  const condition = { type: "Ready", status: "False", reason: "UpgradeFailed", message };
+  await kube.patch(temporal, { status: { conditions: [condition] } }, { subresource: "status" });
+  // The stage answers the request that frees it, as helm-controller does.
+  assert.equal((await bringToEnd(first, { kind: "rollback", after: "0002" }))?.state, "done");
+  const left = await kube.list({ apiVersion: "v1", kind: "Secret", namespace }, { labelSelector: "owner=helm" });
+  assert.deepEqual(
+    left.items.map(({ metadata }) => metadata.name),
+    ["sh.helm.release.v1.temporal.v1"],
+  );
+  await first.die();
+});
+
+test("what the channel offers is asked now and then, and begins by itself only within policy and window", async () => {
+  const { box, open, installed: install } = scene();
+  const world = await install();
+  const bench = open(world);
+  const told: string[] = [];
+  bench.updates.subscribe(() => told.push("changed"));
+  const { channel } = await bench.updates.check({}, SIGNAL);
+  assert.deepEqual([channel.state, told.length > 0], ["current", true]);
+  const elsewhere = await bench.updates.check({ channel: "next" }, SIGNAL);
+  assert.equal(elsewhere.channel.name, "stable", "another channel that was asked is followed");
+  const stop = new AbortController();
+  bench.updates.follow(stop.signal);
+  for (let turn = 0; turn < 50; turn += 1) await settle();
+  assert.equal((await bench.operations.list()).length, 1, "something began by itself");
+  assert.ok((await bench.updates.view(SIGNAL)).channel.nextCheckAt !== null);
+  stop.abort();
+  await settle();
+  await bench.die();
+  assert.ok(box.clock.now() > 0);
+});
