@@ -12,12 +12,14 @@ import { join } from "node:path";
 import { sharedExecutable } from "../test/support/executable.ts";
 import { applyPhase } from "./apply-phase.ts";
 import { bundleTimes } from "./bundle.ts";
+import { firstPaint } from "./first-paint.ts";
 import { healthDuringSetup } from "./health.ts";
 import { imageTimes } from "./image.ts";
 import { median, pause, printTable, type Row, residentMegabytes, row, startToFirstAnswer, stop } from "./measure.ts";
 import { publishTimes } from "./publish.ts";
 import { resolveTimes } from "./resolve.ts";
 import { statusTimes } from "./status.ts";
+import { changeToScreen } from "./to-screen.ts";
 
 const IS_QUICK = process.argv.includes("--quick");
 const RUNS = IS_QUICK ? 5 : 15;
@@ -41,6 +43,8 @@ try {
   rows.push(...(await statusTimes(IS_QUICK ? QUICK_STATUS : FULL_STATUS)));
   rows.push(...(await imageTimes(executable, IS_QUICK ? 1 : 5)));
   rows.push(...(await bundleTimes(executable, { runs: IS_QUICK ? 1 : 3, megabytes: IS_QUICK ? 60 : 300 })));
+  rows.push(...(await firstPaint(executable, RUNS)));
+  rows.push(...(await changeToScreen(IS_QUICK ? 10 : 40)));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

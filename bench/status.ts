@@ -59,7 +59,7 @@ const SPEED = "GET /api/status";
 const WAY = "a change of the cluster to the event stream";
 
 /** A control plane over a real API server, claimed, with a session. */
-interface Stage {
+export interface Stage {
   readonly real: RealKube;
   readonly url: string;
   readonly cookie: string;
@@ -69,6 +69,17 @@ async function onRealServer(size: StatusBench): Promise<Row[]> {
   const binaries = findBinaries(process.env);
   if ("missing" in binaries) return [without(SPEED, binaries.missing), without(WAY, binaries.missing)];
   const kubectl = join(dirname(binaries.apiServer), "kubectl");
+  return await onStage(binaries, async (stage) => [
+    ...(existsSync(kubectl) ? await speed(stage, kubectl) : [without(SPEED, "no kubectl in the lab's cache")]),
+    ...(await wayOfChanges(stage, size.changes)),
+  ]);
+}
+
+/** Plays on a fresh API server with a node and some pods; both end with the work. */
+export async function onStage<T>(
+  binaries: Parameters<typeof startKubeApiServer>[0],
+  work: (stage: Stage) => Promise<T>,
+): Promise<T> {
   const real = await startKubeApiServer(binaries);
   let plane: ChildProcess | undefined;
   try {
@@ -78,18 +89,14 @@ async function onRealServer(size: StatusBench): Promise<Row[]> {
     plane = play([script("box.ts"), "plane", JSON.stringify(around)]);
     const { url, token } = (await linesOf(plane).first) as { readonly url: string; readonly token: string };
     await waitForOk(`${url}/healthz`);
-    const stage = { real, url, cookie: await claim(url, token) };
-    return [
-      ...(existsSync(kubectl) ? await speed(stage, kubectl) : [without(SPEED, "no kubectl in the lab's cache")]),
-      ...(await wayOfChanges(stage, size.changes)),
-    ];
+    return await work({ real, url, cookie: await claim(url, token) });
   } finally {
     if (plane !== undefined) await stop(plane);
     await real.stop();
   }
 }
 
-const NODE: KubeObject = { apiVersion: "v1", kind: "Node", metadata: { name: "box" }, spec: {} };
+export const NODE: KubeObject = { apiVersion: "v1", kind: "Node", metadata: { name: "box" }, spec: {} };
 
 /** A node and some sixty pods, as a box has. */
 async function furnish(real: RealKube): Promise<void> {
@@ -104,7 +111,8 @@ async function furnish(real: RealKube): Promise<void> {
   await setReady(real, "True");
 }
 
-async function setReady(real: RealKube, status: "True" | "Unknown"): Promise<void> {
+/** Says of the node that it reports, or that it does not. */
+export async function setReady(real: RealKube, status: "True" | "Unknown"): Promise<void> {
   const condition = { type: "Ready", status, reason: "Bench", lastTransitionTime: new Date().toISOString() };
   const status_ = { conditions: [condition] };
   await real.kube().patch({ ...NODE, name: "box" }, { status: status_ }, { subresource: "status" });
@@ -220,7 +228,7 @@ function tellsNode(text: string, status: "True" | "Unknown"): boolean {
 }
 
 /** Rings for whoever waits for something of this kind, with the moment at which it came. */
-function createBell() {
+export function createBell() {
   let waiting: { readonly fits: (what: unknown) => boolean; readonly call: (at: number) => void } | undefined;
   return {
     ring: (what: unknown): void => {
