@@ -38,7 +38,7 @@ export interface ResolvedStore {
   /** What a release referred to when it was resolved whole. */
   artifacts(digest: Digest): Promise<Pick<ResolvedRelease, "artifacts" | "missing"> | undefined>;
   /** Who stood for a release when it was resolved before; undefined when it never was. */
-  believed(digest: Digest): Promise<Pick<ResolvedRelease, "verifiedBy" | "accepted"> | undefined>;
+  believed(digest: Digest): Promise<Pick<ResolvedRelease, "verifiedBy" | "accepted" | "goodUntil"> | undefined>;
   /** Notes a resolve as the last good one of its ref. */
   save(resolved: ResolvedRelease): Promise<void>;
   /** The last good resolve of a ref, or of its digest. */
@@ -60,6 +60,7 @@ const entrySchema = z.object({
   repository: z.string(),
   verifiedBy: z.string(),
   accepted: z.string().optional(),
+  goodUntil: z.string().optional(),
   resolvedAt: z.string(),
   artifacts: z.array(artifactSchema),
   missing: z.array(missingSchema),
@@ -90,9 +91,9 @@ export function createResolvedStore(deps: Pick<Deps, "files" | "log">, folder: s
     artifacts: async (digest) => (await entries()).find((entry) => entry.digest === digest),
     believed: async (digest) => {
       const found = (await entries()).filter((entry) => entry.digest === digest);
-      const { verifiedBy, accepted } = found.find((entry) => entry.verifiedBy !== "none") ?? found[0] ?? {};
-      if (verifiedBy === undefined) return undefined;
-      return { verifiedBy, ...(accepted === undefined ? {} : { accepted }) };
+      const signed = found.filter((entry) => entry.verifiedBy !== "none");
+      const entry = signed.find(({ goodUntil }) => goodUntil !== undefined) ?? signed[0] ?? found[0];
+      return entry === undefined ? undefined : { verifiedBy: entry.verifiedBy, ...toldOf(entry) };
     },
     save: (resolved) =>
       asFarAsPossible(deps, async () => {
@@ -131,19 +132,28 @@ function byDigest(entries: readonly Entry[], ref: ReleaseRef): Entry | undefined
 }
 
 function entryOf(resolved: ResolvedRelease): Entry {
-  const { digest, registry, repository, verifiedBy, accepted, resolvedAt } = resolved;
+  const { digest, registry, repository, verifiedBy, resolvedAt } = resolved;
   const lists = { artifacts: [...resolved.artifacts], missing: [...resolved.missing] };
-  const told = accepted === undefined ? {} : { accepted };
-  return { key: keyOf(resolved), digest, registry, repository, verifiedBy, ...told, resolvedAt, ...lists };
+  return { key: keyOf(resolved), digest, registry, repository, verifiedBy, ...toldOf(resolved), resolvedAt, ...lists };
+}
+
+/** What is told beside who stands for it, where there is something. */
+function toldOf({ accepted, goodUntil }: Pick<Entry, "accepted" | "goodUntil">) {
+  return { ...(accepted === undefined ? {} : { accepted }), ...(goodUntil === undefined ? {} : { goodUntil }) };
 }
 
 function resolvedOf(
   entry: Entry,
   from: { readonly query: LastQuery; readonly document: ReleaseBytes },
 ): ResolvedRelease {
-  const { key: _key, accepted, ...rest } = entry;
-  const told = accepted === undefined ? {} : { accepted };
-  return { ...rest, ...told, ref: from.query.ref, manifest: parseReleaseManifest(from.document.config), roundTrips: 0 };
+  const { key: _key, accepted: _accepted, goodUntil: _goodUntil, ...rest } = entry;
+  return {
+    ...rest,
+    ...toldOf(entry),
+    ref: from.query.ref,
+    manifest: parseReleaseManifest(from.document.config),
+    roundTrips: 0,
+  };
 }
 
 function fileOf(digest: Digest): string {

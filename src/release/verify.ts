@@ -45,6 +45,8 @@ async function knownFrom(ref: ReleaseRef, trust: ReleaseTrust, options: JudgeOpt
   if (!("digest" in ref)) return undefined;
   const before = await options.store?.believed(ref.digest);
   if (before === undefined || before.verifiedBy === "none") return undefined;
+  // A root that came later has not been asked: what a signature alone stood for is judged anew.
+  if (trust.root !== undefined && before.goodUntil === undefined) return undefined;
   if (trust.keys.some(({ id }) => id === before.verifiedBy)) return before;
   const keys = trust.root === undefined ? [] : targetKeys(trust.root);
   return trust.keys.length === 0 && keys.includes(before.verifiedBy) ? before : undefined;

@@ -51,6 +51,20 @@ for (const verb of ["plan", "run"]) {
   });
 }
 
+test("the decision of --accept-expired is one of the answers, unless these have their own", async () => {
+  const flags = { ...STDIN, "accept-expired": "soon" };
+  const wrong = { code: "setup/invalid-answers", message: /acceptExpired/ };
+  for (const acceptExpired of [undefined, ""]) {
+    const answers = { ...ANSWERS, acceptExpired };
+    await assert.rejects(run("run", { answers, flags }), wrong);
+    await assert.rejects(run("plan", { answers, flags }), wrong);
+    const instant = { ...flags, "accept-expired": "2026-12-31T00:00:00Z" };
+    await assert.rejects(run("run", { answers, flags: instant }), { code: "kube/config" });
+  }
+  const own = { ...ANSWERS, acceptExpired: "2026-12-31T00:00:00Z" };
+  await assert.rejects(run("run", { answers: own, flags }), { code: /^(?!setup)/ });
+});
+
 test("a password is wanted by run where none is kept, and never by plan", async () => {
   const files = { "/box/var/lib/alga-appliance/secrets/admin-password": "Correct-horse-7" };
   const given = { answers: WITHOUT_PASSWORD, flags: STDIN };

@@ -2,6 +2,7 @@
 import { parse, stringify } from "yaml";
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
+import { isPlainObject } from "../core/json.ts";
 import type { OperationView } from "../operation/model.ts";
 import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
 import { addressPlanText, EXAMPLE_ANSWERS, entryText, historyText, operationText, planText } from "./command-text.ts";
@@ -103,7 +104,7 @@ export const commands: readonly Command[] = [
 ];
 
 async function plan(context: CommandContext): Promise<ExitCode> {
-  const answers = await answersFrom(context);
+  const answers = decided(context, await answersFrom(context));
   validateAnswers(answers, { passwordOptional: true });
   const open = await openSetup(context);
   try {
@@ -117,7 +118,7 @@ async function plan(context: CommandContext): Promise<ExitCode> {
 
 /** Wrong answers are told before the cluster is looked for; what is kept from an earlier try need not be given again. */
 async function runSetup(context: CommandContext): Promise<ExitCode> {
-  const answers = await answersFrom(context);
+  const answers = decided(context, await answersFrom(context));
   const store = openStore(context);
   const isKept = (await store.secretNames()).includes("admin-password");
   validateAnswers(answers, { passwordOptional: isKept || (await store.listJournals()).length > 0 });
@@ -207,6 +208,13 @@ async function printAnswers(context: CommandContext): Promise<ExitCode> {
     answers === undefined ? "No answers are kept" : stringify(answers).trimEnd(),
   );
   return EXIT.done;
+}
+
+/** The decision of a flag or a setting is kept with the answers, so that whoever goes on with the setup has it too. */
+function decided({ settings }: CommandContext, answers: unknown): unknown {
+  const until = settings.get("trust.acceptExpired");
+  if (until === undefined || !isPlainObject(answers) || (answers.acceptExpired ?? "") !== "") return answers;
+  return { ...answers, acceptExpired: until };
 }
 
 /**

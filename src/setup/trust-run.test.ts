@@ -149,6 +149,19 @@ const CASES: Readonly<Record<string, Told>> = {
     code: "trust/unsigned",
     by: () => "none",
   },
+  "a root is put on a box that had keys, and the registry has no metadata": {
+    before: (turn) => {
+      turn.root = false;
+      const { store } = turn.world;
+      for (const tag of store.tags(TRUST) ?? []) store.deleteManifest(TRUST, tag);
+    },
+    after: "release",
+    turn: (turn) => void Object.assign(turn, { root: true }),
+    mend: (turn) => void Object.assign(turn, { root: false }),
+    step: "values",
+    code: "trust/unsigned",
+    by: () => PUBLISHER.id,
+  },
   "metadata goes back behind its back": {
     before: async ({ world }) => {
       before = timestampOf(world);
