@@ -8,7 +8,7 @@ import { installFlux, pullFluxObjects, waitForFlux } from "../flux/install.ts";
 import { selectionObject } from "../flux/selection.ts";
 import { sourceObjects } from "../flux/source.ts";
 import { valuesOf } from "../flux/values.ts";
-import { refOf } from "../kube/model.ts";
+import { type KubeObject, refOf } from "../kube/model.ts";
 import type { StepResult } from "../operation/step.ts";
 import { componentsOf, type ReleaseManifest } from "../release/model.ts";
 import { INSTALLED_SCHEMA, type Installed } from "../status/installed.ts";
@@ -37,17 +37,24 @@ export async function switchOver(call: UpdateCall): Promise<StepResult> {
   const release = await wantedOf(call);
   const installed = await installedNow(call);
   await note(context, { touched: true });
-  const { appUrl } = installed;
-  const settings = { appUrl, host: new URL(appUrl).host, place: context.deps.registry.place };
-  const values = await paced(context.deps.clock, valuesOf(release.manifest, settings));
   const objects = [
-    ...values,
+    ...(await renderedValues(call, release.manifest, installed)),
     selectionObject(release, release.channel),
     ...sourceObjects(release, context.deps.registry),
   ];
   const result = await applyAll(call, objects);
   await context.deps.store.writeDocument("release", installedRecord(release, installed));
   return result;
+}
+
+/** The values of a release with the address of now. */
+function renderedValues(
+  { context }: UpdateCall,
+  manifest: ReleaseManifest,
+  { appUrl }: Pick<Installed, "appUrl">,
+): Promise<readonly KubeObject[]> {
+  const { clock, registry } = context.deps;
+  return paced(clock, valuesOf(manifest, { appUrl, host: new URL(appUrl).host, place: registry.place }));
 }
 
 /** What release.json says from the switch on. When it was installed is told at the end. */
@@ -64,7 +71,10 @@ function installedRecord(release: RunRelease, before: Installed): Installed {
   };
 }
 
-/** Hands the kept release to Flux again, with the values as they were. No registry is asked. Safe to call again. */
+/**
+ * Hands the kept release to Flux again, with the values as they were. A way back is about the release, not the answers: where the
+ * address has been changed since, the kept release gets its values with the address of now. No registry is asked. Safe to call again.
+ */
 export async function switchBack(
   call: UpdateCall,
   kept: KeptRelease,
@@ -74,13 +84,15 @@ export async function switchBack(
   const { installed, manifest, digest } = kept;
   const { registry, repository, verifiedBy } = installed;
   const selection = { ref: { digest }, manifest, digest, registry, repository, verifiedBy };
+  const { appUrl, answersDigest } = await installedNow(call);
+  const values = appUrl === installed.appUrl ? kept.values : await renderedValues(call, manifest, { appUrl });
   const result = await applyAll(call, [
-    ...kept.values,
+    ...values,
     selectionObject(selection, installed.channel),
     ...sourceObjects({ manifest, digest }, deps.registry),
   ]);
   await removeLeftValues(call, kept, left);
-  await deps.store.writeDocument("release", installed);
+  await deps.store.writeDocument("release", { ...installed, appUrl, answersDigest });
   return result;
 }
 
