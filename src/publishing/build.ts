@@ -26,7 +26,7 @@ import {
 import { fluxImages } from "./flux-images.ts";
 import { type BuiltImage, buildControlPlaneImage, type PlatformInput } from "./image.ts";
 import { vendorRepository } from "./lock.ts";
-import { assertFluxLocked, assertLocked, type ReleaseLock, readLock } from "./lock-file.ts";
+import { additionalPins, assertFluxLocked, assertLocked, type ReleaseLock, readLock } from "./lock-file.ts";
 import { pushRelease, releaseDocument } from "./release-document.ts";
 import { type ReleaseSource, readSource, SOURCE_FILE, sourceComponents } from "./source.ts";
 import { treeAndValues } from "./source-content.ts";
@@ -90,6 +90,7 @@ export async function buildRelease(deps: Pick<Deps, "files" | "clock">, input: B
     charts,
     profile: source.profile,
     components: sourceComponents(source),
+    renamesImages: additionalPins(lock).length > 0,
   };
   const bundle = renderBundle(rendering);
   checkBundle(bundle, rendering);

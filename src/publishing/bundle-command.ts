@@ -9,6 +9,7 @@ import type { Platform } from "../oci/model.ts";
 import { openRegistryOf, REGISTRY_FLAGS, RELEASE_FLAGS, releaseRefOf } from "../release/registry-flags.ts";
 import { describeReleaseRef } from "../release/resolved.ts";
 import { type BundlePlan, planBundle, TRUST_REPOSITORY } from "./bundle.ts";
+import { otherImagesLine } from "./completeness.ts";
 import { readHaveList } from "./have-list.ts";
 import { OTHER_CA_FLAG, otherRegistries } from "./other-registries.ts";
 import { percentLines } from "./percent.ts";
@@ -148,11 +149,12 @@ interface Result {
   readonly parts: number;
   /** Documents of the trust repository that went along; 0: the publisher has none, or hides it. */
   readonly trust: number;
+  readonly otherImages: BundlePlan["otherImages"];
   readonly leftOut: Readonly<Record<"platform" | "store" | "node", { readonly parts: number; readonly bytes: number }>>;
 }
 
 function resultOf(
-  { document, tar, leftOut }: BundlePlan,
+  { document, tar, leftOut, otherImages }: BundlePlan,
   at: { readonly path: string; readonly sizeBytes: number; readonly keptBytes: number; readonly written: boolean },
 ): Result {
   const because = (why: string): { readonly parts: number; readonly bytes: number } => {
@@ -169,6 +171,7 @@ function resultOf(
     platforms: document.platforms,
     parts: tar.contents.length,
     trust: document.contents.filter((one) => one.repository === TRUST_REPOSITORY).length,
+    otherImages,
     leftOut: { platform: because("platform"), store: because("store"), node: because("node") },
   };
 }
@@ -183,6 +186,7 @@ function text(result: Result): string {
     `${result.written ? "Wrote" : "Would write"} release ${result.version} to ${result.file}: ${humanBytes(result.sizeBytes)}, ${result.parts} parts, ${result.platforms.join(", ")}`,
     ...(result.keptBytes === 0 ? [] : [`Went on behind ${humanBytes(result.keptBytes)} of an earlier run`]),
     ...(left.length === 0 ? [] : [`Left out: ${left.join(", ")}`]),
+    ...otherImagesLine(result),
     ...(result.trust > 0 ? [] : ["No trust metadata was found: a box with keys cannot verify this release"]),
     result.digest,
   ].join("\n");

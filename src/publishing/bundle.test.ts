@@ -111,7 +111,9 @@ test("a bundle holds all that the release refers to, is complete, and is the sam
   const checked = await words("laptop", "release", "check", "media.tar");
   assert.deepEqual(checked.lacking, []);
   assert.equal(checked.leftOut, 1, "the control plane of the other platform");
-  assert.deepEqual(checked.releases, [{ version: "1.0.3", digest: first.digest, tags: ["1.0.3", "stable"] }]);
+  assert.deepEqual(checked.releases, [
+    { version: "1.0.3", digest: first.digest, tags: ["1.0.3", "stable"], otherImages: null },
+  ]);
 });
 
 test("everything resolves from a served bundle as from the registry, signatures and trust too", async () => {

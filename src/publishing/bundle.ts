@@ -57,6 +57,8 @@ export interface BundlePlan {
   readonly document: BundleDocument;
   readonly tar: TarLayout;
   readonly leftOut: readonly LeftOut[];
+  /** How many images the release pins beside those of its components; null: it does not say what else its boxes pull. */
+  readonly otherImages: number | null;
 }
 
 /** Repositories that tell whether to believe a release: all their tags go along. */
@@ -106,7 +108,12 @@ export async function planBundle(
     return place.client.blobStream(place.repository, place.descriptor, { signal, start });
   };
   const contents = uniqueContents([...sizes, ...selection.blobs, ...executables.contents]);
-  return { document, tar: { entries: [...entries, bundle.entry], contents, open }, leftOut: selection.leftOut };
+  return {
+    document,
+    tar: { entries: [...entries, bundle.entry], contents, open },
+    leftOut: selection.leftOut,
+    otherImages: closure.release.manifest.additionalImages?.length ?? null,
+  };
 }
 
 function uniqueContents(all: readonly Wanted[]): readonly Wanted[] {

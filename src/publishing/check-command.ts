@@ -8,7 +8,7 @@ import { readCatalog } from "../oci/layout-catalog.ts";
 import type { Descriptor } from "../oci/model.ts";
 import { TRUSTED_KEY_FLAG } from "../trust/key-flags.ts";
 import { type SignedBy, signedLines, verifyReleases } from "./bundle-trust.ts";
-import { type Completeness, completenessOf } from "./completeness.ts";
+import { type Completeness, completenessOf, otherImagesLine } from "./completeness.ts";
 import { BUNDLES, bundlePlaces, openBundles } from "./named-bundles.ts";
 import { percentLines } from "./percent.ts";
 
@@ -96,6 +96,7 @@ function text(
   return [
     `${place}: ${checked.blobs} parts, ${humanBytes(checked.bytes)}, every digest is right`,
     ...releases.map((one) => `release ${one.version}  ${one.digest}  (${one.tags.join(", ") || "no tag"})`),
+    ...releases.flatMap((one) => otherImagesLine(one)),
     ...signedLines(signed),
     ...(leftOut.length === 0 ? [] : [`left out on purpose: ${leftOut.length} parts`]),
     ...lacking.map((one) => `not there: ${one.what}  ${one.repository} ${one.reference}`),

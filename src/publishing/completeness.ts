@@ -23,6 +23,8 @@ export interface HeldRelease {
   readonly digest: Digest;
   /** Channels and versions that point at it. */
   readonly tags: readonly string[];
+  /** How many images it pins beside those of its components; null: it does not say what else its boxes pull. */
+  readonly otherImages: number | null;
 }
 
 /** One thing that is wrong. */
@@ -65,7 +67,9 @@ export async function completenessOf(layout: Layout, catalog: LayoutCatalog): Pr
     if (!(await layout.has(document.manifest.config.digest))) continue;
     const bytes = await layout.bytes(document.manifest.config, { maxBytes: MAX_RELEASE_BYTES });
     const manifest = parseReleaseManifest(bytes);
-    releases.push({ version: manifest.version, digest: descriptor.digest, tags: tagsOf(catalog, descriptor.digest) });
+    const { version, additionalImages } = manifest;
+    const tags = tagsOf(catalog, descriptor.digest);
+    releases.push({ version, digest: descriptor.digest, tags, otherImages: additionalImages?.length ?? null });
     for (const wanted of wantedArtifacts(manifest, HERE)) {
       const problem = problemOf(wanted, catalog);
       if (problem !== undefined) lacking.push({ ...problem, what: `${wanted.name} of release ${manifest.version}` });
@@ -91,4 +95,15 @@ function problemOf(wanted: WantedArtifact, catalog: LayoutCatalog): Omit<Lack, "
   const reference = wanted.digest ?? wanted.tag ?? "";
   const isThere = wanted.digest === undefined ? found?.tags.has(wanted.tag ?? "") : found?.manifests.has(wanted.digest);
   return isThere === true ? undefined : { repository, reference, sizeBytes: 0 };
+}
+
+/** For people, above all where no network is: whether a release knows what its boxes pull beside its own images. */
+export function otherImagesLine({
+  version,
+  otherImages,
+}: Pick<HeldRelease, "version" | "otherImages">): readonly string[] {
+  if (otherImages !== null) return [];
+  return [
+    `release ${version} does not say which images Flux and its charts need: a box that is cut off must have them already`,
+  ];
 }

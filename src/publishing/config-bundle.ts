@@ -43,6 +43,8 @@ export interface BundleInput {
   /** `<component>.<profile>.yaml` -> values, as the release manifest carries them. */
   readonly values: Readonly<Record<string, string>>;
   readonly components: readonly ComponentSpec[];
+  /** The release pins images of others: boxes of a mirror rename them by post renderers. */
+  readonly renamesImages?: boolean;
 }
 
 /** A bundle, rendered and checked. */
@@ -168,6 +170,12 @@ export function checkBundle({ files }: ConfigBundle, input: BundleInput): void {
     if (found === undefined)
       throw bad(`base/${component.group}`, `it has no HelmRelease ${component.name}, one is wanted`);
     checkRelease(found, component, top);
+    if (input.renamesImages === true && listAt(found, "spec", "postRenderers").length > 0) {
+      throw bad(
+        `HelmRelease ${component.name}`,
+        "its own postRenderers would be replaced on boxes of a mirror, none is wanted",
+      );
+    }
   }
 }
 

@@ -44,6 +44,10 @@ test("a tag of others that names something new takes nothing from the release be
   await words("release", "load", old);
   await words("release", "load", next);
   const both = await words("release", "check");
+  assert.deepEqual(
+    (both.releases as readonly { otherImages: number }[]).map((one) => one.otherImages),
+    [7, 7],
+  );
   assert.deepEqual([both.lacking, (both.releases as readonly unknown[]).length], [[], 2]);
   const before = blobs();
   await words("release", "load", next, "--keep", "2");

@@ -102,3 +102,14 @@ test("values that are no YAML, or an alias bomb, are refused by name", () => {
     });
   }
 });
+
+test("an image of others that has moved is a change under its name, also where the registry of the release does not show it", () => {
+  const images = (tag: string, digest: string) => ({
+    fields: { additionalImages: [{ reference: `docker.io/library/postgres:${tag}`, digest: digestOf(digest) }] },
+  });
+  assert.deepEqual(changed(images("16", "a"), images("17", "b")), [
+    ["image docker.io/library/postgres", `16@${digestOf("a")}`, `17@${digestOf("b")}`],
+  ]);
+  assert.deepEqual(changed({}, images("16", "a")), [["image docker.io/library/postgres", null, `16@${digestOf("a")}`]]);
+  assert.deepEqual(changed(images("16", "a"), images("16", "a")), []);
+});

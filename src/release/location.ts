@@ -5,7 +5,7 @@
  * settings); then everything is taken from the mirror, under the same names below its base. Images of other registries lie
  * there below `images/<host>/`: no two of them meet, and all of one host are one place for containerd.
  *
- * @see docs/adr/0010-images-of-others.md
+ * @see docs/adr/0011-images-of-others.md
  */
 import type { ReleaseManifest } from "./model.ts";
 
