@@ -1,7 +1,7 @@
 /** A bundle before the real tools: skopeo reads the file, crane, helm, umoci and containerd what is served and unpacked from it. */
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, it } from "node:test";
@@ -17,6 +17,7 @@ import { serveFetch } from "../support/serve-registry.ts";
 const folder = mkdtempSync(join(tmpdir(), "alga-offline-tools-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const tar = join(folder, "media.tar");
+const GUIDE = readFileSync(join(import.meta.dirname, "../../docs/offline.md"), "utf8");
 
 /** Images of others, where a mirror and a bundle have them: Flux's, the storage provisioner's, a database's. */
 const OTHERS = [
@@ -111,6 +112,14 @@ it("a served bundle is pulled and unpacked by containerd", { skip: containerdMis
     const image = `${served.first.registry}/nine-minds/alga-psa-ee:1.0.3`;
     await ctr("images", "pull", "--plain-http", image);
     assert.match(await ctr("images", "check"), /alga-psa-ee:1\.0\.3 .* complete \(2\/2\) .* true/);
+    // As docs/offline.md tells it: one file for each host, and the image keeps its own name.
+    const [, written = ""] = /```toml\n([^`]*)```/.exec(GUIDE) ?? [];
+    mkdirSync(at("certs.d/docker.io"), { recursive: true });
+    const hosts = written.replace("10.0.0.5:5000", String(served.first.registry));
+    assert.notEqual(hosts, written);
+    writeFileSync(at("certs.d/docker.io/hosts.toml"), hosts);
+    await ctr("images", "pull", "--hosts-dir", at("certs.d"), "docker.io/library/busybox:1.37");
+    assert.match(await ctr("images", "check"), /docker\.io\/library\/busybox:1\.37 .* complete \(2\/2\) .* true/);
   } finally {
     const ended = new Promise((resolve) => daemon.once("exit", resolve));
     daemon.kill("SIGTERM");
