@@ -82,8 +82,12 @@ describe("status", () => {
   test("says so when there is no cluster at all, with exit code 3", async () => {
     const { code, said } = await run({});
     assert.equal(code, 3);
-    assert.match(said.text, /^Setup cannot start: no Kubernetes is known here\nNext: Name a kubeconfig/);
+    assert.match(
+      said.text,
+      /^It is not known how the appliance is: no Kubernetes is known here\nNext: Name a kubeconfig/,
+    );
     assert.match(said.text, /· Platform {9}not known {2}No Kubernetes is known here/);
+    assert.doesNotMatch(said.text, /pgbouncer/, "six times the same would tell no more");
   });
 
   test("explains a check code without looking at anything", async () => {
@@ -97,7 +101,18 @@ describe("status", () => {
   test("says so when the cluster refuses", async () => {
     const { code, said } = await run({ kubeconfig: KUBECONFIG });
     assert.equal(code, 3);
-    assert.match(said.text, /^Setup cannot start: Kubernetes does not answer/);
+    assert.match(said.text, /^It is not known how the appliance is: Kubernetes does not answer/);
+  });
+
+  test("knows from outside of the box only what the cluster shows", async () => {
+    const { server, kube } = memoryKube();
+    await kube.create({ apiVersion: "v1", kind: "Node", metadata: { name: "box" }, spec: {} });
+    const conditions = [{ type: "Ready", status: "True", lastTransitionTime: "2026-11-21T09:00:00Z" }];
+    const node = { apiVersion: "v1", kind: "Node", name: "box" };
+    await kube.patch(node, { status: { conditions } }, { subresource: "status" });
+    const { code, said } = await run({ kubeconfig: KUBECONFIG, fetch: server.fetch });
+    assert.equal(code, 3);
+    assert.match(said.text, /^Nothing is installed on this cluster yet\nNext: Open the setup address that the console/);
   });
 
   test("folds by itself from a kubeconfig, and reads the release from the cluster", async () => {

@@ -40,8 +40,7 @@ export function writeLadder(status: ApplianceStatus, options: LadderOptions): st
     "",
     ...TIERS.filter((tier) => tier !== "full").map((tier) => rung(status, tier, paint)),
     ...(failures.length === 0 ? [] : ["", ...failures.flatMap((check) => cause(check, options, paint))]),
-    "",
-    ...components(status, paint),
+    ...(knowsComponents(status) ? ["", ...components(status, paint)] : []),
     ...footer(status),
   ].join("\n");
 }
@@ -74,6 +73,11 @@ const EVIDENCE_LINES = 6;
 
 function lastLines(text: string): readonly string[] {
   return text.split("\n").slice(-EVIDENCE_LINES);
+}
+
+/** Six times the same "not known" tells no more than the ladder. */
+function knowsComponents({ components: all }: ApplianceStatus): boolean {
+  return all.some((one) => one.state !== "unknown" || one.message !== all[0]?.message);
 }
 
 function components(status: ApplianceStatus, paint: Paint): readonly string[] {

@@ -42,7 +42,9 @@ interface Given {
 export function foldSummary(given: Given): Summary {
   const { phase } = given;
   const root = rootFor(given);
-  if (phase === "unclaimed" || phase === "setup") return before(phase, root);
+  if (phase === "unclaimed" || phase === "setup") {
+    return given.view.seen.claimed === null ? outside(root) : before(phase, root);
+  }
   if (phase === "blocked") return stopped(given, root);
   if (phase === "running") return running(given, root);
   return underWay(given, root);
@@ -52,6 +54,26 @@ export function foldSummary(given: Given): Summary {
 function rootFor({ judgement, phase }: Given): Judged | undefined {
   if (phase === "running") return judgement.roots[0];
   return judgement.roots.find((one) => one.tier !== "full" && one.tier !== "background");
+}
+
+/** Who looks from outside of the box, by a kubeconfig alone, does not know what else the box knows. */
+function outside(root: Judged | undefined): Summary {
+  if (root === undefined) {
+    return {
+      state: "progressing",
+      message: "Nothing is installed on this cluster yet",
+      next: "Open the setup address that the console of the box shows",
+    };
+  }
+  const { headline } = root.finding;
+  if (!root.rule.code.startsWith("kube/")) {
+    return {
+      state: "failed",
+      message: `Nothing is installed on this cluster yet, and ${headline}`,
+      next: nextOf(root),
+    };
+  }
+  return { state: "unknown", message: `It is not known how the appliance is: ${headline}`, next: nextOf(root) };
 }
 
 function before(phase: "unclaimed" | "setup", root: Judged | undefined): Summary {
