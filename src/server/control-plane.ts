@@ -73,19 +73,21 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   const settings = setupSettings(options);
   const late: { status?: StatusEngine } = {};
   const setupDeps = createSetupDeps(deps, options, { store, releases, status: () => late.status });
+  const hostAgent = deps.transports.open({ socketPath: options.paths.hostAgentSocket });
+  const updateDeps = { ...setupDeps, hostAgent };
   const operations = createOperations(
     { ...deps, store },
     {
       programs: {
         ...setupPrograms(setupDeps, settings),
-        update: updateProgram(setupDeps, settings),
-        rollback: rollbackProgram(setupDeps, settings),
+        update: updateProgram(updateDeps, settings),
+        rollback: rollbackProgram(updateDeps, settings),
       },
       networkReady: (signal) => registryAnswers(deps, options, signal),
     },
   );
   const setup = createSetup(setupDeps, settings, operations);
-  const updates = createUpdates(setupDeps, settings, operations);
+  const updates = createUpdates(updateDeps, settings, operations);
   const adminPassword = createAdminPassword(setupDeps, settings, operations);
   const box = createBoxReader(deps, {
     ...options,

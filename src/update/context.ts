@@ -27,6 +27,8 @@ const runNotesSchema = z.object({
   operationId: z.string(),
   /** The cluster may have something of the wanted release. */
   touched: z.boolean().default(false),
+  /** The host was asked to replace the control plane: not twice in one run. */
+  controlPlaneAsked: z.boolean().default(false),
   /** Codes of checks that had failed before anything began. */
   failedBefore: z.array(z.string()).default([]),
   verdict: verdictSchema.nullable().default(null),

@@ -1,5 +1,5 @@
 /** What updates work through: the state, the cluster, the registry and the one observation. `serve` puts it together. */
-import type { Deps } from "../core/ports.ts";
+import type { Deps, Fetch } from "../core/ports.ts";
 import type { Kube } from "../kube/calls.ts";
 import type { StateStore } from "../operation/store.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
@@ -15,6 +15,8 @@ export interface UpdateDeps extends Pick<Deps, "clock" | "random" | "files" | "t
   /** Releases that were resolved before. */
   readonly releases: ResolvedStore;
   readonly observe: (signal: AbortSignal) => Promise<ApplianceStatus>;
+  /** The agent of the host, over its socket. Absent: there is none. */
+  readonly hostAgent?: Fetch;
 }
 
 export interface UpdateSettings extends WatchSettings {

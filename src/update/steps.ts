@@ -10,6 +10,7 @@ import { forgetPrevious, type KeptRelease } from "./previous.ts";
 import { freeStuckReleases } from "./reached.ts";
 import { installedNow, keptOf, wantedOf } from "./release-of-run.ts";
 import { manifestOnDisk } from "./releases.ts";
+import { updateControlPlane } from "./step-control-plane.ts";
 import { fetchImages } from "./step-images.ts";
 import { check, fetchParts, keep } from "./step-prepare.ts";
 import { switchBack, switchOver, updateFlux } from "./step-switch.ts";
@@ -61,6 +62,14 @@ const UPDATE_ROWS: readonly Row[] = [
     budgetMs: 5 * MINUTE_MS,
     endsRun: true,
     work: keep,
+  },
+  {
+    id: "control-plane",
+    title: "Update the control plane",
+    about: "Where the host can replace it; it comes back with the same update.",
+    budgetMs: 15 * MINUTE_MS,
+    endsRun: true,
+    work: updateControlPlane,
   },
   {
     id: "flux",

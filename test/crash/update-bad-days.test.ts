@@ -1,10 +1,11 @@
 /** Updates on bad days: nothing works any more, a registry that lies, two at once, a clock that jumps, a power cut. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { digestOf } from "../../src/core/digest.ts";
-import { isApplianceError } from "../../src/core/errors.ts";
+import { digestOf, isDigest } from "../../src/core/digest.ts";
+import { ApplianceError, isApplianceError } from "../../src/core/errors.ts";
 import type { Fetch } from "../../src/core/ports.ts";
 import { createKube } from "../../src/kube/client.ts";
+import type { OperationView } from "../../src/operation/model.ts";
 import { installedSchema } from "../../src/status/installed.ts";
 import { createFakeBox, settle } from "./fake-box.ts";
 import { BAD, bringToEnd, createUpdateRegistry, GOOD, openUpdateBench, type UpdateBench } from "./update-bench.ts";
@@ -16,13 +17,18 @@ const YEAR_MS = 366 * 86_400_000;
 
 function scene(registry: Fetch = honest) {
   const box = createFakeBox({ instant: true });
-  const open = (world: World, isBroken?: (version: string) => boolean): UpdateBench & { die(): Promise<void> } => {
+  const open = (
+    world: World,
+    isBroken?: (version: string) => boolean,
+    hostAgent?: Fetch,
+  ): UpdateBench & { die(): Promise<void> } => {
     const process = box.spawn();
     const bench = openUpdateBench(depsOf(world, { box, process, registry }), {
       registry: REGISTRY,
       kube: world.stage.kube,
       stateFolder: STATE,
       ...(isBroken === undefined ? {} : { isBroken }),
+      ...(hostAgent === undefined ? {} : { hostAgent }),
     });
     const die = async (): Promise<void> => {
       await bench.operations.stop();
@@ -194,6 +200,99 @@ test("a way back after a change of the address brings the old release with the n
   assert.doesNotMatch(objects, /psa\.example\.com/);
   await bench.die();
 });
+
+const CONTROL_PLANE = {
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  namespace: "alga-appliance-control-plane",
+  name: "appliance-control-plane",
+};
+
+/** A control plane that runs in the cluster as another image, and what the host makes of it when it is asked. */
+async function withControlPlane(world: World, on: ReturnType<typeof scene>["box"]) {
+  const deps = depsOf(world, { box: on, process: on.spawn(), registry: honest });
+  const connection = { server: "http://api", fetch: world.stage.kube, headers: async () => ({}) };
+  const kube = createKube(deps, connection, { fieldManager: "host" });
+  const { apiVersion, kind, namespace, name } = CONTROL_PLANE;
+  const labels = { app: name };
+  const run = (image: string) =>
+    kube.apply({
+      apiVersion,
+      kind,
+      metadata: { namespace, name },
+      spec: {
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { containers: [{ name: "control-plane", image }] } },
+      },
+    });
+  await kube.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  await run("registry.test:5000/nine-minds/alga-appliance-control-plane:old");
+  return { run };
+}
+
+test("the control plane is replaced by the host, where there is one, and an update goes on without it", async () => {
+  const { box, open, installed: install } = scene();
+  const world = await install();
+  const { run } = await withControlPlane(world, box);
+  const alone = await bringToEnd(open(world), { kind: "update", version: GOOD });
+  assert.equal(alone?.state, "done");
+  assert.match(stepOf(alone, "control-plane"), /^It stays as it is: .*named exactly/);
+  const asked: string[] = [];
+  const agent: Fetch = async (request) => {
+    asked.push(`${request.method} ${new URL(request.url).pathname}`);
+    const image = /control-plane:1\.1\.0@sha256:[0-9a-f]{64}/.exec(await manifestText(bench, GOOD))?.[0] ?? "";
+    await run(`${REGISTRY}/nine-minds/alga-appliance-${image}`);
+    return Response.json({}, { status: 202 });
+  };
+  const bench = open(world, () => false, agent);
+  const { digest } = await bench.updates.plan({ channel: "next-good" }, SIGNAL);
+  await bench.updates.start({ planDigest: digest }, SIGNAL);
+  const end = await bench.operations.settled();
+  assert.equal(end?.state, "done");
+  assert.match(stepOf(end, "control-plane"), /alga-appliance-control-plane:1\.1\.0@sha256:[0-9a-f]{64} runs$/);
+  assert.deepEqual(asked, ["POST /v1/control-plane/reapply"]);
+  await bench.die();
+});
+
+test("a host that is silent, or that chooses otherwise, leaves the control plane as it is and is asked once", async () => {
+  const { box, open, installed: install } = scene();
+  const world = await install();
+  await withControlPlane(world, box);
+  let asked = 0;
+  const silent: Fetch = async () => {
+    asked += 1;
+    throw new ApplianceError("net/unreachable", "Cannot reach the agent: nobody listens");
+  };
+  const bench = open(world, () => false, silent);
+  const { digest } = await bench.updates.plan({ channel: "next-good" }, SIGNAL);
+  await bench.updates.start({ planDigest: digest }, SIGNAL);
+  const end = await bench.operations.settled();
+  assert.deepEqual([end?.state, asked], ["done", 1]);
+  assert.match(stepOf(end, "control-plane"), /^It stays as it is: there is no host agent/);
+  const deaf: Fetch = async () => {
+    asked += 1;
+    return Response.json({}, { status: 202 });
+  };
+  const second = open(world, () => false, deaf);
+  const again = await second.updates.plan({ channel: "next-good" }, SIGNAL);
+  await second.updates.start({ planDigest: again.digest }, SIGNAL);
+  const late = await second.operations.settled();
+  assert.deepEqual([late?.state, asked], ["done", 2]);
+  assert.match(stepOf(late, "control-plane"), /has not replaced it in time$/);
+  await bench.die();
+  await second.die();
+});
+
+function stepOf(view: OperationView | undefined, id: string): string {
+  return view?.steps.find((step) => step.id === id)?.detail ?? "";
+}
+
+/** The release manifest as the box keeps it. */
+async function manifestText({ deps, updates }: UpdateBench, version: string): Promise<string> {
+  const { to } = await updates.plan({ version }, SIGNAL);
+  const bytes = isDigest(to.digest) ? await deps.releases.bytes(to.digest) : undefined;
+  return new TextDecoder().decode(bytes?.config);
+}
 
 test("what the channel offers is asked now and then, and begins by itself only within policy and window", async () => {
   const { open, installed: install } = scene();

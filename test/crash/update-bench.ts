@@ -23,9 +23,8 @@ export const BAD = "1.2.0";
 /** A registry with the installed release, a good one and a bad one. */
 export function createUpdateRegistry(host: string): Fetch {
   const server = createRegistryServer();
-  for (const version of [GOOD, BAD]) {
-    buildSampleRelease(server.store, { registry: host, version, channels: ["next"], pinned: true });
-  }
+  buildSampleRelease(server.store, { registry: host, version: GOOD, channels: ["next-good"], pinned: true });
+  buildSampleRelease(server.store, { registry: host, version: BAD, channels: ["next"], pinned: true });
   buildSampleRelease(server.store, { registry: host, version: "1.0.3", channels: ["stable"], pinned: true });
   return server.fetch;
 }
@@ -44,6 +43,7 @@ export function openUpdateBench(
     readonly stateFolder: string;
     /** Whether the application of a release never comes up. Default: that of the bad one. */
     readonly isBroken?: (version: string) => boolean;
+    readonly hostAgent?: Fetch;
   },
 ): UpdateBench {
   const paths = statePaths("/");
@@ -55,6 +55,7 @@ export function openUpdateBench(
     kube,
     registry: { place: { registry: options.registry, base: "nine-minds" }, plainHttp: true },
     releases: createResolvedStore(deps, paths.resolvedReleases),
+    ...(options.hostAgent === undefined ? {} : { hostAgent: options.hostAgent }),
     observe: async (signal) => {
       const found = await kube.get({ ...source, name: "alga-appliance" }, { signal });
       const version = textAt(found, "metadata", "annotations", "appliance.alga/release-version") ?? "";
