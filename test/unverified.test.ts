@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { digestOf } from "../src/core/digest.ts";
+import { bannerLines } from "../src/host/banner.ts";
 import { createRegistryServer } from "../src/oci/registry-server.ts";
 import { systemClock } from "../src/platform/clock.ts";
 import { systemRandom } from "../src/platform/random.ts";
@@ -12,7 +13,7 @@ import { commands as releaseCommands } from "../src/release/command.ts";
 import { commands as setupCommands } from "../src/setup/command.ts";
 import { historyText, planText } from "../src/setup/command-text.ts";
 import type { SetupPlan } from "../src/setup/plan.ts";
-import { writeLadder } from "../src/status/ladder.ts";
+import { releaseText, writeLadder } from "../src/status/ladder.ts";
 import type { ApplianceStatus } from "../src/status/model.ts";
 import { commandContext, newSaid } from "./support/command-context.ts";
 import { statusWith } from "./support/status.ts";
@@ -44,9 +45,17 @@ function history(verifiedBy: string) {
   return [{ ...common, operationId: "0001-setup", state: "done" as const, about: { version: "1.0.3", verifiedBy } }];
 }
 
+/** What the console of a box draws beside its address. */
+function bannerOf(status: ApplianceStatus, claimed: boolean): string {
+  const told = { message: "Everything works", next: null, doing: null, release: releaseText(status) };
+  const box = { name: "box", version: "1.0.3", addresses: ["192.0.2.10"], port: 8080, bootstrap: null };
+  return bannerLines({ ...box, answers: true, claimed, token: null, status: told }).join("\n");
+}
+
 /** Texts that name one release, by where a person reads them. */
 const TEXTS: Readonly<Record<string, (verifiedBy: string) => string>> = {
-  "status, and the console that shows it": (verifiedBy) => writeLadder(statusOf(verifiedBy), PLAIN),
+  status: (verifiedBy) => writeLadder(statusOf(verifiedBy), PLAIN),
+  "the banner of the console": (verifiedBy) => bannerOf(statusOf(verifiedBy), true),
   "setup plan": (verifiedBy) => planText(plan(verifiedBy)),
   "setup history": (verifiedBy) => historyText(history(verifiedBy)),
   "release check and load": (verifiedBy) => signedLines([{ version: "1.0.3", verifiedBy }]).join("\n"),
@@ -82,6 +91,13 @@ describe("a release that nobody whom the box trusts has signed", () => {
       const appliance = verifies === undefined ? bare.appliance : { ...bare.appliance, verifies };
       return writeLadder({ ...bare, appliance }, PLAIN);
     };
+    const bare = statusWith(() => "unknown");
+    const keyless = { ...bare, appliance: { ...bare.appliance, verifies: false } };
+    assert.match(
+      bannerOf(keyless, false),
+      /Releases are unverified/,
+      "the console, before anybody has claimed the box",
+    );
     assert.match(of(false), /Releases are unverified: this box trusts no publisher's key/);
     assert.doesNotMatch(of(true), /unverified/);
     assert.doesNotMatch(of(undefined), /unverified/);

@@ -22,7 +22,16 @@ export interface BannerFacts {
   /** Plain setup token. Only with it is it shown. */
   readonly token: string | null;
   /** The status document's own sentence, and what is done now: "7 of 12: Install Flux". */
-  readonly status: { readonly message: string; readonly next: string | null; readonly doing: string | null } | null;
+  readonly status: BannerStatus | null;
+}
+
+/** What the status document says, in lines. */
+export interface BannerStatus {
+  readonly message: string;
+  readonly next: string | null;
+  readonly doing: string | null;
+  /** "Release 1.0.3 (stable), unverified"; absent or empty: nothing to say of a release. */
+  readonly release?: string;
 }
 
 /** The console that it is drawn on. */
@@ -90,11 +99,11 @@ function serving(facts: BannerFacts): readonly string[] {
   if (!facts.claimed) {
     const token =
       facts.token === null ? "The setup token is on the console of the box." : `Setup token: ${facts.token}`;
-    return ["Set up this appliance in a browser:", ...where, token];
+    return ["Set up this appliance in a browser:", ...where, token, facts.status?.release ?? ""];
   }
   if (facts.status === null) return ["Its page:", ...where];
-  const { message, next, doing } = facts.status;
-  return [message, doing ?? "", next ?? "", ...where];
+  const { message, next, doing, release } = facts.status;
+  return [message, doing ?? "", next ?? "", ...where, release ?? ""];
 }
 
 function urlOf(address: string, port: number): string {

@@ -1,8 +1,9 @@
 /** What the banner shows, gathered: addresses, the bootstrap of this boot, whether the page answers, claim and token. */
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
+import { releaseText } from "../status/ladder.ts";
 import type { ApplianceStatus } from "../status/model.ts";
-import type { BannerFacts, BannerShape } from "./banner.ts";
+import type { BannerFacts, BannerShape, BannerStatus } from "./banner.ts";
 import { bootstrapOfBoot } from "./bootstrap.ts";
 import { isControlPlane } from "./host-checks.ts";
 import { readSetupToken } from "./setup-token.ts";
@@ -40,11 +41,12 @@ export async function gatherBannerFacts(deps: ConsoleDeps, options: ConsoleOptio
   };
 }
 
-function sentenceOf({ summary, operation }: ApplianceStatus): NonNullable<BannerFacts["status"]> {
+function sentenceOf(status: ApplianceStatus): BannerStatus {
+  const { summary, operation } = status;
   const steps = operation?.steps ?? [];
   const at = steps.findIndex(({ id }) => id === operation?.step);
   const doing = at < 0 ? null : `${at + 1} of ${steps.length}: ${steps[at]?.title ?? ""}`;
-  return { message: summary.message, next: summary.next, doing };
+  return { message: summary.message, next: summary.next, doing, release: releaseText(status) };
 }
 
 const MAX_FACT_BYTES = 64;

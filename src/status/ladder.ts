@@ -109,8 +109,8 @@ function wrapped(text: string, columns: number, indent: string): readonly string
   return line === "" ? lines : [...lines, indent + line];
 }
 
-/** The release with who stands for it; before there is one, what a box without keys makes of any. */
-function releaseText({ release, appliance }: ApplianceStatus): string {
+/** The release with who stands for it; before there is one, what a box without keys makes of any. Empty: nothing to say. */
+export function releaseText({ release, appliance }: ApplianceStatus): string {
   if (release === null) {
     return appliance.verifies === false ? "Releases are unverified: this box trusts no publisher's key" : "";
   }
