@@ -35,7 +35,7 @@ export function planText(plan: UpdatePlan): string {
   const usual = plan.expectedFrom === "history" ? ", as on this box before" : "";
   return [
     `${TITLES[plan.kind]} ${from.version} -> ${to.version} (${shortDigest(to.digest)})${followed}`,
-    `${plan.downloads.length} downloads, ${humanBytes(plan.downloadBytes)}, about ${humanDuration(plan.expectedMs)}${usual}`,
+    `${plan.downloads.length} ${plan.downloads.length === 1 ? "download" : "downloads"}, ${humanBytes(plan.downloadBytes)}, about ${humanDuration(plan.expectedMs)}${usual}`,
     ...(disk === null ? [] : [`${humanBytes(disk.neededBytes)} of disk wanted, ${humanBytes(disk.freeBytes)} free`]),
     "",
     ...plan.components.flatMap(({ name, changes }) => [`${name} is started again`, ...changes.map(changeText)]),

@@ -63,7 +63,7 @@ export const commands: readonly Command[] = [
       { command: "alga-appliance update run --yes", about: "To what the followed channel offers" },
       { command: "alga-appliance update run --version 1.0.4 --yes", about: "To exactly this version" },
     ],
-    run: (context) => withUpdates(context, runUpdate),
+    run: runUpdate,
   },
   {
     path: ["update", "rollback"],
@@ -72,7 +72,7 @@ export const commands: readonly Command[] = [
       "Its values and its source are kept on the box. Data that the newer release has changed stays as it is.",
     flags: [{ name: "yes", type: "boolean", summary: "Do not ask" }, ...COMMON],
     examples: [{ command: "alga-appliance update rollback --yes", about: "Install the release before again" }],
-    run: (context) => withUpdates(context, goBack),
+    run: goBack,
   },
   {
     path: ["update", "history"],
@@ -117,19 +117,26 @@ async function plan(context: CommandContext, { updates }: OpenUpdates): Promise<
   return made.notNow.length === 0 ? EXIT.done : EXIT.conflict;
 }
 
-async function runUpdate(context: CommandContext, open: OpenUpdates): Promise<ExitCode> {
+/** What is missing on the command line is told before the cluster is looked for. */
+async function runUpdate(context: CommandContext): Promise<ExitCode> {
   const seen = flagText(context.flags, "plan-digest");
   if (seen === undefined) assertYes(context, "Cannot update: --plan-digest <sha256:...> or --yes is wanted");
+  return withUpdates(context, (_context, open) => runPlan(context, open, seen));
+}
+
+async function runPlan(context: CommandContext, open: OpenUpdates, seen: string | undefined): Promise<ExitCode> {
   await open.operations.recover();
   const request = requestOf(context);
   const planDigest = seen ?? (await open.updates.plan(request, context.signal)).digest;
   return follow(context, open, () => open.updates.start({ ...request, planDigest }, context.signal));
 }
 
-async function goBack(context: CommandContext, open: OpenUpdates): Promise<ExitCode> {
+async function goBack(context: CommandContext): Promise<ExitCode> {
   assertYes(context, "Cannot go back without being asked: --yes is wanted");
-  await open.operations.recover();
-  return follow(context, open, () => open.updates.rollback(context.signal));
+  return withUpdates(context, async (_context, open) => {
+    await open.operations.recover();
+    return follow(context, open, () => open.updates.rollback(context.signal));
+  });
 }
 
 function assertYes({ flags }: CommandContext, message: string): void {

@@ -113,6 +113,8 @@ const REFUSED: ReadonlySet<string> = new Set([
 
 function stateOf(status: unknown, reason: string): Pulled["state"] {
   const state = (status as { readonly state?: Readonly<Record<string, unknown>> } | undefined)?.state ?? {};
+  // A pod that was put off the node says so of containers whose image never came.
+  if (textAt(status, "state", "terminated", "reason") === "ContainerStatusUnknown") return "coming";
   if ("terminated" in state || "running" in state || AFTER_THE_PULL.has(reason)) return "there";
   return REFUSED.has(reason) ? "refused" : "coming";
 }
@@ -140,8 +142,11 @@ export async function openPrefetch(
   const [namespace, pod] = prefetchObjects(what.release, what.images);
   const ref = podRef(what.release);
   const found = await kube.get(ref, { signal });
-  if (found !== undefined && found.metadata.deletionTimestamp === undefined) return found;
-  if (found !== undefined) return undefined;
+  if (found !== undefined && found.metadata.deletionTimestamp === undefined && !wasPutOff(found)) return found;
+  if (found !== undefined) {
+    await closePrefetch(kube, what.release, signal);
+    return undefined;
+  }
   await kube.apply(namespace, { signal });
   try {
     return await kube.create(pod, { signal });
@@ -150,6 +155,11 @@ export async function openPrefetch(
     if (!isApplianceError(thrown, "kube/conflict")) throw thrown;
     return undefined;
   }
+}
+
+/** Evicted, or over its time: what it has not fetched it never will. */
+function wasPutOff(pod: KubeObject): boolean {
+  return textAt(pod, "status", "phase") === "Failed" && textAt(pod, "status", "reason") !== undefined;
 }
 
 /** Takes the pod away. Safe to call again. */

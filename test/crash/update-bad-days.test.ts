@@ -8,10 +8,10 @@ import { createKube } from "../../src/kube/client.ts";
 import type { OperationView } from "../../src/operation/model.ts";
 import { installedSchema } from "../../src/status/installed.ts";
 import { createFakeBox, settle } from "./fake-box.ts";
-import { BAD, bringToEnd, createUpdateRegistry, GOOD, openUpdateBench, type UpdateBench } from "./update-bench.ts";
+import { BAD, bringToEnd, createUpdateServer, GOOD, openUpdateBench, type UpdateBench } from "./update-bench.ts";
 import { depsOf, installed, REGISTRY, STATE, type World } from "./update-world.ts";
 
-const honest = createUpdateRegistry(REGISTRY);
+const honest = createUpdateServer(REGISTRY).fetch;
 const SIGNAL = new AbortController().signal;
 const YEAR_MS = 366 * 86_400_000;
 
@@ -294,10 +294,9 @@ async function manifestText({ deps, updates }: UpdateBench, version: string): Pr
   return new TextDecoder().decode(bytes?.config);
 }
 
-test("what the channel offers is asked now and then, and begins by itself only within policy and window", async () => {
+test("what the channel offers is asked now and then, and nothing begins by itself", async () => {
   const { open, installed: install } = scene();
-  const world = await install();
-  const bench = open(world);
+  const bench = open(await install());
   const told: string[] = [];
   bench.updates.subscribe(() => told.push("changed"));
   const { channel } = await bench.updates.check({}, SIGNAL);
@@ -306,10 +305,42 @@ test("what the channel offers is asked now and then, and begins by itself only w
   assert.equal(elsewhere.channel.name, "stable", "another channel that was asked is followed");
   const stop = new AbortController();
   bench.updates.follow(stop.signal);
-  for (let turn = 0; turn < 50; turn += 1) await settle();
+  await until(async () => (await bench.updates.view(SIGNAL)).channel.nextCheckAt !== null);
   assert.equal((await bench.operations.list()).length, 1, "something began by itself");
-  assert.ok((await bench.updates.view(SIGNAL)).channel.nextCheckAt !== null);
   stop.abort();
-  await settle();
   await bench.die();
 });
+
+test("within policy and window what the channel offers begins by itself, and what failed once does not", async () => {
+  const server = createUpdateServer(REGISTRY);
+  const { box, open, installed: install } = scene(server.fetch);
+  const bench = open(await install());
+  const days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+  const window = { from: "00:00", to: "00:00", days };
+  await bench.updates.setPolicy({ automatic: "all", window, holdUntil: null }, SIGNAL);
+  server.move("stable", BAD);
+  await bench.updates.check({}, SIGNAL);
+  const stop = new AbortController();
+  bench.updates.follow(stop.signal);
+  await until(async () => (await bench.updates.history()).length > 0);
+  const [first] = await bench.updates.history();
+  assert.deepEqual([first?.to.version, first?.outcome], [BAD, "returned"]);
+  const fromMs = box.clock.now();
+  await until(async () => box.clock.now() > fromMs + 3_600_000);
+  assert.equal((await bench.updates.history()).length, 1, "it was tried again");
+  server.move("stable", GOOD);
+  await bench.updates.check({}, SIGNAL);
+  await until(async () => (await bench.updates.history()).length > 1);
+  assert.equal((await bench.updates.view(SIGNAL)).installed?.version, GOOD);
+  stop.abort();
+  await bench.die();
+});
+
+/** Lets everything run until something is so; the clock of the box runs on meanwhile. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let turn = 0; turn < 5_000; turn += 1) {
+    if (await holds()) return;
+    await settle();
+  }
+  assert.fail("it never was so");
+}

@@ -9,6 +9,7 @@ import { createFileStore } from "../../src/operation/file-store.ts";
 import type { OperationView } from "../../src/operation/model.ts";
 import type { Operations } from "../../src/operation/operations.ts";
 import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
+import { RELEASE_REPOSITORY } from "../../src/release/model.ts";
 import { createResolvedStore } from "../../src/release/resolved-store.ts";
 import type { ApplianceStatus, Check } from "../../src/status/model.ts";
 import { createUpdates, type Updates } from "../../src/update/engine.ts";
@@ -20,13 +21,28 @@ import { FOREVER_MS } from "./fake-box.ts";
 export const GOOD = "1.1.0";
 export const BAD = "1.2.0";
 
+export interface UpdateServer {
+  readonly fetch: Fetch;
+  /** Lets a channel mean another version, as a promotion does. */
+  move(channel: string, version: string): void;
+}
+
 /** A registry with the installed release, a good one and a bad one. */
-export function createUpdateRegistry(host: string): Fetch {
+export function createUpdateServer(host: string): UpdateServer {
   const server = createRegistryServer();
-  buildSampleRelease(server.store, { registry: host, version: GOOD, channels: ["next-good"], pinned: true });
-  buildSampleRelease(server.store, { registry: host, version: BAD, channels: ["next"], pinned: true });
-  buildSampleRelease(server.store, { registry: host, version: "1.0.3", channels: ["stable"], pinned: true });
-  return server.fetch;
+  const publish = (version: string, channels: readonly string[]): void =>
+    void buildSampleRelease(server.store, { registry: host, version, channels, pinned: true });
+  publish(GOOD, ["next-good"]);
+  publish(BAD, ["next"]);
+  publish("1.0.3", ["stable"]);
+  return {
+    fetch: server.fetch,
+    move: (channel, version) => {
+      const repository = `nine-minds/${RELEASE_REPOSITORY}`;
+      const found = server.store.manifest(repository, version);
+      if (found !== undefined) server.store.tag(repository, channel, found.digest);
+    },
+  };
 }
 
 export interface UpdateBench {

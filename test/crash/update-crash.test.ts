@@ -7,11 +7,11 @@ import { test } from "node:test";
 import { createFakeBox } from "./fake-box.ts";
 import { makeMortal } from "./mortal.ts";
 import { comparableFiles } from "./remains.ts";
-import { BAD, bringToEnd, createUpdateRegistry, GOOD, openUpdateBench } from "./update-bench.ts";
+import { BAD, bringToEnd, createUpdateServer, GOOD, openUpdateBench } from "./update-bench.ts";
 import { depsOf, installed, REGISTRY, STATE, type World } from "./update-world.ts";
 
 const box = createFakeBox({ instant: true });
-const registry = createUpdateRegistry(REGISTRY);
+const registry = createUpdateServer(REGISTRY).fetch;
 
 type Wanted = Parameters<typeof bringToEnd>[1];
 

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createFakeBox } from "../../test/crash/fake-box.ts";
+import { createMemoryFiles } from "../../test/crash/memory-files.ts";
+import { commandContext, type Said } from "../../test/support/command-context.ts";
+import type { FlagValue } from "../cli/command.ts";
+import { digestOf } from "../core/digest.ts";
+import { commands } from "./command.ts";
+import { endText, planText, viewText } from "./command-text.ts";
+import type { UpdatePlan, UpdatesView } from "./model.ts";
+
+/** Runs a command on a box that has no cluster. */
+async function run(
+  verb: string,
+  given: {
+    readonly flags?: Readonly<Record<string, FlagValue>>;
+    readonly files?: Readonly<Record<string, string>>;
+  } = {},
+): Promise<{ readonly exit: number; readonly said: Said }> {
+  const box = createFakeBox({ instant: true });
+  const files = createMemoryFiles(() => box.clock.now());
+  for (const [path, text] of Object.entries(given.files ?? {})) files.garble(path, text);
+  const deps = {
+    clock: box.clock,
+    random: box.random,
+    files,
+    machine: box.machineOf(box.spawn()),
+    transports: { open: () => () => Promise.reject(new Error("the network is not asked in this test")) },
+  };
+  const { context, said } = commandContext({ flags: { registry: "registry.test:5000", ...given.flags }, deps });
+  const command = commands.find((one) => one.path[1] === verb);
+  assert.ok(command !== undefined);
+  return { exit: await command.run(context), said };
+}
+
+test("run and rollback want to be asked, before the cluster is looked for", async () => {
+  await assert.rejects(run("run"), { code: "cli/usage", message: /--plan-digest .* or --yes is wanted/ });
+  await assert.rejects(run("rollback"), { code: "cli/usage", message: /--yes is wanted/ });
+  await assert.rejects(run("run", { flags: { yes: true } }), { code: "kube/config" });
+  await assert.rejects(run("rollback", { flags: { yes: true } }), { code: "kube/config" });
+});
+
+const [A, B] = [digestOf("a"), digestOf("b")];
+const RECORD = {
+  schema: "alga.appliance.history/v1",
+  at: "2026-11-21T10:07:00.000Z",
+  operationId: "0002-update",
+  kind: "update",
+  state: "failed",
+  startedAt: "2026-11-21T10:00:00.000Z",
+  about: {
+    from: { version: "1.0.3", digest: A, channel: "stable" },
+    to: { version: "1.2.0", digest: B, channel: "next" },
+    verdict: "failed",
+    outcome: "returned",
+    reason: "The application keeps stopping",
+  },
+};
+
+test("the history is read from the disk alone, and knows nothing of other operations", async () => {
+  const lines = [RECORD, { ...RECORD, operationId: "0001-setup", kind: "setup", about: {} }, { schema: "other" }];
+  const files = {
+    "/box/var/lib/alga-appliance/history.ndjson": lines.map((line) => `${JSON.stringify(line)}\n`).join(""),
+  };
+  const { exit, said } = await run("history", { files });
+  assert.equal(exit, 0);
+  assert.equal(
+    said.text,
+    "2026-11-21T10:00:00.000Z  0002-update  1.0.3 -> 1.2.0  7 min  returned, failed, The application keeps stopping",
+  );
+  assert.equal((await run("history")).said.text, "Nothing has been updated yet");
+});
+
+const PLAN: UpdatePlan = {
+  digest: B,
+  kind: "update",
+  from: { version: "1.0.3", digest: A, channel: "stable" },
+  to: { version: "1.1.0", digest: B, channel: "next", createdAt: null, verifiedBy: "none" },
+  components: [
+    {
+      name: "alga-core",
+      restarts: true,
+      changes: [{ kind: "image", name: "image algaCore", from: `1.0.3@${A}`, to: `1.1.0@${B}` }],
+    },
+  ],
+  other: [],
+  downloads: [{ name: "image algaCore", reference: "r", sizeBytes: 1_000_000 }],
+  downloadBytes: 1_000_000,
+  unknownSizes: [],
+  disk: null,
+  expectedMs: 420_000,
+  expectedFrom: "history",
+  irreversible: [{ id: "contacts", about: "Contacts are split", ways: ["restore"] }],
+  steps: [],
+  notNow: [{ code: "update/required-stop", message: "1.0.9 comes first", hint: "Install it" }],
+  warnings: ["It is not signed."],
+};
+
+test("a plan reads from what it is to its digest", () => {
+  assert.equal(
+    planText(PLAN),
+    `Update 1.0.3 -> 1.1.0 (${B.slice(7, 19)}) of channel next
+1 download, 1 MB, about 7 min, as on this box before
+
+alga-core is started again
+    image algaCore: 1.0.3@${A.slice(7, 19)} -> 1.1.0@${B.slice(7, 19)}
+Cannot be undone: Contacts are split (contacts)
+Warning: It is not signed.
+Not now: 1.0.9 comes first
+    Next: Install it
+
+Plan ${B}`,
+  );
+});
+
+test("what is installed, offered and kept reads in a few lines", () => {
+  const view: UpdatesView = {
+    installed: { version: "1.0.3", digest: A, channel: "stable", installedAt: null },
+    channel: { name: "stable", state: "offered", checkedAt: null, nextCheckAt: null, problem: null },
+    offered: PLAN.to,
+    policy: { automatic: "never", window: null, holdUntil: null },
+    previous: { version: "1.0.2", digest: B, canReturn: false, why: "The data is newer." },
+    notNow: [],
+    operation: null,
+    history: [],
+  };
+  assert.equal(
+    viewText(view),
+    `Installed  1.0.3 (${A.slice(7, 19)})
+Channel stable: there is a newer release
+Offered    1.1.0 (${B.slice(7, 19)})
+Before     1.0.2: The data is newer.`,
+  );
+  assert.equal(viewText({ ...view, installed: null }), "Nothing is installed yet");
+});
+
+test("the end says how it went, and what to do where it went wrong", () => {
+  const done = {
+    id: "0002-update",
+    kind: "update",
+    state: "done",
+    step: null,
+    steps: [
+      { id: "judge", title: "Judge", state: "done", detail: "degraded: mail waits", startedAt: null, endedAt: null },
+    ],
+    progress: { done: 1, total: 1, unit: "steps" },
+    startedAt: "",
+    endedAt: "",
+    problem: null,
+  } as const;
+  assert.equal(endText({ ...done, steps: [...done.steps] }), "The update 0002-update is done: degraded: mail waits");
+  const problem = {
+    code: "update/returned",
+    message: "It failed",
+    hint: "Tell the publisher",
+    retrySafe: false,
+    attempt: 1,
+    nextAttemptAt: null,
+    fields: [],
+    evidence: [{ ref: "Pod msp/web", text: "Error" }],
+  };
+  assert.equal(
+    endText({ ...done, steps: [...done.steps], state: "failed", problem }),
+    "The update 0002-update is failed\n\nIt failed\n  Pod msp/web: Error\nNext: Tell the publisher",
+  );
+});
