@@ -60,7 +60,7 @@ export function judge(view: View, rules: readonly CheckRule[] = CHECKS): Judgeme
 }
 
 function doubtOf(view: View, rule: CheckRule): string | undefined {
-  return rule.needs.map((key) => view.doubt(key)).find((doubt) => doubt !== undefined);
+  return rule.needs.map((key) => view.doubt(key)).find((doubt) => doubt !== undefined) ?? rule.doubt?.(view);
 }
 
 function foundOf(

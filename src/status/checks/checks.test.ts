@@ -323,6 +323,29 @@ describe("what a check says", () => {
     assert.equal(checkAfter(`${names(`${one}, ${other}`)} }`, "network/name-servers").state, "ok");
   });
 
+  test("is unknown, and no good news, when what it looks at is old or was never seen", () => {
+    const rows = [
+      ["host: { atMs: -10m }", "host: null", "host/disk-full", "host/memory-low"],
+      ["host: { atMs: -10m }", "host: { failingDisks: null }", "host/kubernetes-stopped", "host/disk-failing"],
+      ["clock: { atMs: -1h }", "clock: null", "host/clock-skew"],
+      ["registry: { atMs: -10m }", "registry: null", "registry/refused", "registry/denied"],
+      ["dns: { atMs: -10m }", "dns: null", "network/name-servers", "network/name-elsewhere"],
+      ["login: { service: { atMs: -5m }, public: { atMs: -5m } }", "login: null", "login/refused", "login/certificate"],
+    ] as const;
+    for (const [old, never, ...codes] of rows) {
+      for (const code of codes) {
+        for (const change of [old, never]) {
+          const check = checkAfter(`observe: { ${change} }`, code);
+          assert.deepEqual(
+            [check.state, check.title.slice(0, 10)],
+            ["unknown", "Not known:"],
+            `${code} after ${change}`,
+          );
+        }
+      }
+    }
+  });
+
   test("adds the end of a failed job's log to its evidence", () => {
     const pod =
       "{ metadata: { name: migrate-x, namespace: msp, ownerReferences: [{ kind: Job, name: migrate, controller: true }] }, status: { phase: Failed, containerStatuses: [] } }";

@@ -5,6 +5,7 @@ import { evidence, oneLine } from "../evidence.ts";
 import { instantOrNull } from "../instant.ts";
 import { FRESH_MS } from "../observation.ts";
 import type { View } from "../view.ts";
+import { agentDoubt, clockDoubt, hostDoubt } from "./doubt.ts";
 import type { CheckRule, Finding } from "./rule.ts";
 
 /** The kubelet begins to evict at 15 % free for images and 10 % for the node; people should hear of it before. */
@@ -26,6 +27,7 @@ export const UNIT_CHECKS: readonly CheckRule[] = [
     retrySafe: true,
     needs: [],
     explains: [{ codes: ["kube/*", "login/*", "operation/*"], where: "any" }],
+    doubt: agentDoubt,
     find: findUnit,
   },
 ];
@@ -46,6 +48,7 @@ export const HOST_CHECKS: readonly CheckRule[] = [
       },
       { codes: ["operation/*", "kube/unauthorized"], where: "any" },
     ],
+    doubt: clockDoubt,
     find: findSkew,
   },
   {
@@ -72,6 +75,7 @@ export const HOST_CHECKS: readonly CheckRule[] = [
         where: "any",
       },
     ],
+    doubt: hostDoubt,
     find: (view) => findDisks(view, "full"),
   },
   {
@@ -82,6 +86,7 @@ export const HOST_CHECKS: readonly CheckRule[] = [
     next: "Make room on the disk of the box, or make it larger",
     retrySafe: true,
     needs: [],
+    doubt: hostDoubt,
     find: (view) => findDisks(view, "nearly"),
   },
   {
@@ -92,6 +97,7 @@ export const HOST_CHECKS: readonly CheckRule[] = [
     next: "Make a backup now, then replace the disk",
     retrySafe: false,
     needs: [],
+    doubt: agentDoubt,
     find: findFailingDisks,
   },
   {
@@ -103,6 +109,7 @@ export const HOST_CHECKS: readonly CheckRule[] = [
     retrySafe: true,
     needs: [],
     explains: [{ codes: ["pod/out-of-memory"], where: "any" }],
+    doubt: hostDoubt,
     find: findMemory,
   },
 ];

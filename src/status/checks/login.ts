@@ -120,6 +120,7 @@ export const LOGIN_CHECKS: readonly CheckRule[] = [
     next: "Put a valid certificate for this name on the proxy in front of the application",
     retrySafe: false,
     needs: [],
+    doubt: loginDoubt,
     explains: NO_LOGIN,
     find: findCertificate,
   },
@@ -131,6 +132,7 @@ export const LOGIN_CHECKS: readonly CheckRule[] = [
     next: "Renew the certificate before it ends",
     retrySafe: true,
     needs: [],
+    doubt: loginDoubt,
     find: findEnding,
   },
   ...ROWS.map(
@@ -138,6 +140,7 @@ export const LOGIN_CHECKS: readonly CheckRule[] = [
       ...wordsOf(row),
       tier: "login",
       needs: [],
+      doubt: loginDoubt,
       explains: NO_LOGIN,
       find: (view) => findRow(view, row),
     }),
@@ -159,6 +162,12 @@ export function freshAnswers(view: View): readonly (readonly ["service" | "publi
   return both.flatMap(([way, answer]) =>
     answer !== undefined && view.nowMs - answer.atMs <= FRESH_MS.login ? [[way, answer] as const] : [],
   );
+}
+
+/** Why nothing is known of the login page. */
+function loginDoubt(view: View): string | undefined {
+  if (freshAnswers(view).length > 0) return undefined;
+  return view.seen.login === null ? "The login page has not been asked" : "The login page was not asked lately";
 }
 
 /** The application must exist before the silence of its page is news. */

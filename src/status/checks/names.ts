@@ -4,6 +4,7 @@ import { ageText } from "../age.ts";
 import { evidence, oneLine } from "../evidence.ts";
 import { type DnsAnswer, FRESH_MS } from "../observation.ts";
 import type { View } from "../view.ts";
+import { dnsDoubt } from "./doubt.ts";
 import { isRegistryNeeded } from "./network.ts";
 import type { CheckRule, Finding } from "./rule.ts";
 
@@ -31,6 +32,7 @@ export const NAME_CHECKS: readonly CheckRule[] = [
         where: "any",
       },
     ],
+    doubt: dnsDoubt,
     find: findSilentServers,
   },
   {
@@ -43,6 +45,7 @@ export const NAME_CHECKS: readonly CheckRule[] = [
     retrySafe: true,
     needs: [],
     explains: [{ codes: ["login/*"], where: "any" }],
+    doubt: dnsDoubt,
     find: findElsewhere,
   },
 ];

@@ -7,6 +7,7 @@ import { condition, createdMs, nameOf, namespaceOf } from "../facts.ts";
 import { FRESH_MS, type RegistryObservation } from "../observation.ts";
 import { isSourceReady } from "../source-state.ts";
 import type { View } from "../view.ts";
+import { registryDoubt } from "./doubt.ts";
 import { type CheckRule, type Explains, type Finding, type RuleWords, wordsOf } from "./rule.ts";
 
 const NO_REGISTRY: readonly Explains[] = [
@@ -101,6 +102,7 @@ export const NETWORK_CHECKS: readonly CheckRule[] = [
       ...wordsOf(row),
       tier: "platform",
       needs: [],
+      doubt: registryDoubt,
       explains: NO_REGISTRY,
       find: (view) => findRegistry(view, row),
     }),

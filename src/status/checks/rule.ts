@@ -75,6 +75,8 @@ export interface CheckRule {
   readonly retrySafe: boolean;
   /** Kinds that must have been read lately; else the check is unknown. */
   readonly needs: readonly ListKey[];
+  /** Why what the check looks at cannot be believed now, where that is no kind of Kubernetes; undefined when it can. */
+  readonly doubt?: (view: View) => string | undefined;
   readonly explains?: readonly Explains[];
   readonly find: (view: View) => readonly Finding[];
 }
