@@ -12,7 +12,7 @@ import type { ApplianceStatus, TierName } from "../status/model.ts";
 import { pollMsOf, type WatchCall, type WatchEnd, watchTiers } from "../status/waiting.ts";
 import { note, readNotes, type UpdateCall } from "./context.ts";
 import type { Verdict } from "./model.ts";
-import { atPace } from "./ports.ts";
+import { atPace, type UpdateSettings } from "./ports.ts";
 import { type Goal, notReached, restartsNow } from "./reached.ts";
 
 const MINUTE_MS = 60_000;
@@ -23,6 +23,9 @@ const EVERY: readonly TierName[] = [...LOGIN, "background"];
 const PATIENCE_MS = 8 * MINUTE_MS;
 /** How long the whole may take. */
 const LIMIT_MS = 60 * MINUTE_MS;
+/** The same however fast a rehearsal is played: the machine that plays it is not faster. */
+const LEAST_PATIENCE_MS = 10_000;
+const LEAST_LIMIT_MS = 2 * MINUTE_MS;
 /** How long everything must stay well. */
 const SOAK_MS = 5 * MINUTE_MS;
 /** Rounds of soaking after which something that comes and goes has failed. */
@@ -45,10 +48,14 @@ export async function reconcile(call: UpdateCall, manifest: ReleaseManifest): Pr
 export async function watchRelease(call: UpdateCall, goal: Goal): Promise<WatchEnd> {
   const { settings } = call.context;
   return watchTiers(watchCall(call), EVERY, {
-    patienceMs: atPace(settings, PATIENCE_MS),
-    limitMs: atPace(settings, LIMIT_MS),
+    patienceMs: patienceOf(settings),
+    limitMs: Math.max(LEAST_LIMIT_MS, atPace(settings, LIMIT_MS)),
     awaited: () => notReached(call, goal),
   });
+}
+
+function patienceOf(settings: UpdateSettings): number {
+  return Math.max(LEAST_PATIENCE_MS, atPace(settings, PATIENCE_MS));
 }
 
 /** Answers of setup mend nothing here: a problem names none. */
@@ -81,7 +88,7 @@ async function soak(call: UpdateCall): Promise<string | undefined> {
   const startMs = deps.clock.monotonic();
   let calmSinceMs = startMs;
   for (;;) {
-    const end = await watchTiers(watchCall(call), LOGIN, { patienceMs: atPace(settings, PATIENCE_MS) });
+    const end = await watchTiers(watchCall(call), LOGIN, { patienceMs: patienceOf(settings) });
     if (!end.ready) return end.problem.message;
     const nowMs = deps.clock.monotonic();
     if (end.tookMs >= pollMsOf(settings)) calmSinceMs = nowMs;
