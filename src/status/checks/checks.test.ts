@@ -315,6 +315,10 @@ describe("what a check says", () => {
   test("believes a proxy at another address as long as the login page answers by the name", () => {
     const elsewhere = `${names("{ name: psa.example.com, use: login, state: resolves, addresses: [203.0.113.5], text: '', sinceMs: -1m }")} }`;
     assert.equal(checkAfter(elsewhere, "network/name-elsewhere").state, "ok");
+    const refused =
+      "login: { public: { sinceMs: -1m, outcome: certificate, text: unable to verify the first certificate } }";
+    const hidden = checkAfter(elsewhere.replace(/ }$/, `, ${refused} }`), "network/name-elsewhere");
+    assert.equal(hidden.state, "ok", "who answers cannot be seen behind a certificate that is refused");
   });
 
   test("takes a name server for dead only when no name is answered", () => {

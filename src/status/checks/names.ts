@@ -2,7 +2,7 @@
 import { listAt, textAt } from "../../kube/model.ts";
 import { ageText } from "../age.ts";
 import { evidence, oneLine } from "../evidence.ts";
-import { type DnsAnswer, FRESH_MS } from "../observation.ts";
+import { type DnsAnswer, FRESH_MS, type LoginOutcome } from "../observation.ts";
 import type { View } from "../view.ts";
 import { dnsDoubt } from "./doubt.ts";
 import { isRegistryNeeded } from "./network.ts";
@@ -74,11 +74,14 @@ function findSilentServers(view: View): Finding[] {
   ];
 }
 
+/** What says nothing against the other machine: a certificate that is refused hides who answers, often a proxy of a private authority. */
+const NO_STRANGER: ReadonlySet<LoginOutcome> = new Set(["login-page", "certificate"]);
+
 /** A proxy at another address is fine as long as the login page answers by the name. */
 function findElsewhere(view: View): Finding[] {
   const answer = answersIn(view).find((one) => one.use === "login" && one.state === "resolves");
   const page = view.seen.login?.public;
-  const isAsked = page !== undefined && view.nowMs - page.atMs <= FRESH_MS.login && page.outcome !== "login-page";
+  const isAsked = page !== undefined && view.nowMs - page.atMs <= FRESH_MS.login && !NO_STRANGER.has(page.outcome);
   const own = ownAddresses(view);
   if (answer === undefined || !isAsked || own.length === 0) return [];
   if (answer.addresses.some((address) => own.includes(address))) return [];
