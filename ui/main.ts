@@ -10,6 +10,8 @@ const root = document.getElementById("app");
 if (root !== null) {
   startTheme();
   startRouter();
+  // The mark of the product stood there alone until now: the first thing on the screen, before this script was read.
+  root.replaceChildren();
   render(html`<${App} />`, root);
   void startLive();
 }
