@@ -237,3 +237,20 @@ test("loopback is spoken to without TLS, other hosts only when told", async () =
   assert.equal(await plainTo({ registry: "registry.test" }), false);
   assert.equal(await plainTo({ registry: "registry.test", "plain-http": true }), true);
 });
+
+test("images of others are asked for where the registry has them, and told where it has not; inspect lists them", async () => {
+  const { store, said, run } = world();
+  buildSampleRelease(store, { registry: HOST, version: "1.0.3", channels: ["stable"], additional: "mirrored" });
+  await run("resolve", { flags: { "plain-http": true } });
+  assert.match(said.text, /image \S+\/fluxcd\/helm-controller +[0-9a-f]{12} +\S+ k?B +registry\.test:5000\/fluxcd\//);
+  assert.match(said.text, /elsewhere, not asked for here: docker\.io\/library\/busybox:1\.37@sha256:[0-9a-f]{64}/);
+  assert.ok(!said.text.includes("not there"), said.text);
+  await run("inspect", { flags: { "plain-http": true } });
+  assert.match(
+    said.text,
+    /also pulled:\n(?: {2}\S+ +[0-9a-f]{12}\n)* {2}docker\.io\/ankane\/pgvector:v0\.5\.1 +[0-9a-f]{12}/,
+  );
+  buildSampleRelease(store, { registry: HOST, version: "1.0.4", channels: ["stable"] });
+  await run("inspect", { flags: { "plain-http": true } });
+  assert.match(said.text, /it does not say which images Flux and its charts need$/);
+});

@@ -4,6 +4,8 @@ import { shortDigest } from "../core/digest.ts";
 import { humanDuration } from "../core/duration.ts";
 import { EXIT } from "../core/errors.ts";
 import { humanBytes } from "../core/quantity.ts";
+import { additionalImages } from "./additional-images.ts";
+import { DEFAULT_PLACE } from "./location.ts";
 import { componentsOf } from "./model.ts";
 import {
   openRegistryOf,
@@ -143,7 +145,16 @@ function resolvedText(resolved: ResolvedRelease): string {
     "",
     ...table(rows),
     ...resolved.missing.map((one) => `not there: ${one.name} ${one.reference} (${one.problem})`),
+    ...notAsked(resolved).map((reference) => `nodes pull it from elsewhere, not asked for here: ${reference}`),
   ].join("\n");
+}
+
+/** Images of others that lie in registries of their own. */
+function notAsked({ manifest, artifacts, missing }: ResolvedRelease): readonly string[] {
+  const asked = new Set([...artifacts, ...missing].map((one) => one.name));
+  return additionalImages(manifest, DEFAULT_PLACE)
+    .filter(({ title }) => !asked.has(title))
+    .map(({ name, tag, digest }) => `${name}${tag === undefined ? "" : `:${tag}`}@${digest}`);
 }
 
 function inspectText(resolved: ResolvedRelease): string {
@@ -161,7 +172,14 @@ function inspectText(resolved: ResolvedRelease): string {
     `profile ${manifest.valuesProfile}, created ${manifest.createdAt ?? "at an unknown time"}`,
     "",
     ...table([["component", "chart", "image", "tier", "after"], ...rows]),
+    "",
+    ...otherImages(manifest),
   ].join("\n");
+}
+
+function otherImages({ additionalImages: images }: ResolvedRelease["manifest"]): readonly string[] {
+  if (images === undefined) return ["it does not say which images Flux and its charts need"];
+  return ["also pulled:", ...table(images.map(({ reference, digest }) => [`  ${reference}`, shortDigest(digest)]))];
 }
 
 /** Columns padded to their widest cell; the last one is left as it is. */
