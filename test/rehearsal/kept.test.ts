@@ -65,7 +65,7 @@ describe("wrong words", () => {
     {
       words: ["--scenario", "flood"],
       code: 2,
-      says: /--scenario is "flood", one of registry-unreachable, .*full-disk is wanted/,
+      says: /--scenario is "flood", one of registry-unreachable, .*full-disk, .*foreign-key is wanted/,
     },
     {
       words: ["--speed", "fast"],
