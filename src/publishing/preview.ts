@@ -2,9 +2,12 @@
  * A registry as it will be when a plan has been pushed to it: what is refused then is refused before the first byte is sent, and
  * a dry run says what the real run would say.
  *
- * Reads what the plan holds from its source, checked as ever, and everything else from the registry. Writes nothing.
+ * Reads what the plan holds from its source, checked as ever, and everything else from the registry. Writes nothing. Many
+ * registries deny a repository that does not exist yet to whoever may only read: of one that the plan will make, that means
+ * that there is nothing.
  */
 import type { Digest } from "../core/digest.ts";
+import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import { streamOf } from "../core/streams.ts";
 import type { ManifestOptions, PulledManifest, RegistryClient } from "../oci/client.ts";
 import type { ContentSource } from "../oci/content.ts";
@@ -26,21 +29,32 @@ export function previewClient(registry: RegistryClient, plan: PushPlan, source: 
     blobs.get(digest)?.repositories.includes(repository) === true;
   const own = async (repository: string, descriptor: Descriptor): Promise<boolean> =>
     holds(repository, descriptor) && (await source.has(descriptor.digest));
+  const made = new Set(plan.manifests.map(({ repository }) => repository));
+  /** What the registry denies of a repository that the plan makes is not there yet. */
+  const shown = async <T>(repository: string, reading: Promise<T>): Promise<T> =>
+    reading.catch((thrown: unknown) => {
+      if (!made.has(repository) || !isApplianceError(thrown, "oci/unauthorized", "oci/forbidden")) throw thrown;
+      const what = `${registry.registry}/${repository}`;
+      throw new ApplianceError("oci/not-found", `Cannot read "${what}": the registry does not show it yet`, {
+        cause: thrown,
+      });
+    });
   const preview: RegistryClient = {
     ...registry,
     resolve: async (repository, reference, options) =>
-      planned(repository, reference)?.descriptor ?? (await registry.resolve(repository, reference, options)),
+      planned(repository, reference)?.descriptor ??
+      (await shown(repository, registry.resolve(repository, reference, options))),
     document: async (repository, reference, options) =>
-      planned(repository, reference) ?? (await registry.document(repository, reference, options)),
+      planned(repository, reference) ?? (await shown(repository, registry.document(repository, reference, options))),
     manifest: async (repository, reference, options = {}) => {
       const root = planned(repository, reference);
-      if (root === undefined) return registry.manifest(repository, reference, options);
+      if (root === undefined) return shown(repository, registry.manifest(repository, reference, options));
       return followed(preview, { repository, root }, options);
     },
-    blobSize: async (repository, digest, options) =>
-      holds(repository, { digest }) && (await source.has(digest))
-        ? blobs.get(digest)?.descriptor.size
-        : await registry.blobSize(repository, digest, options),
+    blobSize: async (repository, digest, options) => {
+      if (holds(repository, { digest }) && (await source.has(digest))) return blobs.get(digest)?.descriptor.size;
+      return orAbsent(shown(repository, registry.blobSize(repository, digest, options)), undefined);
+    },
     blob: async (repository, descriptor, options) =>
       (await own(repository, descriptor))
         ? new Uint8Array(await new Response(source.stream(descriptor)).arrayBuffer())
@@ -53,7 +67,8 @@ export function previewClient(registry: RegistryClient, plan: PushPlan, source: 
         })(),
       ),
     referrers: async (repository, digest, options = {}) => {
-      const there = await registry.referrers(repository, digest, options);
+      const nothing = { by: "tag", manifests: [] } as const;
+      const there = await orAbsent(shown(repository, registry.referrers(repository, digest, options)), nothing);
       const fresh = referrersIn(plan, repository, digest).filter(
         ({ artifactType }) => options.artifactType === undefined || artifactType === options.artifactType,
       );
@@ -62,10 +77,18 @@ export function previewClient(registry: RegistryClient, plan: PushPlan, source: 
     },
     tags: async (repository, options) => {
       const fresh = plan.tags.filter((one) => one.repository === repository).map(({ tag }) => tag);
-      return [...new Set([...(await registry.tags(repository, options)), ...fresh])].sort();
+      const there = await orAbsent(shown(repository, registry.tags(repository, options)), []);
+      return [...new Set([...there, ...fresh])].sort();
     },
   };
   return preview;
+}
+
+async function orAbsent<T>(reading: Promise<T>, absent: T): Promise<T> {
+  return reading.catch((thrown: unknown) => {
+    if (isApplianceError(thrown, "oci/not-found")) return absent;
+    throw thrown;
+  });
 }
 
 function answerOf({ descriptor, bytes }: Pick<PlannedManifest, "descriptor" | "bytes">): ManifestAnswer {

@@ -33,10 +33,15 @@ function world(imageBytes = 1_000) {
       if (one !== undefined) server.store.tag(repository, tag, one.digest);
     }
   }
-  const run = (more: Partial<PublishOptions> = {}, wire: Fetch = server.fetch, from = built) => {
+  const run = (
+    more: Partial<PublishOptions> = {},
+    wire: Fetch = server.fetch,
+    from: typeof built | undefined = built,
+    reading: Fetch = wire,
+  ) => {
     const deps = { ...testDeps(fakeClock()), fetch: wire };
     const once = { attempts: 1, baseMs: 1, maxMs: 1 };
-    const client = createRegistryClient(deps, { registry: HOST, retry: once });
+    const client = createRegistryClient({ ...deps, fetch: reading }, { registry: HOST, retry: once });
     return publish({ ...deps, client, wire: deps }, layoutOf(from), {
       registry: HOST,
       retry: once,
@@ -146,6 +151,29 @@ test("a release of which the registry lacks an image is refused before anything 
   assert.match(dry.message, /^Cannot publish release "1\.0\.4"/);
   assert.deepEqual([dry.code, dry.message, dry.details], ["release/incomplete", real.message, real.details]);
   assert.equal(version(), undefined);
+});
+
+test("a registry that denies repositories which do not exist yet to readers is published to all the same", async () => {
+  const { run, server, fetch, version, digest } = world();
+  const isMade = (repository: string): boolean =>
+    server.store.manifests(repository).length + server.store.blobs(repository).length > 0;
+  let [denied, isPushing] = [0, false];
+  // A push asks with a login that may write, and is told the truth.
+  const wire =
+    (mayWrite: boolean): Fetch =>
+    (request) => {
+      const repository =
+        /^\/v2\/(.+)\/(?:blobs|manifests|tags|referrers)\//.exec(new URL(request.url).pathname)?.[1] ?? "";
+      isPushing ||= isWrite(request);
+      if (mayWrite || isMade(repository)) return fetch(request);
+      denied += 1;
+      return Promise.resolve(new Response(null, { status: 403 }));
+    };
+  const dry = await run({ dryRun: true }, wire(true), undefined, wire(false));
+  assert.ok(denied > 0 && !isPushing);
+  const { content } = await run({}, wire(true), undefined, wire(false));
+  assert.equal(dry.content.sentBytes, content.sentBytes);
+  assert.equal(version(), digest);
 });
 
 test("an image that goes away while a release is sent keeps its version away", async () => {
