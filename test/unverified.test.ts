@@ -15,6 +15,8 @@ import { historyText, planText } from "../src/setup/command-text.ts";
 import type { SetupPlan } from "../src/setup/plan.ts";
 import { releaseText, writeLadder } from "../src/status/ladder.ts";
 import type { ApplianceStatus } from "../src/status/model.ts";
+import { planText as updatePlanText } from "../src/update/command-text.ts";
+import type { UpdatePlan } from "../src/update/model.ts";
 import { commandContext, newSaid } from "./support/command-context.ts";
 import { statusWith } from "./support/status.ts";
 
@@ -31,6 +33,28 @@ function plan(verifiedBy: string): SetupPlan {
     totalBytes: 0,
     changes: [],
     expectedMs: 60_000,
+    warnings: [],
+  };
+}
+
+function updatePlan(verifiedBy: string): UpdatePlan {
+  const release = { version: "1.0.3", digest: DIGEST, channel: "stable" };
+  return {
+    digest: DIGEST,
+    kind: "repair",
+    from: release,
+    to: { ...release, createdAt: null, verifiedBy },
+    components: [],
+    other: [],
+    downloads: [],
+    downloadBytes: 0,
+    unknownSizes: [],
+    disk: null,
+    expectedMs: 60_000,
+    expectedFrom: "estimate",
+    irreversible: [],
+    steps: [],
+    notNow: [],
     warnings: [],
   };
 }
@@ -58,6 +82,7 @@ const TEXTS: Readonly<Record<string, (verifiedBy: string) => string>> = {
   "the banner of the console": (verifiedBy) => bannerOf(statusOf(verifiedBy), true),
   "setup plan": (verifiedBy) => planText(plan(verifiedBy)),
   "setup history": (verifiedBy) => historyText(history(verifiedBy)),
+  "update plan": (verifiedBy) => updatePlanText(updatePlan(verifiedBy)),
   "release check and load": (verifiedBy) => signedLines([{ version: "1.0.3", verifiedBy }]).join("\n"),
 };
 

@@ -3,6 +3,7 @@ import { shortDigest } from "../core/digest.ts";
 import { humanDuration } from "../core/duration.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { OperationView } from "../operation/model.ts";
+import { verifiedText } from "../release/resolved.ts";
 import type { NotNow, UpdatePlan, UpdateRecord, UpdatesView } from "./model.ts";
 
 const STATES: Readonly<Record<UpdatesView["channel"]["state"], string>> = {
@@ -21,8 +22,15 @@ export function viewText(view: UpdatesView): string {
   return [
     `Installed  ${installed.version} (${shortDigest(installed.digest)})`,
     `${name}: ${STATES[channel.state]}${channel.checkedAt === null ? "" : `, asked ${channel.checkedAt}`}`,
-    ...(offered === null ? [] : [`Offered    ${offered.version} (${shortDigest(offered.digest)})`]),
-    ...(channel.problem === null ? [] : [`The last check had no answer: ${channel.problem.message}`]),
+    ...(offered === null
+      ? []
+      : [`Offered    ${offered.version} (${shortDigest(offered.digest)}), ${verifiedText(offered)}`]),
+    ...(channel.problem === null
+      ? []
+      : [
+          `The last check had no answer: ${channel.problem.message}`,
+          ...(channel.problem.hint === undefined ? [] : [`    Next: ${channel.problem.hint}`]),
+        ]),
     ...(previous === null ? [] : [`Before     ${previous.version}${previous.why === null ? "" : `: ${previous.why}`}`]),
     ...notNowLines(view.notNow),
   ].join("\n");
@@ -34,7 +42,7 @@ export function planText(plan: UpdatePlan): string {
   const followed = to.channel === null ? "" : ` of channel ${to.channel}`;
   const usual = plan.expectedFrom === "history" ? ", as on this box before" : "";
   return [
-    `${TITLES[plan.kind]} ${from.version} -> ${to.version} (${shortDigest(to.digest)})${followed}`,
+    `${TITLES[plan.kind]} ${from.version} -> ${to.version} (${shortDigest(to.digest)})${followed}, ${verifiedText(to)}`,
     `${plan.downloads.length} ${plan.downloads.length === 1 ? "download" : "downloads"}, ${humanBytes(plan.downloadBytes)}, about ${humanDuration(plan.expectedMs)}${usual}`,
     ...(disk === null ? [] : [`${humanBytes(disk.neededBytes)} of disk wanted, ${humanBytes(disk.freeBytes)} free`]),
     "",

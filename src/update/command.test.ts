@@ -99,7 +99,7 @@ const PLAN: UpdatePlan = {
 test("a plan reads from what it is to its digest", () => {
   assert.equal(
     planText(PLAN),
-    `Update 1.0.3 -> 1.1.0 (${B.slice(7, 19)}) of channel next
+    `Update 1.0.3 -> 1.1.0 (${B.slice(7, 19)}) of channel next, unverified
 1 download, 1 MB, about 7 min, as on this box before
 
 alga-core is started again
@@ -128,7 +128,7 @@ test("what is installed, offered and kept reads in a few lines", () => {
     viewText(view),
     `Installed  1.0.3 (${A.slice(7, 19)})
 Channel stable: there is a newer release
-Offered    1.1.0 (${B.slice(7, 19)})
+Offered    1.1.0 (${B.slice(7, 19)}), unverified
 Before     1.0.2: The data is newer.`,
   );
   assert.equal(viewText({ ...view, installed: null }), "Nothing is installed yet");
