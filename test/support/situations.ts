@@ -11,7 +11,7 @@ const read = (name: string): string => readFileSync(new URL(`${name}.yaml`, FOLD
 /** What the others start from; long, and read once. */
 const healthy: unknown = parse(read("healthy"));
 
-function situationOf(name: string): Situation {
+export function situationOf(name: string): Situation {
   return readSituation(read(name), (base) => (base === "healthy" ? healthy : parse(read(base))));
 }
 
