@@ -355,3 +355,34 @@ test("the manifest pins the images of others and of Flux once each, and a releas
   await lockSource({ files: plain, clock: CLOCK }, TREE, world().options());
   assert.ok(!("additionalImages" in (await build(plain)).manifest));
 });
+
+test("killed at any question, also for an image of others or of Flux, a lock leaves none, and the next run ends as one that lived", async () => {
+  const whole = await sourceTree();
+  await lockSource({ files: whole, clock: CLOCK }, TREE, world().options());
+  const wanted = whole.snapshot().get(`${TREE}/release.lock.yaml`);
+  const { options } = world();
+  const asked: string[] = [];
+  for (let dies = 1; dies < 100; dies += 1) {
+    const files = await sourceTree();
+    let count = 0;
+    const open: LockOptions["open"] = async (reference, source) => {
+      count += 1;
+      if (count === dies) {
+        asked.push(reference.repository);
+        throw new Error("killed");
+      }
+      return await options().open(reference, source);
+    };
+    const isOver = await lockSource({ files, clock: CLOCK }, TREE, options({ open })).then(
+      () => true,
+      () => false,
+    );
+    if (isOver) break;
+    assert.equal(files.snapshot().get(`${TREE}/release.lock.yaml`), undefined, `dies at ${dies}`);
+    await lockSource({ files, clock: CLOCK }, TREE, options());
+    assert.equal(files.snapshot().get(`${TREE}/release.lock.yaml`), wanted, `dies at ${dies}`);
+  }
+  for (const repository of ["library/busybox", "fluxcd/source-controller", "nine-minds/flux-manifests"]) {
+    assert.ok(asked.includes(repository), `${repository} in ${asked.join(" ")}`);
+  }
+});
