@@ -73,6 +73,10 @@ async function photographSuccess(page: Page, rehearsal: Rehearsal): Promise<void
   await shoot(page, "overview-ready");
   await page.emulateMedia({ colorScheme: "dark" });
   await shoot(page, "overview-ready-dark");
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.goto(`${rehearsal.url}/updates/review?channel=next`);
+  await page.locator("main button.primary").waitFor();
+  await shoot(page, "update-review");
 }
 
 async function photographFailure(page: Page, rehearsal: Rehearsal): Promise<void> {

@@ -1,12 +1,10 @@
 /** Updates of the mock box: one release is offered, one update went well, one was taken back. */
+import { type Digest, parseDigest } from "../../src/core/digest.ts";
 import type { UpdatePlan, UpdatesView } from "../../ui/state/update-wire.ts";
 import { type MockAnswer, type MockCallBody, refusal } from "./mock-answers.ts";
 
-const DIGESTS = {
-  now: `sha256:${"a".repeat(64)}`,
-  next: `sha256:${"b".repeat(64)}`,
-  before: `sha256:${"c".repeat(64)}`,
-};
+const digestOf = (letter: string): Digest => parseDigest(`sha256:${letter.repeat(64)}`);
+const DIGESTS = { now: digestOf("a"), next: digestOf("b"), before: digestOf("c") };
 const KEY = "9".repeat(64);
 const EXPIRED = refusal(502, {
   code: "trust/expired",
@@ -105,11 +103,16 @@ function offeredView(): UpdatesView {
       {
         ...{ operationId: "0003-update", kind: "update", startedAt: ago(600), endedAt: ago(590), state: "failed" },
         ...{ verdict: "failed", outcome: "returned", reason: "The login page answered 502 for five minutes." },
-        ...{ from: now, to: { version: "1.1.0-rc.1", digest: DIGESTS.next }, durationMs: 610_000, expectedMs: 400_000 },
+        ...{
+          from: now,
+          to: { version: "1.1.0-rc.1", digest: DIGESTS.next, channel: "stable" },
+          durationMs: 610_000,
+          expectedMs: 400_000,
+        },
       },
       {
         ...{ operationId: "0002-update", kind: "update", startedAt: ago(3_010), endedAt: ago(3_000), state: "done" },
-        ...{ verdict: "ok", outcome: "installed", reason: null, from: before, to: now },
+        ...{ verdict: "ok", outcome: "installed", reason: null, from: before, to: { ...now, channel: "stable" } },
         ...{ durationMs: 480_000, expectedMs: null },
       },
     ],

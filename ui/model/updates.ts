@@ -24,7 +24,7 @@ export function answerOf(view: UpdatesView): UpdateAnswer {
   if (installed === null) return { tone: "unknown", sentence: text("updates.none"), line: text("updates.none-about") };
   if (offered !== null) {
     const { version, channel, verifiedBy } = offered;
-    const line = { channel, verified: verifiedText(verifiedBy), installed: installed.version };
+    const line = { channel: channel ?? "", verified: verifiedText(verifiedBy), installed: installed.version };
     return {
       tone: "progressing",
       icon: "down",

@@ -21,6 +21,7 @@ export interface PolicyProps {
 
 const CHOICES = ["never", "patch", "all"] as const;
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
+type Day = (typeof DAYS)[number];
 const WEEK_MS = 7 * 86_400_000;
 
 /** The form keeps what is typed while the page is renewed around it. */
@@ -48,7 +49,7 @@ export function PolicyCard({ policy, onKept }: PolicyProps): VNode {
       <${Field} name="window.to" label=${text("updates.until")} value=${window.to} error=${fieldError(errors, "window.to") ?? fieldError(errors, "window")}
         maxLength=${5} onInput=${(to: string) => change({ to })} />
     </div>
-    ${typed.window === null ? undefined : html`<${Days} chosen=${window.days} onChange=${(days: readonly string[]) => change({ days })} />`}`;
+    ${typed.window === null ? undefined : html`<${Days} chosen=${window.days} onChange=${(days: Day[]) => change({ days })} />`}`;
   return html`<${Card} title=${text("updates.policy")}>
     <form novalidate autocomplete="off" onSubmit=${submit}>
       <${ErrorSummary} items=${errors} attempt=${attempt} />
@@ -66,8 +67,8 @@ function Days({
   chosen,
   onChange,
 }: {
-  readonly chosen: readonly string[];
-  readonly onChange: (days: readonly string[]) => void;
+  readonly chosen: readonly Day[];
+  readonly onChange: (days: Day[]) => void;
 }): VNode {
   const names = weekdays();
   const boxes = DAYS.map((day, index) => {

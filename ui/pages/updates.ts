@@ -61,7 +61,7 @@ function Deeds({ view, busy, onCheck }: DeedsProps): VNode {
   if (installed === null) return html`<${Link} to="/setup" button="primary">${text("overview.to-setup")}<//>`;
   const look = html`<${Button} kind=${offered === null ? "primary" : undefined} busy=${busy} onClick=${onCheck}>${text("updates.check")}<//>`;
   if (offered === null) return look;
-  const to = `/updates/review?channel=${encodeURIComponent(offered.channel)}`;
+  const to = reviewPath(offered.channel ?? offered.version);
   return html`<${Link} to=${to} button="primary">${text("updates.to-plan")}<//>${look}`;
 }
 

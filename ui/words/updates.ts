@@ -42,7 +42,7 @@ export const UPDATES = {
   "updates.all-about": "Unless a step cannot be taken back: that waits for somebody",
   "updates.from": "Not before",
   "updates.until": "Not after",
-  "updates.window-help": "Time of the box, such as 02:00. Both empty: at any hour.",
+  "updates.window-help": "UTC, such as 02:00. Updates begin by themselves only then.",
   "updates.days": "On these days",
   "updates.hold": "Nothing by itself until {time}",
   "updates.hold-deed": "Pause for a week",
