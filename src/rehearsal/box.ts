@@ -13,6 +13,7 @@ import { createKube, type Kube } from "../kube/client.ts";
 import { createRegistryClient } from "../oci/client.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
 import { DEFAULT_COMPONENTS } from "../release/components.ts";
+import { CONTROL_PLANE_HEADERS, controlPlaneIdentity } from "./control-plane-identity.ts";
 import type { Stage } from "./faults.ts";
 import { type ApiServer, type ApiServerState, createApiServer } from "./kubernetes/api-server.ts";
 import { answerAsApplication, isApplicationServing } from "./login-page.ts";
@@ -20,6 +21,8 @@ import { openPublisher, type Publisher } from "./publisher.ts";
 import { refusedConnection } from "./rehearsed-deps.ts";
 import { openTheater } from "./theater.ts";
 
+/** Of the embedded API: what the control plane has asked it for so far. */
+const ASKED_PATH = "/rehearsal/asked";
 const SAVE_MS = 2_000;
 const PORTS_FILE = "ports.json";
 const MAX_CLUSTER_BYTES = 64 * 1024 * 1024;
@@ -164,10 +167,14 @@ async function openCluster(deps: Deps, stateDir: string): Promise<Cluster> {
       await save().catch((error: unknown) => deps.log.warn("cluster not saved", { error }));
     }
   })();
+  const identity = controlPlaneIdentity();
+  const asControlPlane = server.as(identity);
   return {
     server,
     fetch: async (request) => {
-      const response = await server.fetch(request);
+      if (new URL(request.url).pathname === ASKED_PATH) return Response.json(server.asked(identity.user));
+      const isControlPlane = request.headers.get("authorization") === CONTROL_PLANE_HEADERS.authorization;
+      const response = await (isControlPlane ? asControlPlane(request) : server.fetch(request));
       if (request.method !== "GET") await save();
       return response;
     },

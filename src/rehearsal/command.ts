@@ -15,6 +15,7 @@ import { openTrust } from "../release/trust.ts";
 import { untilStopped } from "../server/command.ts";
 import { type ControlPlane, createControlPlane } from "../server/control-plane.ts";
 import { type Box, openBox, SAMPLE_BASE } from "./box.ts";
+import { CONTROL_PLANE_HEADERS } from "./control-plane-identity.ts";
 import { createStage, SCENARIOS, type Stage } from "./faults.ts";
 import { LICENSE_HOST } from "./license-service.ts";
 import { createMemoryFiles } from "./memory-files.ts";
@@ -135,7 +136,7 @@ async function openRehearsal(context: CommandContext, stage: Stage, setupUrl: ()
     kube: createKube(deps, {
       server: box.kubernetes,
       fetch: deps.transports.open({ idleTimeoutMs: 0 }),
-      headers: async () => ({}),
+      headers: async () => CONTROL_PLANE_HEADERS,
     }),
     registry: {
       place: { registry: box.registry, base: SAMPLE_BASE },

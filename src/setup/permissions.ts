@@ -11,11 +11,12 @@ interface Need {
 
 const WRITE = ["get", "create", "patch"] as const;
 const READ = ["get", "list", "watch"] as const;
+const WATCH = ["list", "watch"] as const;
 
 /** Grouped as a person would grant them. */
 const NEEDS: readonly Need[] = [
-  { group: "", resource: "namespaces", verbs: [...WRITE, "list"] },
-  { group: "", resource: "nodes", verbs: READ },
+  { group: "", resource: "namespaces", verbs: WRITE },
+  { group: "", resource: "nodes", verbs: WATCH },
   { group: "", resource: "pods", verbs: READ },
   { group: "", resource: "pods", subresource: "log", verbs: ["get"] },
   { group: "", resource: "events", verbs: READ },
@@ -26,11 +27,11 @@ const NEEDS: readonly Need[] = [
   { group: "", resource: "serviceaccounts", verbs: WRITE, namespace: "flux-system" },
   { group: "", resource: "services", verbs: WRITE, namespace: "flux-system" },
   { group: "apps", resource: "deployments", verbs: [...READ, "create", "patch"] },
-  { group: "apps", resource: "statefulsets", verbs: READ },
+  { group: "apps", resource: "statefulsets", verbs: WATCH },
   { group: "batch", resource: "jobs", verbs: [...READ, "delete"] },
   // The bootstrap job that failed, when the operator says to try again.
   { group: "batch", resource: "jobs", verbs: ["delete"], namespace: "msp" },
-  { group: "storage.k8s.io", resource: "storageclasses", verbs: READ },
+  { group: "storage.k8s.io", resource: "storageclasses", verbs: WATCH },
   { group: "apiextensions.k8s.io", resource: "customresourcedefinitions", verbs: WRITE },
   { group: "rbac.authorization.k8s.io", resource: "clusterroles", verbs: WRITE },
   { group: "rbac.authorization.k8s.io", resource: "clusterrolebindings", verbs: WRITE },

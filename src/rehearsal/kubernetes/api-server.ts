@@ -49,6 +49,8 @@ export interface ApiServer {
   as(identity: Identity): Fetch;
   readonly faults: Faults;
   readonly logs: PodLogs;
+  /** What was asked for as somebody, whether allowed or not: "patch apps/deployments", "get /pods/log". */
+  asked(user: string): readonly string[];
   /** The revision of the last write: grows with every change. */
   revision(): number;
   /** Ends all open watches, as a restart of the server does. */
@@ -68,6 +70,8 @@ interface Server {
   readonly faults: Faults;
   readonly logs: PodLogs;
   readonly open: Set<() => void>;
+  /** User -> verbs with their resources. */
+  readonly asked: Map<string, Set<string>>;
   readonly bookmarkMs: number;
 }
 
@@ -86,6 +90,7 @@ export function createApiServer(deps: Pick<Deps, "clock" | "random">, options: A
     // The API counts in seconds, the kubelet in nanoseconds.
     logs: createPodLogs(() => toInstant(deps.clock.now()).replace("Z", "000000Z")),
     open: new Set(),
+    asked: new Map(),
     bookmarkMs: options.bookmarkMs ?? 60_000,
   };
   if (options.state === undefined) addFirstObjects(world);
@@ -95,6 +100,7 @@ export function createApiServer(deps: Pick<Deps, "clock" | "random">, options: A
     as: (identity) => (request) => answer(server, identity, request),
     faults: server.faults,
     logs: server.logs,
+    asked: (user) => [...(server.asked.get(user) ?? [])].sort(),
     revision: () => store.revision(),
     cutWatches: () => cutWatches(server),
     compact: () => {
@@ -173,10 +179,23 @@ interface Asked {
   readonly request: Request;
 }
 
+/** Notes what is asked for, then lets it through. @throws {Refusal} 403 */
+function permit(
+  server: Server,
+  identity: Identity,
+  { call, verb }: { readonly call: Call; readonly verb: string },
+): void {
+  const known = server.asked.get(identity.user) ?? new Set();
+  server.asked.set(identity.user, known);
+  const { group, plural } = call.kind;
+  known.add(`${verb} ${group}/${plural}${call.subresource === "" ? "" : `/${call.subresource}`}`);
+  requireAccess(identity, call, verb);
+}
+
 function reading(server: Server, identity: Identity, { call, request }: Asked): Response {
   const { world } = server;
   const isWatch = ["true", "1"].includes(call.query.get("watch") ?? "");
-  requireAccess(identity, call, call.name !== "" ? "get" : isWatch ? "watch" : "list");
+  permit(server, identity, { call, verb: call.name !== "" ? "get" : isWatch ? "watch" : "list" });
   const metadataOnly = wantsMetadataOnly(request.headers.get("accept"));
   if (call.kind.virtual === true) throw methodNotAllowed();
   if (call.subresource === "log") return readLog(server, call);
@@ -246,7 +265,7 @@ async function writing(server: Server, identity: Identity, { call, request }: As
     return { status: 201, body: reviewAccess(identity, body) };
   }
   const verb = verbOf(request, call);
-  requireAccess(identity, call, verb);
+  permit(server, identity, { call, verb });
   if (verb === "create") return { status: 201, body: create(world, call, body).object };
   if (verb === "update") return { status: 200, body: update(world, call, body).object };
   if (verb === "patch") return patching(world, call, { body, contentType: mediaOf(request) });
