@@ -7,11 +7,16 @@ import { join } from "node:path";
 import { after, it } from "node:test";
 import { promisify } from "node:util";
 import { toolPath } from "../../scripts/lab/tools.ts";
+import { pushArtifact } from "../../src/oci/artifact.ts";
+import { MEDIA } from "../../src/oci/media-types.ts";
 import { createRegistryServer } from "../../src/oci/registry-server.ts";
+import { createMemoryStore } from "../../src/oci/store.ts";
 import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
+import { RELEASE_CONFIG_MEDIA_TYPE } from "../../src/release/model.ts";
 import { runWords, startWords } from "../support/command-line.ts";
+import { startDockerRegistry } from "../support/docker-registry.ts";
 import { eventually } from "../support/eventually.ts";
-import { describeWithTools, runTool } from "../support/real-tools.ts";
+import { describeWithTools, runTool, startDistribution3 } from "../support/real-tools.ts";
 import { serveFetch } from "../support/serve-registry.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "alga-offline-tools-"));
@@ -91,6 +96,65 @@ describeWithTools(["skopeo", "crane", "helm", "umoci"], "a bundle", () => {
     await served.stop();
   });
 });
+
+describeWithTools(["crane", "docker-registry", "distribution"], "a mirror in a registry of others", () => {
+  for (const [name, start] of [
+    ["docker-registry 2.8", startDockerRegistry],
+    ["distribution 3", startDistribution3],
+  ] as const) {
+    it(`holds images of others in ${name}, and a bundle made from it asks nobody else`, {
+      timeout: 120_000,
+    }, async () => {
+      const upstream = await serveFetch(upstreamRegistry().fetch);
+      const host = `127.0.0.1:${upstream.port}`;
+      const { publisher, registry, digest } = await publishNaming(`${host}/fluxcd`);
+      const mirror = await start({ auth: { kind: "none" } });
+      const to = `127.0.0.1:${mirror.port}/alga`;
+      const says = async (...words: readonly string[]) => {
+        const { code, stdout } = await runWords(["release", ...words, "-o", "json"], { root: folder });
+        assert.equal(code, 0, stdout);
+      };
+      await says("copy", "stable", to, "--registry", registry);
+      await upstream.close();
+      await publisher.close();
+      const place = `${to}/images/${host.replace(":", "_")}/fluxcd/source-controller:v1`;
+      assert.equal((await runTool("crane", ["digest", "--insecure", place])).trim(), digest);
+      const out = join(folder, `${mirror.port}.tar`);
+      await says("bundle", "--registry", `127.0.0.1:${mirror.port}`, "--repository", "alga", "--out", out);
+      await says("check", out);
+      await mirror.stop();
+    });
+  }
+});
+
+/** A registry of somebody else with one image. */
+function upstreamRegistry() {
+  const server = createRegistryServer();
+  pushArtifact(server.store, "fluxcd/source-controller", UPSTREAM_IMAGE);
+  return server;
+}
+
+const UPSTREAM_IMAGE = {
+  tag: "v1",
+  config: { mediaType: MEDIA.config, bytes: new TextEncoder().encode('{"os":"linux","architecture":"amd64"}') },
+  layers: [{ mediaType: MEDIA.layerTar, bytes: new TextEncoder().encode("layer ".repeat(1_000)) }],
+};
+
+/** A publisher whose release names the image of that registry. */
+async function publishNaming(images: string) {
+  const { fetch, store } = createRegistryServer();
+  const publisher = await serveFetch(fetch);
+  const registry = `127.0.0.1:${publisher.port}`;
+  const { manifest } = buildSampleRelease(store, { registry, version: "1.0.3" });
+  const digest = pushArtifact(createMemoryStore(), "any", UPSTREAM_IMAGE);
+  const additionalImages = [{ reference: `${images}/source-controller:v1`, digest }];
+  const config = {
+    mediaType: RELEASE_CONFIG_MEDIA_TYPE,
+    bytes: new TextEncoder().encode(JSON.stringify({ ...manifest, additionalImages })),
+  };
+  for (const tag of ["1.0.3", "stable"]) pushArtifact(store, "nine-minds/alga-appliance-release", { tag, config });
+  return { publisher, registry, digest };
+}
 
 /** Why containerd cannot be asked here; undefined when it can. */
 function containerdMissing(): string | undefined {
