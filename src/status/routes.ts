@@ -2,7 +2,7 @@
 import { digestOf } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { isLoopbackHost } from "../core/hosts.ts";
-import { json, problem, type Route, type RouteRequest } from "../core/http.ts";
+import { problem, type Route, type RouteRequest } from "../core/http.ts";
 import { writeMetrics } from "./metrics.ts";
 import type { ApplianceStatus } from "./model.ts";
 import type { StatusEngine } from "./observer.ts";
@@ -19,13 +19,14 @@ export function statusRoutes(
   options: StatusRouteOptions = {},
 ): readonly Route[] {
   const tagOf = createTags();
+  const bytesOf = createBytes();
   return [
     {
       method: "GET",
       path: "/api/status",
       access: "session",
       summary: "The status document; with If-None-Match 304 while it says the same",
-      handle: async ({ request }) => answerStatus(engine.current(), { request, tagOf }),
+      handle: async ({ request }) => answerStatus(engine.current(), { request, tagOf, bytesOf }),
     },
     {
       method: "GET",
@@ -47,14 +48,28 @@ export function statusReadiness(engine: Pick<StatusEngine, "current">): readonly
 
 function answerStatus(
   status: ApplianceStatus,
-  given: { readonly request: Request; readonly tagOf: (status: ApplianceStatus) => string },
+  given: {
+    readonly request: Request;
+    readonly tagOf: (status: ApplianceStatus) => string;
+    readonly bytesOf: (status: ApplianceStatus) => Uint8Array<ArrayBuffer>;
+  },
 ): Response {
   const etag = given.tagOf(status);
   const known = (given.request.headers.get("if-none-match") ?? "").split(",").map((tag) => tag.trim());
   if (known.includes(etag) || known.includes("*")) {
     return new Response(null, { status: 304, headers: { etag, "cache-control": "no-store" } });
   }
-  return json(status, { headers: { etag } });
+  const headers = { etag, "cache-control": "no-store", "content-type": "application/json; charset=utf-8" };
+  return new Response(given.bytesOf(status), { headers });
+}
+
+/** Documents as bytes, written once for all who ask before the next fold. */
+function createBytes(): (status: ApplianceStatus) => Uint8Array<ArrayBuffer> {
+  let last: { readonly status: ApplianceStatus; readonly bytes: Uint8Array<ArrayBuffer> } | undefined;
+  return (status) => {
+    if (last?.status !== status) last = { status, bytes: new TextEncoder().encode(`${JSON.stringify(status)}\n`) };
+    return last.bytes;
+  };
 }
 
 /**

@@ -2,8 +2,8 @@
  * The ladder: which rung is ready, by what each needs and nothing else (interfaces.md section 4).
  *
  * A rung is ready when all that it needs was seen to be there, failed when a check says why it is not, unknown when it
- * cannot be observed or waits for a rung that has failed, and progressing otherwise. The platform is also failed when a check of
- * the box fails; on the other rungs such a check counts for `full` while what the rung needs is there (`placed`).
+ * cannot be observed or waits for a rung that has failed, and progressing otherwise. A check that fails while all that its rung
+ * needs is there takes nothing from it, and counts for `full` (`placed`): a clock that is wrong, a full disk, a second pod.
  */
 
 import { ageText } from "./age.ts";
@@ -100,12 +100,7 @@ function rungOf(
   const failures = given.judgement.findings.filter(
     (one) => one.tier === name && one.state === "failed" && !isBlind(one),
   );
-  // What has failed on the platform is the box's own, but for an operation that has stopped while the box goes on; on the other
-  // rungs something else may serve in its place.
-  const holds = name !== "platform" || failures.every((one) => one.rule.code.startsWith("operation/"));
-  if (missing.length === 0 && holds) {
-    return { state: "ready", since: latest(needs), reason: readyReason(name, needs) };
-  }
+  if (missing.length === 0) return { state: "ready", since: latest(needs), reason: readyReason(name, needs) };
   const failedNeed = missing.find((need) => need.state === "failed");
   const unknown = missing.find((need) => need.state === "unknown");
   if (failedNeed !== undefined || (failures.length > 0 && unknown === undefined)) {
