@@ -157,9 +157,15 @@ class Engine implements Updates {
 
   follow(signal: AbortSignal): void {
     this.#channel.start({ signal, looked: () => this.#beginAllowed(signal) });
+    let told = "";
     const untold = this.#operations.subscribe((event) => {
-      if (event.type === "operation" && (event.operation.kind === "update" || event.operation.kind === "rollback"))
-        this.#changed();
+      if (event.type !== "operation") return;
+      // Progress within a step is the operation's own news.
+      const { id, kind, state, step } = event.operation;
+      const now = `${id} ${state} ${step}`;
+      if ((kind !== "update" && kind !== "rollback") || now === told) return;
+      told = now;
+      this.#changed();
     });
     signal.addEventListener("abort", untold, { once: true });
   }

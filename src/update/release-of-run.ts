@@ -2,11 +2,12 @@
 
 import { isDigest } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
+import type { ReleaseManifest } from "../release/model.ts";
 import type { ResolvedRelease } from "../release/resolved.ts";
 import { type Installed, readInstalled } from "../status/installed.ts";
 import type { UpdateCall } from "./context.ts";
 import { type KeptRelease, readPrevious } from "./previous.ts";
-import { resolveWanted } from "./releases.ts";
+import { manifestOnDisk, resolveWanted } from "./releases.ts";
 
 /** The wanted release with the channel that it is followed by. */
 export interface RunRelease extends ResolvedRelease {
@@ -20,6 +21,16 @@ export async function wantedOf({ context, signal }: UpdateCall): Promise<RunRele
   const { acceptExpired } = plan;
   const resolved = await resolveWanted(deps, { digest: plan.to.digest }, { settings, signal, acceptExpired });
   return { ...resolved, channel: plan.to.channel };
+}
+
+/**
+ * The manifest of the wanted release for the steps after the switch: from the disk, where it was put when it was verified. Only a
+ * disk that has lost it makes them ask the registry.
+ */
+export async function wantedManifest(call: UpdateCall): Promise<ReleaseManifest> {
+  const { digest } = call.context.plan.to;
+  const kept = await manifestOnDisk(call.context.deps, digest);
+  return kept ?? (await wantedOf(call)).manifest;
 }
 
 /** What release.json says. @throws {ApplianceError} update/nothing-installed. */

@@ -8,7 +8,7 @@ import { note, readNotes, type UpdateCall, type UpdateContext } from "./context.
 import type { UpdatePlan } from "./model.ts";
 import { forgetPrevious, type KeptRelease } from "./previous.ts";
 import { freeStuckReleases } from "./reached.ts";
-import { installedNow, keptOf, wantedOf } from "./release-of-run.ts";
+import { installedNow, keptOf, wantedManifest, wantedOf } from "./release-of-run.ts";
 import { manifestOnDisk } from "./releases.ts";
 import { updateControlPlane } from "./step-control-plane.ts";
 import { fetchImages } from "./step-images.ts";
@@ -95,7 +95,7 @@ const UPDATE_ROWS: readonly Row[] = [
     about: "Pods are replaced, and the login page is asked.",
     budgetMs: WATCH_BUDGET_MS,
     unstoppable: true,
-    work: async (call) => reconcile(call, (await wantedOf(call)).manifest),
+    work: async (call) => reconcile(call, await wantedManifest(call)),
   },
   {
     id: "judge",
@@ -103,7 +103,7 @@ const UPDATE_ROWS: readonly Row[] = [
     about: "Everything must stay well for a while.",
     budgetMs: WATCH_BUDGET_MS,
     unstoppable: true,
-    work: async (call) => judge(call, (await wantedOf(call)).manifest),
+    work: async (call) => judge(call, await wantedManifest(call)),
   },
   {
     id: "return",
@@ -200,7 +200,7 @@ async function goBack(call: UpdateCall): Promise<StepResult> {
   const { from, to } = call.context.plan;
   if (verdict !== "failed") return { state: "skipped", detail: "People can log in" };
   if (from.digest === to.digest) return { state: "skipped", detail: "The same release was installed again" };
-  return switchBack(call, await keptOf(call, from.digest), (await wantedOf(call)).manifest);
+  return switchBack(call, await keptOf(call, from.digest), await manifestOnDisk(call.context.deps, to.digest));
 }
 
 async function watchReturn(call: UpdateCall): Promise<StepResult> {

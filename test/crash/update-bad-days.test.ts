@@ -104,6 +104,31 @@ test("a registry that lies midway changes nothing", async () => {
   await bench.die();
 });
 
+for (const [version, code] of [
+  [GOOD, undefined],
+  [BAD, "update/returned"],
+] as const) {
+  test(`a line that is cut once the images are there holds nothing up: ${version}`, async () => {
+    let isCut = false;
+    const line: Fetch = async (request) => {
+      if (isCut) throw new ApplianceError("net/unreachable", "Cannot reach the registry: the line is cut");
+      return honest(request);
+    };
+    const { open, installed: install } = scene(line);
+    const bench = open(await install());
+    const { digest } = await bench.updates.plan({ version }, SIGNAL);
+    bench.operations.subscribe((event) => {
+      isCut ||= event.type === "journal" && event.entry.kind === "step-done" && event.entry.step === "images";
+    });
+    await bench.updates.start({ planDigest: digest }, SIGNAL);
+    const end = await bench.operations.settled();
+    assert.deepEqual([end?.problem?.code, isCut], [code, true]);
+    const { installed: now } = await bench.updates.view(SIGNAL);
+    assert.equal(now?.version, code === undefined ? GOOD : "1.0.3");
+    await bench.die();
+  });
+}
+
 test("of two at once one runs, and the other is told which", async () => {
   const { open, installed: install } = scene();
   const world = await install();
