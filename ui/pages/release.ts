@@ -81,9 +81,11 @@ function RegistryProblem({ config }: { readonly config: SetupConfig }): VNode {
     setBusy(false);
   };
   const { registry } = config;
-  const isUnbelieved = config.channelsProblem?.code.startsWith("trust/") === true;
+  const { code = "", message, hint } = config.channelsProblem ?? {};
+  const isUnbelieved = code.startsWith("trust/");
+  const next = code === "trust/expired" ? text("expired.next") : hint;
   return html`<${Cause} what=${text(isUnbelieved ? "release.not-believed" : "release.registry-silent", { registry })}
-    seen=${config.channelsProblem?.message} next=${config.channelsProblem?.hint}>
+    seen=${message} next=${next}>
     <${Button} small busy=${busy} onClick=${() => void again()}>${text("release.ask-again")}<//>
   <//>`;
 }

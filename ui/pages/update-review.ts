@@ -62,7 +62,8 @@ interface NoPlanProps {
 function NoPlan({ problem, asked, onAgain }: NoPlanProps): VNode {
   const take = (): void => navigate(decidedPath(asked, acceptedDays(boxNow())[0].value));
   const isExpired = problem.code === "trust/expired";
-  return html`<${Cause} what=${text("change.no-plan")} seen=${problem.detail} next=${problem.hint}>
+  const next = isExpired ? text("expired.next") : problem.hint;
+  return html`<${Cause} what=${text("change.no-plan")} seen=${problem.detail} next=${next}>
     <${Button} kind="primary" small onClick=${onAgain}>${text("review.ask-again")}<//>
     ${isExpired ? html`<${Button} small onClick=${take}>${acceptedDays(0)[0].label}<//>` : undefined}
   <//>

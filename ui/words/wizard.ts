@@ -32,6 +32,7 @@ export const WIZARD_WORDS = {
   "release.not-believed": "The box does not believe what {registry} says of its channels.",
   "release.ask-again": "Ask again",
   "expired.label": "The signed metadata of the channels has expired",
+  "expired.next": "Look at the clock of this box and ask again, or decide here until when it is good all the same.",
   "expired.wait": "Wait for fresh metadata",
   "expired.wait-about":
     "The safe choice. The publisher signs it anew every few days; look at the clock of this box too.",
