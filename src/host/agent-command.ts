@@ -36,7 +36,7 @@ export const factsCommand: Command = {
   flags: [],
   examples: [{ command: "alga-appliance host facts -o json", about: "The document that the host agent answers" }],
   run: async ({ deps, settings, signal, out }) => {
-    const facts = await gatherHostFacts(deps, statePaths(settings.get("root") ?? "/"), signal);
+    const facts = await gatherHostFacts(deps, statePaths(settings.get("root") ?? "/"), { signal });
     out.result(facts, () => {
       const disks = facts.disks.map(
         ({ path, device, smart }) => `disk        ${path} (${device})${smart === null ? "" : `, SMART ${smart}`}`,

@@ -65,9 +65,16 @@ export interface HostDisk {
   readonly smart: "passed" | "failed" | null;
 }
 
+/** What slow programs said last, by their words: whoever asks every few seconds passes the same one each time. */
+export type KeptWords = Map<string, { readonly atMs: number; readonly words: string | undefined }>;
+
 /** Gathers the facts, all parts at once: some seconds at most. */
-export async function gatherHostFacts(deps: FactsDeps, paths: StatePaths, signal: AbortSignal): Promise<HostFacts> {
-  const host: Host = { deps, signal };
+export async function gatherHostFacts(
+  deps: FactsDeps,
+  paths: StatePaths,
+  options: { readonly signal: AbortSignal; readonly kept?: KeptWords },
+): Promise<HostFacts> {
+  const host: Host = { deps, signal: options.signal, kept: options.kept ?? new Map() };
   const [os, kernel, bootId, uptimeMs, memory, version, unit, addresses, routes, nameServers, disks, time] =
     await Promise.all([
       osOf(host),
@@ -94,9 +101,26 @@ export async function gatherHostFacts(deps: FactsDeps, paths: StatePaths, signal
 interface Host {
   readonly deps: FactsDeps;
   readonly signal: AbortSignal;
+  readonly kept: KeptWords;
 }
 
-async function said({ deps, signal }: Host, argv: readonly [string, ...string[]]): Promise<string | undefined> {
+/** Milliseconds for which what a slow program said is told again: a disk's health and the clock's server change slowly. */
+const KEPT_MS: Readonly<Record<string, number>> = { smartctl: 10 * 60_000, timedatectl: 60_000, k3s: 10 * 60_000 };
+
+/** What a program says, from memory where it said so lately. */
+async function said(host: Host, argv: readonly [string, ...string[]]): Promise<string | undefined> {
+  const keptMs = KEPT_MS[argv[0].slice(argv[0].lastIndexOf("/") + 1)];
+  const key = argv.join(" ");
+  const nowMs = host.deps.clock.monotonic();
+  const before = host.kept.get(key);
+  if (keptMs !== undefined && before !== undefined && nowMs - before.atMs < keptMs) return before.words;
+  const words = await ask(host, argv);
+  // Silence is not kept: a program that was missing or late may answer next time.
+  if (keptMs !== undefined && words !== undefined && words !== "") host.kept.set(key, { atMs: nowMs, words });
+  return words;
+}
+
+async function ask({ deps, signal }: Host, argv: readonly [string, ...string[]]): Promise<string | undefined> {
   const result = await deps.exec(argv, { timeoutMs: PROGRAM_MS, signal }).catch(() => undefined);
   if (signal.aborted) throw signal.reason;
   // smartctl tells findings in its exit code, systemctl is-active the state.

@@ -29,6 +29,7 @@ const SAYS: Readonly<Record<string, string>> = {
 };
 
 interface Given {
+  readonly clock?: Deps["clock"];
   readonly exec?: (line: string) => Partial<ExecResult> | Promise<Partial<ExecResult>>;
 }
 
@@ -52,7 +53,7 @@ function world(given: Given = {}) {
   } as Deps["machine"];
   const network = { nameServers: async () => ["192.0.2.53"] } as Partial<Deps["network"]> as Deps["network"];
   const agent = createHostAgent(
-    { clock: realClock, machine, network, files, exec, log: SILENT_LOG },
+    { clock: given.clock ?? realClock, machine, network, files, exec, log: SILENT_LOG },
     { paths: statePaths("/") },
   );
   const ask = (method: string, path: string, body?: string, identity: typeof POD | undefined = POD) => {
@@ -88,6 +89,21 @@ describe("facts", () => {
     const { ask } = world({ exec: () => ({ code: 1, stdout: "<html>" }) });
     const facts = (await (await ask("GET", "/v1/facts")).json()) as HostFacts;
     assert.deepEqual([facts.addresses, facts.disks, facts.k3s], [[], [], { version: null, unit: "unknown" }]);
+  });
+  it("ask slow programs again only after minutes, and one that said nothing at once", async () => {
+    let nowMs = 0;
+    const clock = { ...realClock, monotonic: () => nowMs };
+    const { ask, ran } = world({ clock, exec: (line) => (line.startsWith("timedatectl show ") ? { stdout: "" } : {}) });
+    const count = (program: string): number => ran.filter((line) => line.startsWith(program)).length;
+    for (; nowMs < 55_000; nowMs += 5_500) await ask("GET", "/v1/facts");
+    assert.deepEqual(
+      [count("findmnt"), count("smartctl"), count("k3s --version"), count("timedatectl show-timesync")],
+      [10, 1, 1, 1],
+    );
+    assert.equal(count("timedatectl show "), 10);
+    nowMs += 10 * 60_000;
+    await ask("GET", "/v1/facts");
+    assert.deepEqual([count("smartctl"), count("timedatectl show-timesync")], [2, 2]);
   });
   it("are gathered once for readers that ask at once after another", async () => {
     const { ask, ran } = world();

@@ -13,7 +13,7 @@ import { json, problem } from "../core/http.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
 import { redactText } from "../core/redact.ts";
-import { gatherHostFacts, type HostFacts } from "./agent-facts.ts";
+import { gatherHostFacts, type HostFacts, type KeptWords } from "./agent-facts.ts";
 import { CHANGING, type HostRequest, JOURNAL_UNITS, MAX_BODY_BYTES, readHostRequest } from "./agent-requests.ts";
 import { findK3s, listImages, programFailed } from "./containerd.ts";
 
@@ -104,11 +104,12 @@ interface Scope {
 
 /** The facts, at most some seconds old. */
 function factsOf(deps: AgentDeps, paths: StatePaths): Scope["facts"] {
+  const kept: KeptWords = new Map();
   let last: { readonly atMs: number; readonly facts: HostFacts } | undefined;
   return async (signal) => {
     const nowMs = deps.clock.monotonic();
     if (last !== undefined && nowMs - last.atMs < FACTS_MS) return last.facts;
-    const facts = await gatherHostFacts(deps, paths, signal);
+    const facts = await gatherHostFacts(deps, paths, { signal, kept });
     last = { atMs: nowMs, facts };
     return facts;
   };
