@@ -15,17 +15,20 @@ function world() {
   const ran: string[][] = [];
   const exec: Exec = async (argv) => {
     ran.push([...argv]);
+    if (argv.includes("list"))
+      return { code: 0, stdout: ran.length > 1 ? "old\nnew\n" : "old\n", stderr: "", truncated: false };
     return { code: 0, stdout: "", stderr: "", truncated: false };
   };
+  const args: string[] = [];
   const run = async (...words: string[]) => {
     const command = commands.find(({ path }) => path.join(" ") === `host ${words.join(" ")}`);
     assert.ok(command !== undefined);
-    const { context, said } = commandContext({ deps: { files, exec, random: systemRandom } });
+    const { context, said } = commandContext({ deps: { files, exec, random: systemRandom }, args });
     await command.run(context);
     return JSON.stringify(said);
   };
   const token = (): string => files.snapshot().get(PATHS.setupToken)?.trim() ?? "";
-  return { files, ran, run, token };
+  return { files, ran, run, token, args };
 }
 
 it("makes a token once, tells its file and nothing of it", async () => {
@@ -61,4 +64,19 @@ it("makes none for a claimed box, also when the claim comes in between", async (
   await assert.rejects(run("token", "rotate"), { code: "session/already-claimed" });
   await run("init-token");
   assert.equal(token(), "");
+});
+
+it("imports archives by their whole paths, and tells which images came", async () => {
+  const { run, files, ran, args } = world();
+  files.garble("/media/usb/$(id).tar", "tar");
+  args.push("/media/usb/$(id).tar");
+  assert.match(await run("image", "import"), /"images":\["new"\]/);
+  assert.deepEqual(ran[1], ["/box/usr/local/bin/k3s", "ctr", "images", "import", "--digests", "/media/usb/$(id).tar"]);
+});
+
+it("imports nothing when one of the archives is not there", async () => {
+  const { run, ran, args } = world();
+  args.push("/media/usb/none.tar");
+  await assert.rejects(run("image", "import"), { code: "cli/usage" });
+  assert.deepEqual(ran, []);
 });

@@ -5,6 +5,7 @@ import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { factsCommand } from "./agent-command.ts";
 import { giveOwners } from "./host-files.ts";
+import { commands as imageCommands } from "./image-command.ts";
 import { commands as resolveCommands } from "./resolve-command.ts";
 import { ensureSetupToken, replaceSetupToken } from "./setup-token.ts";
 
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
     run: rotateToken,
   },
   factsCommand,
+  ...imageCommands,
   ...resolveCommands,
 ];
 

@@ -1,0 +1,46 @@
+/** `host image import`: archives of images into the node's containerd, for a box that no registry reaches. */
+import type { Command, CommandContext } from "../cli/command.ts";
+import { typedPath } from "../cli/flag-values.ts";
+import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
+import { statePaths } from "../core/paths.ts";
+import { importImages, listImages } from "./containerd.ts";
+
+export const commands: readonly Command[] = [
+  {
+    path: ["host", "image", "import"],
+    summary: "Import archives of images into the node's containerd",
+    description:
+      "OCI or Docker archives, plain or compressed. Safe to run again: what containerd has stays. The whole of an update comes by " +
+      "release load; this is for single images.",
+    flags: [],
+    positionals: [{ name: "archive", summary: "A file, .tar, .tar.gz or .tar.zst", multiple: true }],
+    examples: [
+      {
+        command: "alga-appliance host image import /media/usb/control-plane.tar",
+        about: "The control plane, from a stick",
+      },
+    ],
+    run: importArchives,
+  },
+];
+
+async function importArchives({ deps, settings, args, env, signal, out }: CommandContext): Promise<ExitCode> {
+  const paths = statePaths(settings.get("root") ?? "/");
+  const archives = args.map((archive) => typedPath(archive, env));
+  for (const archive of archives) {
+    if ((await deps.files.stat(archive))?.kind !== "file") throw noArchive(archive);
+  }
+  const before = await listImages(deps, paths, signal);
+  const told = new Set<string>();
+  for (const archive of archives) {
+    out.progress(`Importing ${archive}`);
+    for (const word of await importImages(deps, archive, { paths, signal })) told.add(word);
+  }
+  const images = [...(await listImages(deps, paths, signal))].filter((name) => told.has(name) || !before.has(name));
+  out.result({ archives, images }, () => (images.length === 0 ? "All images were there" : images.join("\n")));
+  return EXIT.done;
+}
+
+function noArchive(path: string): ApplianceError {
+  return new ApplianceError("cli/usage", `Cannot import "${path}": it is no file, an archive of images is wanted`);
+}
