@@ -28,7 +28,12 @@ const layout = join(root, "layout");
 
 /** The application's images, a chart of others, Flux's manifests and a control plane: what lies in a registry before. */
 function seed(store: RegistryStore): void {
-  const { fluxDigest } = buildSampleRelease(store, { registry: "ghcr.io", version: "0.9.0", imageTag: "62cdce38" });
+  const { fluxDigest } = buildSampleRelease(store, {
+    registry: "ghcr.io",
+    version: "0.9.0",
+    imageTag: "62cdce38",
+    additional: "mirrored",
+  });
   store.tag("nine-minds/flux-manifests", "v2.9.5", fluxDigest);
 }
 
