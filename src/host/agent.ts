@@ -16,9 +16,7 @@ import { redactText } from "../core/redact.ts";
 import { gatherHostFacts, type HostFacts, type KeptWords } from "./agent-facts.ts";
 import { CHANGING, type HostRequest, JOURNAL_UNITS, MAX_BODY_BYTES, readHostRequest } from "./agent-requests.ts";
 import { findK3s, listImages, programFailed } from "./containerd.ts";
-
-/** The user of the control plane, and its group. @see systemd/alga-appliance.sysusers */
-const CONTROL_PLANE_ID = 10_001;
+import { CONTROL_PLANE_ID } from "./host-files.ts";
 
 /** Milliseconds for one request, whatever it does. */
 const REQUEST_MS = 60_000;

@@ -48,7 +48,7 @@ it("replaces the token, gives it to the control plane, and shows it to nobody", 
   const said = await run("token", "rotate");
   assert.notEqual(token(), first);
   assert.ok(!`${said}${JSON.stringify(ran)}`.includes(token()), "the token was told");
-  assert.deepEqual(ran, [["systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/alga-appliance.conf"]]);
+  assert.deepEqual(ran, [["chown", "--no-dereference", "10001:10001", PATHS.setupToken]]);
 });
 
 it("makes none for a claimed box, also when the claim comes in between", async () => {

@@ -4,7 +4,7 @@ import type { Command, CommandContext } from "../cli/command.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { factsCommand } from "./agent-command.ts";
-import { giveOwners } from "./host-files.ts";
+import { giveToken } from "./host-files.ts";
 import { commands as imageCommands } from "./image-command.ts";
 import { commands as resolveCommands } from "./resolve-command.ts";
 import { ensureSetupToken, replaceSetupToken } from "./setup-token.ts";
@@ -60,7 +60,7 @@ async function rotateToken({ deps, settings, signal, out }: CommandContext): Pro
     );
   }
   // The control plane reads it as its own user.
-  await giveOwners({ deps, signal });
+  await giveToken({ deps, signal }, paths.setupToken);
   out.result({ tokenFile: paths.setupToken }, () => `A new token is in ${paths.setupToken}, and on the console`);
   return EXIT.done;
 }

@@ -1,8 +1,8 @@
 /**
  * The first steps of a bootstrap: the host's own files as this executable carries them, the user and the folders, and the setup token.
  *
- * Whatever drifted is put right at every boot. Owners are set by systemd-tmpfiles from one table, which follows no link that
- * somebody else could have laid.
+ * Whatever drifted is put right at every boot. Folders get their owners by systemd-tmpfiles from one table, which
+ * follows no link that somebody else could have laid.
  */
 import { basename, dirname, join } from "node:path/posix";
 import type { Deps } from "../core/ports.ts";
@@ -17,6 +17,9 @@ const CHUNK_BYTES = 1024 * 1024;
 const SYSUSERS = "/usr/lib/sysusers.d/alga-appliance.conf";
 const TMPFILES = "/usr/lib/tmpfiles.d/alga-appliance.conf";
 
+/** @see systemd/alga-appliance.sysusers */
+export const CONTROL_PLANE_ID = 10_001;
+
 const OWN_UNIT = "alga-appliance-bootstrap.service";
 
 /** Lays down units, user, folders and k3s itself where they are missing or differ. Safe to call again. */
@@ -26,7 +29,7 @@ export async function placeHostFiles(call: BootstrapCall): Promise<StepResult> {
   for (const [path, text] of Object.entries(hostFiles)) if (await placeFile(call, path, text)) changed.push(path);
   if (await placeK3s(call)) changed.push(call.settings.paths.k3s);
   await run(call, ["systemd-sysusers", SYSUSERS]);
-  await giveOwners(call);
+  await run(call, ["systemd-tmpfiles", "--create", TMPFILES]);
   await takeUp(call, changed);
   return { state: "done", detail: changed.length === 0 ? "All as it should be" : `Put right: ${changed.join(", ")}` };
 }
@@ -45,11 +48,17 @@ async function takeUp(call: BootstrapCall, changed: readonly string[]): Promise<
   }
 }
 
-/** Makes the folders of the box, and gives what is in them the owners of the table. Safe to call again. */
-export async function giveOwners(
+/**
+ * Gives the setup token to the control plane, which reads and removes it. Safe to call again.
+ *
+ * By its number and without following a link: the folder is the control plane's, who may have laid one. systemd-tmpfiles refuses to
+ * touch root's file in another's folder, so it is done here.
+ */
+export async function giveToken(
   call: Pick<BootstrapCall, "signal"> & { readonly deps: Pick<Deps, "exec"> },
+  path: string,
 ): Promise<void> {
-  await run(call, ["systemd-tmpfiles", "--create", TMPFILES]);
+  await run(call, ["chown", "--no-dereference", `${CONTROL_PLANE_ID}:${CONTROL_PLANE_ID}`, path]);
 }
 
 /** Writes a file of the host unless it is there with this content. @returns whether it was written. */
@@ -91,6 +100,6 @@ export async function makeSecrets(call: BootstrapCall): Promise<StepResult> {
     return { state: "skipped", detail: "The appliance is claimed: it needs no token" };
   }
   await ensureSetupToken(deps, settings.paths.setupToken);
-  await giveOwners(call);
+  await giveToken(call, settings.paths.setupToken);
   return { state: "done", detail: "The console shows the setup token" };
 }

@@ -1,11 +1,23 @@
 /** The units as systemd itself reads them: clean, and as closed as the guide says. Skipped where there is no systemd-analyze. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { after, describe, it } from "node:test";
 import { HOST_FILES } from "../../embed/manifests.ts";
+import { giveToken } from "../../src/host/host-files.ts";
+import { systemExec } from "../../src/platform/exec.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const ANALYZE = "/usr/bin/systemd-analyze";
@@ -38,6 +50,11 @@ const analyze = (...args: string[]): Promise<{ readonly code: number; readonly s
     );
   });
 
+const run = async (...argv: readonly [string, ...string[]]): Promise<void> => {
+  const { code, stderr } = await systemExec(argv, { timeoutMs: 60_000 });
+  assert.equal(code, 0, `${argv.join(" ")}: ${stderr}`);
+};
+
 if (missing !== undefined) {
   process.stdout.write(`skipped: the units: ${missing}\n`);
   it("the units", { skip: missing }, () => {});
@@ -66,6 +83,51 @@ if (missing !== undefined) {
         "[Service]\nExecStart=/usr/local/bin/alga-appliance\nProtectEverything=yes\n",
       );
       assert.match((await analyze("verify", `--root=${root}`, "--man=no", "wrong.service")).said, /ProtectEverything/);
+    });
+  });
+
+  const isRoot = process.getuid?.() === 0;
+  describe("user, group and folders, made by systemd", { skip: isRoot ? false : "it needs root" }, () => {
+    const root = mkdtempSync(join(tmpdir(), "alga-folders-"));
+    after(() => rmSync(root, { recursive: true, force: true }));
+    const place = (path: string): string => {
+      const target = join(root, path);
+      mkdirSync(dirname(target), { recursive: true });
+      writeFileSync(target, HOST_FILES[path] ?? "");
+      return target;
+    };
+    const make = async (): Promise<void> => {
+      await run("systemd-sysusers", `--root=${root}`, place("/usr/lib/sysusers.d/alga-appliance.conf"));
+      place("/usr/lib/tmpfiles.d/alga-appliance.conf");
+      await run("systemd-tmpfiles", `--root=${root}`, "--create", "alga-appliance.conf");
+    };
+    const shown = (path: string): string => {
+      const { uid, gid, mode } = statSync(join(root, path));
+      return `${uid}:${gid} ${(mode & 0o777).toString(8)}`;
+    };
+    it("are what the control plane needs, and the host's own folder is root's", async () => {
+      mkdirSync(join(root, "etc"), { recursive: true });
+      await make();
+      assert.match(readFileSync(join(root, "etc/passwd"), "utf8"), /^alga-appliance:x:10001:10001:/m);
+      assert.deepEqual(
+        ["alga-appliance", "alga-appliance/secrets", "alga-appliance/journal", "alga-appliance-host"].map((name) =>
+          shown(`var/lib/${name}`),
+        ),
+        ["10001:10001 750", "10001:10001 700", "10001:10001 700", "0:0 700"],
+      );
+      assert.equal(shown("run/alga-appliance"), "0:0 755");
+    });
+    it("are made again beside a token of the first boot, which is the control plane's without a link being followed", async () => {
+      const token = join(root, "var/lib/alga-appliance/setup-token");
+      writeFileSync(token, "token\n", { mode: 0o600 });
+      const signal = new AbortController().signal;
+      await giveToken({ deps: { exec: systemExec }, signal }, token);
+      assert.equal(shown("var/lib/alga-appliance/setup-token"), "10001:10001 600");
+      await make();
+      rmSync(token);
+      symlinkSync(join(root, "etc/passwd"), token);
+      await giveToken({ deps: { exec: systemExec }, signal }, token);
+      assert.equal(shown("etc/passwd").split(" ")[0], "0:0");
     });
   });
 }
