@@ -117,12 +117,17 @@ async function releaseTime(
   const served = await serveFetch(fetch);
   try {
     const registry = `127.0.0.1:${served.port}`;
-    const { fluxDigest } = buildSampleRelease(store, { registry, version: "0.9.0", imageTag: "62cdce38" });
+    const { fluxDigest } = buildSampleRelease(store, {
+      registry,
+      version: "0.9.0",
+      imageTag: "62cdce38",
+      additional: "pinned",
+    });
     store.tag("nine-minds/flux-manifests", "v2.9.5", fluxDigest);
     const tree = join(given.folder, "tree");
     cpSync(EXAMPLE, tree, { recursive: true });
     const source = join(tree, "release.yaml");
-    writeFileSync(source, readFileSync(source, "utf8").replaceAll("ghcr.io", registry));
+    writeFileSync(source, readFileSync(source, "utf8").replaceAll(/ghcr\.io|docker\.io/g, registry));
     await seconds([executable, "release", "lock", tree]);
     const times: number[] = [];
     const out = join(given.folder, "release");
