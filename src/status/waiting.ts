@@ -50,7 +50,12 @@ export interface WatchOptions {
 
 /** How watching ended. */
 export type WatchEnd =
-  | { readonly ready: true; readonly tookMs: number }
+  | {
+      readonly ready: true;
+      readonly tookMs: number;
+      /** It was so at the first look: nothing had to be waited for. */
+      readonly atOnce: boolean;
+    }
   | { readonly ready: false; readonly problem: StepProblem };
 
 /** Waits until all the tiers are ready. Ends by the step's budget only. */
@@ -67,6 +72,7 @@ export async function watchTiers(
 ): Promise<WatchEnd> {
   const { deps, settings } = call.context;
   const startedMs = deps.clock.monotonic();
+  let looks = 0;
   const troubles = createTroubles(settings.graceMs ?? GRACE_MS);
   let isOver = createPatience(options.patienceMs);
   const isLate = (nowMs: number): boolean => nowMs - startedMs >= (options.limitMs ?? Number.POSITIVE_INFINITY);
@@ -75,12 +81,13 @@ export async function watchTiers(
     const look = lookAt(await observe(call), tiers);
     const nowMs = deps.clock.monotonic();
     const told = look.told ?? missing;
-    if (told === undefined) return { ready: true, tookMs: nowMs - startedMs };
+    if (told === undefined) return { ready: true, tookMs: nowMs - startedMs, atOnce: looks === 0 };
     const problem = troubles.at(nowMs, look.problem);
     if (problem === undefined) isOver = createPatience(options.patienceMs);
     if (problem !== undefined && isOver(nowMs)) return { ready: false, problem };
     if (isLate(nowMs)) return { ready: false, problem: problem ?? doubtProblem(`It takes too long: ${told}`) };
     call.progress(told, problem);
+    looks += 1;
     await deps.clock.sleep(pollMsOf(settings), call.signal);
   }
 }

@@ -91,9 +91,11 @@ async function soak(call: UpdateCall): Promise<string | undefined> {
     const end = await watchTiers(watchCall(call), LOGIN, { patienceMs: patienceOf(settings) });
     if (!end.ready) return end.problem.message;
     const nowMs = deps.clock.monotonic();
-    if (end.tookMs >= pollMsOf(settings)) calmSinceMs = nowMs;
+    // A look that takes long says nothing: only one that found something else does.
+    if (!end.atOnce) calmSinceMs = nowMs;
     if (nowMs - calmSinceMs >= soakMs) return undefined;
-    if (nowMs - startMs >= soakMs * MAX_ROUNDS) return "People can log in at one moment and cannot at the next";
+    if (nowMs - startMs >= Math.max(LEAST_LIMIT_MS, soakMs * MAX_ROUNDS))
+      return "People can log in at one moment and cannot at the next";
     call.progress(`Well for ${humanDuration(nowMs - calmSinceMs)} of ${humanDuration(soakMs)}`);
     await deps.clock.sleep(pollMsOf(settings), call.signal);
   }

@@ -49,7 +49,28 @@ describe("a rehearsal that is kept in a folder", () => {
     const { summary, operation } = await play.until("everything works", isFinished);
     assert.deepEqual([summary.message, operation?.state], ["Everything works", "done"]);
   });
+
+  it("goes on with an update after SIGKILL once the release was handed over, and ends in the new one", async () => {
+    const { body: plan } = await play.ask("POST", "/api/updates/plan", { channel: "next" });
+    assert.equal((await play.ask("POST", "/api/updates", { planDigest: plan.digest })).status, 202);
+    await play.until("it was handed over", ({ operation }) => /^(?:reconcile|judge)$/.test(operation?.step ?? ""));
+    await play.kill("SIGKILL");
+
+    play = await startPlay({ state: folder, speed: 20 });
+    await play.logIn();
+    const end = await play.until("the update has ended", (status) => isFinished(status) && isUpdate(status));
+    assert.equal(end.release?.version, "1.1.0");
+    const { history } = (await play.ask("GET", "/api/updates")).body as { history: { outcome: string }[] };
+    assert.deepEqual(
+      history.map(({ outcome }) => outcome),
+      ["installed"],
+    );
+  });
 });
+
+function isUpdate({ operation }: ApplianceStatus): boolean {
+  return operation?.kind === "update";
+}
 
 function isFinished({ tiers, operation }: ApplianceStatus): boolean {
   return tiers.full.state === "ready" && operation?.state === "done";
