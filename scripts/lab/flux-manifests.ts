@@ -64,6 +64,8 @@ function adaptDeployment(object: Manifest, options: FluxOptions): Manifest {
   manager.image = manager.image.replace(/^fluxcd\//, `${options.images}/`);
   // There is no notification-controller, so events go nowhere, as `flux install` writes it in that case.
   const args = manager.args.map((argument) => (argument.startsWith("--events-addr=") ? "--events-addr=" : argument));
-  manager.args = object.metadata.name === "kustomize-controller" ? args : [object.metadata.name];
+  // As large installations of Flux do it: by default half a minute passes before a dependency that is ready is noticed.
+  const quick = [...args, "--requeue-dependency=5s"];
+  manager.args = object.metadata.name === "kustomize-controller" ? quick : [object.metadata.name];
   return copy;
 }

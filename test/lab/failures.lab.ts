@@ -98,8 +98,8 @@ async function newScene(lab: LabState): Promise<Scene> {
 /** Everything runs, and nothing that setup did is left as a failure. */
 async function settles(scene: Scene): Promise<void> {
   const calm = await scene.appliance.shows("a box without failures", MENDED_SECONDS, (status) => {
-    const busy = status.checks.some((check) => check.state === "failed" || check.state === "progressing");
-    return status.phase === "running" && !busy && status.components.every((one) => one.state === "ready");
+    const { phase, summary, components } = status;
+    return phase === "running" && summary.state === "ready" && components.every((one) => one.state === "ready");
   });
   scene.calm = calm.summary.message;
   print(`calm: ${scene.calm}`);
