@@ -57,7 +57,9 @@ describe("what is refused", () => {
   }
 });
 
-it("100,000 made-up requests are refused by name, or are one of the list with words of our own", () => {
+it("100,000 made-up requests are refused by name, or are one of the list with words of our own", {
+  timeout: 120_000,
+}, () => {
   const parts = [
     "v1",
     "facts",
