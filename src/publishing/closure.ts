@@ -110,8 +110,15 @@ export function assertComplete(
   throw new ApplianceError(
     "release/incomplete",
     `Cannot ${verb} release "${release.manifest.version}": its ${first.name} "${first.reference}" cannot be had (${first.problem})`,
-    { hint: `Publish the missing parts, then ${verb} again`, details: { missing } },
+    { hint: `${remedyFor(first, release)}, then ${verb} again`, details: { missing } },
   );
+}
+
+/** Nobody here can publish into somebody else's registry. */
+function remedyFor({ reference }: MissingArtifact, { registry }: FoundRelease): string {
+  const host = reference.slice(0, reference.indexOf("/"));
+  if (host === registry) return "Publish the missing parts";
+  return `Look whether ${host} has it and shows it to you (its login in the credentials file, its CA by --other-ca)`;
 }
 
 interface Gathering {
