@@ -6,7 +6,7 @@
  * last line sums everything up: `N passed, N failed, N skipped`.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { add, type Counts, closingLine, NONE, ROOT, readCounts, readFailures, runCounted } from "./counts.ts";
 
@@ -26,6 +26,8 @@ interface Leg {
   readonly after?: () => void;
 }
 
+/** What the pages looked like in this run, one picture of each page that is audited. */
+const SCREENSHOTS = join(ROOT, "dist/screenshots");
 const bun = process.execPath;
 const MINUTE_MS = 60_000;
 const isRoot = process.getuid?.() === 0;
@@ -60,9 +62,13 @@ const LEGS: readonly Leg[] = [
   {
     name: "browser",
     packages: ["chromium"],
-    prepare: buildExecutable,
+    prepare: () => {
+      // Pictures of the run before would stand beside those of this one.
+      rmSync(SCREENSHOTS, { recursive: true, force: true });
+      return buildExecutable();
+    },
     command: [...TEST, "test/browser"],
-    env: { ALGA_EXECUTABLE: join(ROOT, "dist/alga-appliance") },
+    env: { ALGA_EXECUTABLE: join(ROOT, "dist/alga-appliance"), ALGA_SCREENSHOTS: SCREENSHOTS },
     timeoutMs: 10 * MINUTE_MS,
   },
   {

@@ -1,10 +1,16 @@
 /** What every page must hold in every shape: no sideways scroll, targets for a thumb, no motion, no violation of axe-core. */
 import assert from "node:assert/strict";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import axe from "axe-core";
 import type { Page } from "playwright-core";
 
+/** Folder that keeps a picture of every page that is audited, as CI wants it. Absent: none is taken. */
+const PICTURES = process.env.ALGA_SCREENSHOTS;
+
 /** Audits the page as it is now. */
 export async function audit(page: Page): Promise<void> {
+  if (PICTURES !== undefined) await keepPicture(page, PICTURES);
   const where = `${new URL(page.url()).pathname} "${await page.locator("h1").first().innerText()}"`;
   assert.deepEqual(await wideThings(page), [], `${where} scrolls sideways`);
   assert.deepEqual(await smallTargets(page), [], `${where} has small targets`);
@@ -55,4 +61,21 @@ function movingThings(page: Page): Promise<string[]> {
       )
       .map((animation) => String((animation.effect as KeyframeEffect | null)?.target?.className)),
   );
+}
+
+/** Named by what it shows: "components-alga-core-360-dark.jpeg"; what was audited twice is counted. */
+async function keepPicture(page: Page, folder: string): Promise<void> {
+  const { pathname } = new URL(page.url());
+  const scheme = await page.evaluate(() => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+  const name = [
+    pathname.replaceAll(/\W+/g, "-").replaceAll(/^-|-$/g, "") || "start",
+    page.viewportSize()?.width,
+    scheme,
+  ];
+  mkdirSync(folder, { recursive: true });
+  const free = (count: number): string => {
+    const file = join(folder, `${name.join("-")}${count === 1 ? "" : `-${count}`}.jpeg`);
+    return existsSync(file) ? free(count + 1) : file;
+  };
+  await page.screenshot({ path: free(1), type: "jpeg", quality: 70 });
 }

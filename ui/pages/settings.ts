@@ -17,7 +17,10 @@ import { SessionsCard } from "./settings-sessions.ts";
 export function SettingsPage(): VNode {
   const who = useStore(session);
   const choice = useStore(theme);
-  const themes = (["auto", "light", "dark"] as const).map((value) => ({ value, label: text(`theme.${value}`) }));
+  const themes = (["auto", "light", "dark"] as const).map((value) => ({
+    value,
+    label: text(`colors.${value}`),
+  }));
   return html`<${PageTitle} title=${text("nav.settings")} />
     <div class="columns">
       <div class="stack">
