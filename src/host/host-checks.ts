@@ -16,6 +16,8 @@ const MIN_FREE_BYTES = 2 * 1024 * 1024 * 1024;
 const MAX_CERTIFICATE_BYTES = 64 * 1024;
 const API_PORT = 6443;
 const PROBE_MS = 3_000;
+/** States of a unit that has processes. */
+const RUNNING = ["active", "activating", "reloading", "deactivating"];
 
 /** Looks at disk, clock, control groups and ports. @throws {ApplianceError} the host/ code of the first finding. */
 export async function checkHost(call: BootstrapCall): Promise<StepResult> {
@@ -78,8 +80,9 @@ async function checkCgroups({ deps, settings }: BootstrapCall): Promise<void> {
 async function checkPorts(call: BootstrapCall): Promise<void> {
   const { deps, settings, signal } = call;
   if (await deps.network.isListening(API_PORT)) {
-    const { code } = await deps.exec(["systemctl", "is-active", "k3s.service"], { timeoutMs: 30_000, signal });
-    if (code !== 0) throw await portTaken(call, API_PORT);
+    const { stdout } = await deps.exec(["systemctl", "is-active", "k3s.service"], { timeoutMs: 30_000, signal });
+    // At a boot systemd starts it beside us: it holds its port before it says that it is active.
+    if (!RUNNING.includes(stdout.trim())) throw await portTaken(call, API_PORT);
   }
   if (
     (await deps.network.isListening(settings.port)) &&

@@ -71,8 +71,8 @@ export async function configureK3s(call: BootstrapCall): Promise<StepResult> {
   if (change !== undefined) changed.push(change);
   if (changed.length === 0) return { state: "done", detail: "All as it should be" };
   await run(call, ["systemctl", "daemon-reload"]);
-  const active = await deps.exec(["systemctl", "is-active", "k3s.service"], { timeoutMs: 30_000, signal: call.signal });
-  if (active.code === 0) await run(call, ["systemctl", "restart", "--no-block", "k3s.service"]);
+  // Only one that runs, or is about to: a stopped one is started by the next step.
+  await run(call, ["systemctl", "try-restart", "--no-block", "k3s.service"]);
   return { state: "done", detail: `Put right: ${changed.join(", ")}` };
 }
 

@@ -72,12 +72,12 @@ describe("the good day", () => {
     const view = await boot(host);
     assert.equal(view.state, "done");
     assert.equal(ranWith(host, "import"), 0, "an archive was imported twice");
-    assert.equal(ranWith(host, "restart"), 0, "k3s was restarted for nothing");
+    assert.equal(ranWith(host, "try-restart"), 0, "k3s was restarted for nothing");
     host.files.garble("/etc/rancher/k3s/config.yaml.d/90-alga-appliance.yaml", "disable: []\n");
     host.files.garble("/usr/lib/systemd/system/alga.service", "[Service]\nUser=mallory\n");
     box.boot();
     await boot(host);
-    assert.equal(ranWith(host, "restart", "k3s.service"), 1);
+    assert.equal(ranWith(host, "try-restart", "k3s.service"), 1);
     assert.equal(host.files.snapshot().get("/usr/lib/systemd/system/alga.service"), "[Service]\n");
   });
   it("takes the command line away from a unit of an older box, because its flags hide the file", async () => {
@@ -187,6 +187,18 @@ describe("bad days", () => {
       [problem.code, problem.message],
       ["host/port-taken", 'Cannot use port "8080": "apache2" (process 812) listens there, a free port is wanted'],
     );
+  });
+  it("does not take a k3s that starts beside it for a stranger on its port", async () => {
+    const { host } = scene();
+    host.state.k3s = "activating";
+    host.state.foreign.set(6443, "");
+    assert.equal((await boot(host)).state, "done");
+  });
+  it("says that a stranger holds the port of the API", async () => {
+    const problem = await blocked(({ state }) => {
+      state.foreign.set(6443, "");
+    });
+    assert.deepEqual([problem.code, /"6443": another program/.test(problem.message)], ["host/port-taken", true]);
   });
   it("says that the disk is full before anything is started", async () => {
     const { host } = scene();

@@ -28,7 +28,7 @@ current-context: default
 
 /** What a test changes of a host while it runs. */
 export interface HostState {
-  k3s: "inactive" | "active" | "failed";
+  k3s: "inactive" | "activating" | "active" | "failed";
   /** Started, but its API does not answer and its journal says this. */
   k3sSays: string | undefined;
   readonly images: Set<string>;
@@ -171,9 +171,14 @@ async function answer(argv: readonly string[], kept: Kept, kube: Kube): Promise<
   if (program === "systemd-tmpfiles") await kept.files.makeDirectory("/var/lib/alga-appliance");
   if (program === "ss") return { stdout: [...state.foreign.values()].join("\n") };
   if (program !== "systemctl") return {};
-  if (words[0] === "is-active") return { code: state.k3s === "active" ? 0 : 3 };
+  if (words[0] === "is-active") return { stdout: `${state.k3s}\n`, code: state.k3s === "active" ? 0 : 3 };
   if (words[0] === "is-failed") return { stdout: `${state.k3s}\n`, code: state.k3s === "failed" ? 0 : 1 };
-  if (words[0] === "start" && words.includes("k3s.service") && state.k3s === "inactive") {
+  if (
+    words[0] === "start" &&
+    words.includes("k3s.service") &&
+    /^(?:in)?activ(?:e|ating)$/.test(state.k3s) &&
+    state.k3s !== "active"
+  ) {
     state.k3s = "active";
     kept.files.garble("/etc/rancher/k3s/k3s.yaml", KUBECONFIG);
     await kube.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "box" } });
