@@ -39,7 +39,11 @@ export async function notReached(call: UpdateCall, { manifest, word }: Goal): Pr
   for (const name of [SOURCE_NAME, ...CHILD_KUSTOMIZATIONS]) {
     const found = await kube.get(flux("kustomize", "Kustomization", name), { signal: call.signal });
     const applied = textAt(found, "status", "lastAppliedRevision") ?? "";
-    if (!applied.endsWith(digest)) return `Flux applies ${name}`;
+    if (!applied.endsWith(digest)) {
+      // The one before is there: without this Flux looks again only after its 30 s for a dependency that was not ready.
+      if (found !== undefined) await ask(call, found, word);
+      return `Flux applies ${name}`;
+    }
   }
   for (const release of await helmReleases(call, manifest)) {
     const waiting = await helmWaits(call, { ...release, word });
@@ -65,14 +69,18 @@ async function helmWaits(
   { name, object, word }: { readonly name: string; readonly object: KubeObject | undefined; readonly word: string },
 ): Promise<string | undefined> {
   if (object === undefined) return `Flux creates the release of ${name}`;
-  if (object.metadata.annotations?.[REQUESTED] !== word) {
-    const annotations = { [REQUESTED]: word };
-    await call.context.deps.kube.patch(refOf(object), { metadata: { annotations } }, { signal: call.signal });
-    return `${name} is asked to follow`;
-  }
+  if (await ask(call, object, word)) return `${name} is asked to follow`;
   if (textAt(object, "status", "lastHandledReconcileAt") !== word) return `Helm works on ${name}`;
   const { state, message } = readinessOf(object);
   return state === "ready" ? undefined : `${name}: ${message.slice(0, 200)}`;
+}
+
+/** Asks a controller to look now, once for a word. @returns false when it was asked before. */
+async function ask(call: UpdateCall, object: KubeObject, word: string): Promise<boolean> {
+  if (object.metadata.annotations?.[REQUESTED] === word) return false;
+  const annotations = { [REQUESTED]: word };
+  await call.context.deps.kube.patch(refOf(object), { metadata: { annotations } }, { signal: call.signal });
+  return true;
 }
 
 /** Helm refuses because a revision of its own was left half-way. */
