@@ -24,6 +24,8 @@ const checkSchema = z.object({
   /** Stable name: "flux/source-not-ready". */
   code: z.string(),
   tier: tierNameSchema,
+  /** The rung that it would take down if it lasts, where that rung has all it needs and so the failure counts for `full`. */
+  threatens: tierNameSchema.optional(),
   state: checkStateSchema,
   /** One sentence a person reads first. */
   title: z.string(),

@@ -46,6 +46,9 @@ function checkConsistency(status: ApplianceStatus): void {
   for (const check of status.checks.filter((one) => one.state === "failed")) {
     assert.notEqual(status.tiers[check.tier].state, "ready", `${check.code} has failed, and ${check.tier} is ready`);
   }
+  for (const { code, tier, threatens } of status.checks) {
+    if (threatens !== undefined) assert.deepEqual([tier, status.tiers[threatens].state], ["full", "ready"], code);
+  }
   const { operation, summary } = status;
   const [, step, total, title] = /step (\d+) of (\d+): (.*)$/.exec(summary.message) ?? [];
   if (step === undefined) return;

@@ -79,10 +79,12 @@ export function foldTiers(view: View, judgement: Judgement): Tiers {
   return { ...lower, full: fullRung(lower, judgement) };
 }
 
-/** The checks, each with a rung that it does not contradict: what failed and takes nothing from its rung stands on top. */
+/** The checks, each with a rung that it does not contradict: what failed and takes nothing from its rung (yet) stands on top. */
 export function placed(checks: readonly Check[], tiers: Tiers): Check[] {
   return checks.map((check) =>
-    check.state === "failed" && tiers[check.tier].state === "ready" ? { ...check, tier: "full" } : check,
+    check.state === "failed" && tiers[check.tier].state === "ready"
+      ? { ...check, tier: "full", threatens: check.tier }
+      : check,
   );
 }
 

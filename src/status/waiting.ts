@@ -201,7 +201,7 @@ function problemIn(status: ApplianceStatus, tiers: readonly TierName[]): StepPro
   const highest = Math.max(...tiers.map((tier) => TIERS.indexOf(tier)));
   // What the status says of this very operation is what was told here before: it would name itself as its cause.
   const mine = status.checks.filter(
-    (check) => !check.code.startsWith("operation/") && TIERS.indexOf(check.tier) <= highest,
+    (check) => !check.code.startsWith("operation/") && TIERS.indexOf(check.threatens ?? check.tier) <= highest,
   );
   const found =
     mine.find((check) => check.state === "failed") ??
