@@ -1,4 +1,5 @@
 /** The one sentence of the updates page, and the words of its numbers. Pure. */
+import { formatDigest } from "../format.ts";
 import type { IconName } from "../parts/icon.ts";
 import type { Tone } from "../parts/tone.ts";
 import type { UpdatesView } from "../state/update-wire.ts";
@@ -75,4 +76,9 @@ export function askedRelease(query: URLSearchParams): Readonly<Record<string, st
 /** The same plan with expired metadata taken until an instant. */
 export function decidedPath(asked: Readonly<Record<string, string>>, acceptExpired: string): string {
   return `/updates/review?${new URLSearchParams({ ...asked, acceptExpired })}`;
+}
+
+/** A version with a digest as one compares it: "1.0.3@c6e1…8b6f". The whole stands on hover. */
+export function shortened(words: string): string {
+  return words.replace(/sha256:[0-9a-f]{64}/g, (digest) => formatDigest(digest));
 }

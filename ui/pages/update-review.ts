@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { formatBytes, formatEstimate } from "../format.ts";
 import { html, type VNode } from "../html.ts";
-import { askedRelease, decidedPath } from "../model/updates.ts";
+import { askedRelease, decidedPath, shortened } from "../model/updates.ts";
 import { Button } from "../parts/button.ts";
 import { Bytes } from "../parts/bytes.ts";
 import { Card } from "../parts/card.ts";
@@ -155,14 +155,10 @@ function Components({ plan }: { readonly plan: UpdatePlan }): VNode {
 
 /** Old and new beside one another, as text that cannot turn the words around it. */
 function Changes({ changes }: { readonly changes: readonly PlanChange[] }): VNode {
-  const rows = changes.map(
-    ({ kind, name, from, to }) =>
-      html`<li key=${`${kind} ${name}`}><span class="mono">${text("change.row", {
-        name,
-        from: from ?? text("change.new"),
-        to: to ?? text("change.gone"),
-      })}</span></li>`,
-  );
+  const rows = changes.map(({ kind, name, from, to }) => {
+    const whole = text("change.row", { name, from: from ?? text("change.new"), to: to ?? text("change.gone") });
+    return html`<li key=${`${kind} ${name}`}><span class="mono" title=${whole}>${shortened(whole)}</span></li>`;
+  });
   return html`<ul class="changes">${rows}</ul>`;
 }
 
