@@ -67,7 +67,7 @@ describe("the executable", () => {
     const result = run("status", "--kubeconfig", "/nonexistent", "-o", "json");
     assert.equal(result.status, 3, result.stderr);
     assert.match(result.stdout, /the file \/nonexistent does not exist/);
-    assert.equal(JSON.parse(result.stdout).summary.state, "failed");
+    assert.equal(JSON.parse(result.stdout).summary.state, "unknown");
   });
 
   it("prints an error as one JSON document with -o json", () => {
