@@ -25,6 +25,8 @@ const LANES: Readonly<Record<string, readonly string[]>> = {
     "./test/exports.test.ts",
     "./test/house.test.ts",
     "./test/messages.test.ts",
+    "./test/trust-guide.test.ts",
+    "./test/unverified.test.ts",
     "./test/contract/registry.test.ts",
     "./test/contract/kubernetes-memory.test.ts",
     "./test/server",
