@@ -1,6 +1,6 @@
 // A release engineer beside the box: a source tree, and the executable under test as the only tool.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { TLS } from "../../scripts/lab/authority.ts";
@@ -58,10 +58,17 @@ export class Publisher {
     return join(this.folder, name);
   }
 
-  /** Lays a source tree: charts and values as files, images and Flux by reference. */
-  laySource(name: string, version: string, place: Place): string {
-    const folder = this.path(name);
+  /**
+   * Lays a source tree: charts and values as files, images and Flux by reference.
+   * @param versions chart versions other than those of the sample
+   */
+  laySource(version: string, place: Place, versions: Readonly<Record<string, string>> = {}): string {
+    const folder = this.path(version);
     const charts = layCharts(join(folder, "charts"), BAKED_PARTS);
+    for (const [chart, wanted] of Object.entries(versions)) {
+      const file = join(folder, "charts", chart, "Chart.yaml");
+      writeFileSync(file, readFileSync(file, "utf8").replace(/^version: .*$/m, `version: ${wanted}`));
+    }
     const source = {
       schema: "alga.appliance.release-source/v1",
       version,

@@ -23,8 +23,8 @@ import {
 import { run } from "../../scripts/lab/shell.ts";
 import { useRegistry } from "../../scripts/lab/tree.ts";
 import { type LabState, restoreFreshBox } from "../../scripts/lab/up.ts";
-import { ANSWERS, Appliance, loginAnswers } from "./appliance.ts";
-import { object, objects } from "./cluster.ts";
+import { ANSWERS, Appliance, loginAnswers, type Operation } from "./appliance.ts";
+import { isReady, object, objects } from "./cluster.ts";
 import { applicationTargets, LISTEN, type Place, Publisher } from "./publisher.ts";
 import type { Case } from "./runner.ts";
 import { beginTrusted, believe, refusesChannel, type Trusted } from "./trusted.ts";
@@ -33,6 +33,8 @@ const SETUP_SECONDS = 900;
 const START_SECONDS = 240;
 const FIRST = "2.0.0";
 const SECOND = "2.1.0";
+/** What the second release changes. */
+const NEW_CHARTS = { "email-service": "0.2.0" } as const;
 /** Signed by nobody. */
 const FOREIGN = "2.2.0";
 
@@ -48,6 +50,8 @@ interface Cycle {
   readonly digests: Map<string, string>;
   /** Keys and root of the publisher, once they are made. */
   trusted: Trusted | undefined;
+  /** The box that was set up last. */
+  installed: Appliance | undefined;
 }
 
 /** The cases build on each other. Every telling has repositories of its own. */
@@ -60,6 +64,7 @@ export function publishing(lab: LabState): Case[] {
     mirror: { host: MIRROR.host, base },
     digests: new Map(),
     trusted: undefined,
+    installed: undefined,
   };
   const told = (name: string, work: (cycle: Cycle) => Promise<void>): Case => ({
     name: `publishing: ${name}`,
@@ -71,6 +76,7 @@ export function publishing(lab: LabState): Case[] {
     told("both are signed and published, and no channel shows them before it is promoted", publishBoth),
     told("the first is promoted, and a fresh box that believes these keys installs it", installFirst),
     told("the next is promoted, and a way back is refused", promoteSecond),
+    told("the box is offered the next, shows its plan, and updates itself to it", updateBox),
     told("a channel that is moved to a release signed by nobody is refused", refuseForeign),
     told("what the signed metadata says counts, not where the tag points", ignoreTag),
     told("all of it is mirrored to a second registry, under the same digests", mirrorAll),
@@ -107,7 +113,7 @@ async function buildBoth(cycle: Cycle): Promise<void> {
 }
 
 function lockedSource({ publisher, field }: Cycle, version: string): string {
-  const folder = publisher.laySource(version, version, field);
+  const folder = publisher.laySource(version, field, version === FIRST ? {} : NEW_CHARTS);
   publisher.does("release", "lock", folder, ...publisher.at(field));
   return folder;
 }
@@ -157,6 +163,47 @@ async function promoteSecond(cycle: Cycle): Promise<void> {
   assert.notEqual(back.code, 0, "a channel went back without being told to");
   const resolved = publisher.does<Built>("release", "resolve", "--channel", "stable", ...publisher.at(field));
   assert.equal(resolved.digest, digests.get(SECOND));
+}
+
+interface UpdatePlan {
+  readonly digest: string;
+  readonly to: { readonly digest: string; readonly verifiedBy: string };
+  readonly components: readonly { readonly name: string }[];
+  readonly notNow: readonly unknown[];
+}
+
+async function updateBox(cycle: Cycle): Promise<void> {
+  const appliance = boxOf(cycle);
+  const digest = cycle.digests.get(SECOND);
+  const view = await appliance.ask<{ offered: Built | null }>("POST", "/api/updates/check", {});
+  assert.equal(view.offered?.digest, digest);
+  const plan = await until("a plan that may run", START_SECONDS, async () => {
+    const made = await appliance.ask<UpdatePlan>("POST", "/api/updates/plan", { channel: "stable" });
+    assert.deepEqual(made.notNow, []);
+    return made;
+  });
+  assert.deepEqual([plan.to.digest, plan.to.verifiedBy], [digest, trustOf(cycle).keyId]);
+  assert.deepEqual(
+    plan.components.map((component) => component.name),
+    Object.keys(NEW_CHARTS),
+  );
+  const { operation } = await appliance.ask<{ operation: Operation }>("POST", "/api/updates", {
+    planDigest: plan.digest,
+    channel: "stable",
+  });
+  // From here on it watches for five minutes whether all stays well: that is left to the rehearsal.
+  await appliance.reaches(operation.id, "judge", SETUP_SECONDS);
+  const { phase, release } = await appliance.status();
+  assert.deepEqual([phase, release?.version, release?.digest], ["updating", SECOND, digest]);
+  await loginAnswers();
+  const { ref } = object("ocirepository", "flux-system", "alga-chart-email-service").spec;
+  assert.equal((ref as { tag?: string }).tag, NEW_CHARTS["email-service"]);
+  assert.ok(isReady(object("helmrelease", "alga-system", "email-service")), "the new chart is not installed");
+}
+
+function boxOf({ installed }: Cycle): Appliance {
+  assert.ok(installed !== undefined, "there is no box");
+  return installed;
 }
 
 /** Whoever may write to the registry, but has none of the keys, publishes a release of their own and moves the tag. */
@@ -268,6 +315,7 @@ async function offers(appliance: Appliance, cycle: Cycle, digest: string | undef
 /** Sets up a fresh box from a place, and looks at what it says it runs, and whom it believes. */
 async function install(cycle: Cycle, place: Place, digest: string | undefined): Promise<void> {
   const appliance = await believingBox(cycle, place);
+  cycle.installed = appliance;
   await offers(appliance, cycle, digest);
   const { id } = await appliance.start(ANSWERS);
   await appliance.finishes(id, SETUP_SECONDS, true);
