@@ -58,6 +58,7 @@ describe("another address for an appliance that is set up", () => {
 
   it("goes on after SIGKILL in the middle, and the application has it", async () => {
     uid = await deploymentUid(play);
+    await play.saveCluster();
     const { body: plan } = await play.ask("POST", `${ROUTE}/plan`, { appHostname: NEW });
     const started = await play.ask("POST", ROUTE, { appHostname: NEW, planDigest: plan.digest });
     assert.equal(started.status, 202, JSON.stringify(started.body));

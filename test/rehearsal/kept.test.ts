@@ -25,7 +25,7 @@ describe("a rehearsal that is kept in a folder", () => {
     await play.claim();
     assert.equal((await play.start()).status, 202);
     await play.until("Flux has the release", ({ operation }) => operation?.step === "reconcile");
-    await new Promise((done) => setTimeout(done, 1_000));
+    await play.saveCluster();
     const uid = await namespaceUid(play);
     const { id } = await play.operation();
     await play.kill("SIGKILL");
