@@ -60,6 +60,12 @@ const LEGS: readonly Leg[] = [
     timeoutMs: 10 * MINUTE_MS,
   },
   {
+    name: "rehearsals at length",
+    packages: [],
+    command: [...TEST, "test/long"],
+    timeoutMs: 5 * MINUTE_MS,
+  },
+  {
     name: "browser",
     packages: ["chromium"],
     prepare: () => {

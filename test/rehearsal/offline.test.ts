@@ -12,23 +12,13 @@ import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
 import { type RunningWords, runWords, startWords } from "../support/command-line.ts";
 import { serveFetch } from "../support/serve-registry.ts";
 import { freePort } from "../support/sockets.ts";
+import { bundleSample } from "./bundles.ts";
 import { openOfflineBox } from "./offline-box.ts";
 
 const root = mkdtempSync(join(tmpdir(), "alga-offline-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-/** Publishes, bundles, and takes the publisher's registry away. */
-async function bundled(version: string, file: string): Promise<void> {
-  const { fetch, store } = createRegistryServer();
-  const publisher = await serveFetch(fetch);
-  const registry = `127.0.0.1:${publisher.port}`;
-  // The publisher's registry is a mirror: so the images of others can be had without a network too.
-  buildSampleRelease(store, { registry: "ghcr.io", version, channels: ["stable"], additional: "mirrored" });
-  const words = ["release", "bundle", "--registry", registry, "--out", join(root, file), "-o", "json"];
-  const { code, stdout } = await runWords(words, { root });
-  assert.equal(code, 0, stdout);
-  await publisher.close();
-}
+const bundled = (version: string, file: string): Promise<void> => bundleSample(version, { root, file });
 
 interface Installed {
   readonly state: string;

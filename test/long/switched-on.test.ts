@@ -8,8 +8,8 @@ import { SCENARIOS } from "../../src/rehearsal/faults.ts";
 import type { Inventory } from "../../src/status/inventory.ts";
 import type { LogTail } from "../../src/status/inventory-routes.ts";
 import type { ApplianceStatus, TierName } from "../../src/status/model.ts";
-import { startLanes } from "./lanes.ts";
-import { type Answer, brief, type Play, startPlay } from "./play.ts";
+import { startLanes } from "../rehearsal/lanes.ts";
+import { type Answer, brief, type Play, startPlay } from "../rehearsal/play.ts";
 
 interface Switch {
   readonly scenario: string;
