@@ -3,7 +3,7 @@
  * same first answer of the API. Both on the loopback, each visit in a context of its own: nothing is in a cache.
  */
 import { existsSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, get } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Browser } from "playwright-core";
 import { openBrowser } from "../test/browser/browser.ts";
@@ -69,11 +69,21 @@ async function startPeer(url: string, wanted: readonly string[]): Promise<{ read
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop: () => server.close() };
 }
 
-async function take(address: string): Promise<Given> {
-  const answer = await fetch(address, { headers: { "accept-encoding": "br", accept: "*/*" } });
-  const kept = ["content-type", "content-encoding", "cache-control"];
-  const headers = Object.fromEntries([...answer.headers].filter(([name]) => kept.includes(name)));
-  return { bytes: new Uint8Array(await answer.arrayBuffer()), headers };
+/** As it came over the wire: `fetch` would unpack it and keep the name of the encoding. */
+function take(address: string): Promise<Given> {
+  return new Promise((done, failed) => {
+    const asked = get(address, { headers: { "accept-encoding": "br", accept: "*/*" } }, (answer) => {
+      const parts: Buffer[] = [];
+      answer.on("data", (part: Buffer) => parts.push(part));
+      answer.on("error", failed);
+      answer.on("end", () => {
+        const kept = ["content-type", "content-encoding", "cache-control"];
+        const headers = Object.entries(answer.headers).filter(([name]) => kept.includes(name));
+        done({ bytes: new Uint8Array(Buffer.concat(parts)), headers: Object.fromEntries(headers) as Given["headers"] });
+      });
+    });
+    asked.on("error", failed);
+  });
 }
 
 /** Milliseconds from the start of the navigation to the first text on the screen. */

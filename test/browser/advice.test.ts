@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { browserTest } from "./browser.ts";
 import { failingStatus, readyStatus } from "./mock-data.ts";
-import { answerRelease, claim, heading, MOCK_PASSWORD, tabTo, toReview, typeInto } from "./steps.ts";
+import { answerRelease, claim, heading, holds, MOCK_PASSWORD, tabTo, toReview, typeInto } from "./steps.ts";
 
 browserTest("the address step shows how each name server answers, and a better spelling", {}, async (visit) => {
   const { page, server } = visit;
@@ -17,7 +17,7 @@ browserTest("the address step shows how each name server answers, and a better s
   await tabTo(page, ".hint button");
   await page.keyboard.press("Enter");
   await page.locator(".hint .pill.ready", { hasText: "psa.example.com leads to this box." }).waitFor();
-  assert.equal(await page.locator("#field-appHostname").inputValue(), "psa.example.com");
+  await holds(page, "#field-appHostname", "psa.example.com");
 });
 
 browserTest(

@@ -1,7 +1,7 @@
 /** An installation that stops: its cause, correcting an answer, trying again, stopping by hand, the journal. */
 import assert from "node:assert/strict";
 import { browserTest } from "./browser.ts";
-import { heading, install, tabTo, toReview } from "./steps.ts";
+import { heading, holds, install, tabTo, toReview } from "./steps.ts";
 
 browserTest(
   "a wrong answer that only the registry finds is corrected and the installation goes on",
@@ -24,7 +24,7 @@ browserTest(
     await page.keyboard.press("Enter");
     await heading(page, "Where will people find it?");
     await page.keyboard.press("Tab");
-    assert.equal(await page.inputValue("#field-appHostname"), "psa.example.com");
+    await holds(page, "#field-appHostname", "psa.example.com");
     await page.locator("text=Continue").click();
     await heading(page, "Who will use it?");
     await page.locator("text=The box has one").waitFor();

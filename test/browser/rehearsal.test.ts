@@ -11,7 +11,7 @@ import {
   answerAddress,
   answerOrganisation,
   answerRelease,
-  focused,
+  focusOn,
   heading,
   install,
   MOCK_PASSWORD,
@@ -65,7 +65,7 @@ rehearsalTest(
     await page.locator("#field-appHostname").fill("psa.example.com/path?x");
     await page.keyboard.press("Enter");
     await page.locator("#field-appHostname-error svg").waitFor();
-    assert.equal(await focused(page), "field-appHostname");
+    await focusOn(page, "field-appHostname");
     await page.locator("#field-appHostname").fill("");
     await page.reload();
     await answerAddress(page);

@@ -1,7 +1,7 @@
 /** Settings: the name, the address of the application, the passwords, the sessions, the colors. */
 import assert from "node:assert/strict";
 import { browserTest } from "./browser.ts";
-import { focused, heading, MOCK_PASSWORD, openConsole, tabTo } from "./steps.ts";
+import { focusOn, heading, holds, MOCK_PASSWORD, openConsole, tabTo } from "./steps.ts";
 
 browserTest(
   "the management password is changed, and a wrong or weak one is said where it was typed",
@@ -23,7 +23,7 @@ browserTest(
     await page.locator("#field-next-error", { hasText: "at least 8" }).waitFor();
     await type(MOCK_PASSWORD, "Lantern-over-9");
     await page.locator("[role=status] .toast", { hasText: "The password is changed" }).waitFor();
-    assert.equal(await page.locator("#field-next").inputValue(), "");
+    await holds(page, "#field-next", "");
   },
 );
 
@@ -47,15 +47,15 @@ browserTest(
     const { page } = visit;
     await openConsole(visit, "/settings");
     await page.locator("#field-name").waitFor();
-    assert.equal(await page.inputValue("#field-name"), "box-7f3a");
+    await holds(page, "#field-name", "box-7f3a");
     await page.fill("#field-name", "x".repeat(64));
     await page.locator("#field-name").press("Enter");
     await page.locator("#field-name-error", { hasText: "at most 63" }).waitFor();
-    assert.equal(await focused(page), "field-name");
+    await focusOn(page, "field-name");
     await page.fill("#field-name", "  Front desk ");
     await page.locator("#field-name").press("Enter");
     await page.locator("[role=status] .toast", { hasText: "It is called Front desk now" }).waitFor();
-    assert.equal(await page.inputValue("#field-name"), "Front desk");
+    await holds(page, "#field-name", "Front desk");
     await page.fill("#field-name", "");
     await page.locator("#field-name").press("Enter");
     await page.locator("[role=status] .toast", { hasText: "It is called box-7f3a now" }).waitFor();
@@ -67,11 +67,11 @@ browserTest("another address is looked at before it is changed, and typing on fo
   await openConsole(visit, "/settings");
   const field = page.locator("#field-appHostname");
   await field.waitFor();
-  assert.equal(await field.inputValue(), "https://psa.example.com");
+  await holds(page, "#field-appHostname", "https://psa.example.com");
   await field.fill("nothing");
   await field.press("Enter");
   await page.locator("#field-appHostname-error", { hasText: "not an address" }).waitFor();
-  assert.equal(await focused(page), "field-appHostname");
+  await focusOn(page, "field-appHostname");
   await field.fill("new.example.com");
   await field.press("Enter");
   const plan = page.locator("section[aria-label='This would change']");

@@ -100,7 +100,18 @@ export async function toReview(page: Page, url: string): Promise<void> {
   await answerOrganisation(page);
 }
 
-/** The id or tag of what has the focus. */
-export function focused(page: Page): Promise<string> {
-  return page.evaluate(() => document.activeElement?.id || (document.activeElement?.tagName ?? ""));
+/** Waits until the focus is on an element, by its id or, without one, the name of its tag: a page moves it after it has drawn. */
+export async function focusOn(page: Page, wanted: string): Promise<void> {
+  await page.waitForFunction(
+    (name) => (document.activeElement?.id || document.activeElement?.tagName) === name,
+    wanted,
+  );
+}
+
+/** Waits until a field holds a value. */
+export async function holds(page: Page, selector: string, value: string): Promise<void> {
+  await page.waitForFunction(({ place, wanted }) => document.querySelector<HTMLInputElement>(place)?.value === wanted, {
+    place: selector,
+    wanted: value,
+  });
 }

@@ -1,7 +1,7 @@
 /** Updates on the page: what is offered, what will change, what stands in the way, the way back, the policy, the history. */
 import assert from "node:assert/strict";
 import { browserTest } from "./browser.ts";
-import { focused, heading, openConsole, tabTo } from "./steps.ts";
+import { focusOn, heading, holds, openConsole, tabTo } from "./steps.ts";
 
 browserTest("an update is looked at and started by keyboard, with the plan that was shown", {}, async (visit) => {
   const { page, server } = visit;
@@ -10,7 +10,7 @@ browserTest("an update is looked at and started by keyboard, with the plan that 
   await tabTo(page, ".answer a.button.primary");
   await page.keyboard.press("Enter");
   await heading(page, "This is what will change");
-  assert.equal(await focused(page), "H1");
+  await focusOn(page, "H1");
   await page.locator("td", { hasText: "image algaCore: 1.0.3 to 1.1.0" }).waitFor();
   await page.locator("td", { hasText: "server.replicaCount: new to 2" }).waitFor();
   await page.locator(".cause", { hasText: "Invoices get a table of their own" }).waitFor();
@@ -99,7 +99,7 @@ browserTest("the policy is kept, with its hours and days, and paused for a week"
   await page.locator("[role=status] .toast", { hasText: "Kept" }).waitFor();
   await page.reload();
   await page.locator("[name='window.from']").waitFor();
-  assert.equal(await page.inputValue("[name='window.to']"), "04:00");
+  await holds(page, "[name='window.to']", "04:00");
   assert.equal(await page.locator("input[name=sun]").isChecked(), false);
   assert.equal(await page.locator("input[name=mon]").isChecked(), true);
   await page.locator("button", { hasText: "Pause for a week" }).click();

@@ -83,7 +83,9 @@ function useAddress() {
     void getJson<AddressView>(PATH).then((answered) => {
       if (!answered.ok) return setProblem(answered.problem);
       setKnown(answered.value);
-      setTyped(answered.value.url ?? "");
+      // Who has begun to type meanwhile keeps what is typed.
+      const { url } = answered.value;
+      setTyped((now) => (now === "" ? (url ?? "") : now));
     });
   }, []);
   const forget = (): void => setPlan(undefined);
