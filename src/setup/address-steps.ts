@@ -5,6 +5,8 @@
  */
 import { paced } from "../core/pace.ts";
 import { toInstant } from "../core/time.ts";
+import { applyAll } from "../flux/apply.ts";
+import { helmReleaseOf, REQUESTED } from "../flux/requests.ts";
 import { valuesOf } from "../flux/values.ts";
 import { fieldAt, type KubeObject, type ObjectRef, textAt } from "../kube/model.ts";
 import { readinessOf } from "../kube/readiness.ts";
@@ -14,7 +16,7 @@ import { componentsOf } from "../release/model.ts";
 import { readInstalled } from "../status/installed.ts";
 import type { TierName } from "../status/model.ts";
 import { type WatchEnd, waitForTiers, watchTiers } from "../status/waiting.ts";
-import { answersOf, applyAll, releaseOf, type SetupContext, type StepCall } from "./context.ts";
+import { answersOf, releaseOf, type SetupContext, type StepCall } from "./context.ts";
 import { answersDigest, writeAnswers } from "./documents.ts";
 import { appHost } from "./model.ts";
 import { nudgeFlux } from "./nudge.ts";
@@ -36,8 +38,6 @@ export interface AddressStep extends Omit<SetupStep, "run"> {
 
 const MINUTE_MS = 60_000;
 const LOGIN: readonly TierName[] = ["platform", "core", "bootstrap", "login"];
-/** @see Flux, "Triggering a reconcile" of the HelmRelease reference */
-const REQUESTED = "reconcile.fluxcd.io/requestedAt";
 
 type Row = Omit<AddressStep, "run" | "retry"> & { readonly work: (call: AddressCall) => Promise<StepResult> };
 
@@ -135,7 +135,7 @@ async function record({ context }: AddressCall): Promise<StepResult> {
 async function restart(call: AddressCall): Promise<StepResult> {
   const { operationId, deps } = call.context;
   const { manifest } = await releaseOf(call);
-  const concerned = componentsOf(manifest).filter(usesAddress).map(releaseRefOf);
+  const concerned = componentsOf(manifest).filter(usesAddress).map(helmReleaseOf);
   for (const ref of concerned) {
     const annotations = { [REQUESTED]: operationId };
     const found = await deps.kube.get(ref, { signal: call.signal });
@@ -151,10 +151,6 @@ async function restart(call: AddressCall): Promise<StepResult> {
 
 function usesAddress({ settings }: ComponentSpec): boolean {
   return settings.appUrl.length > 0 || settings.host.length > 0;
-}
-
-function releaseRefOf({ name, releaseNamespace }: ComponentSpec): ObjectRef {
-  return { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease", namespace: releaseNamespace, name };
 }
 
 /** A release has been rolled out when it is ready and helm-controller has answered the request. */

@@ -1,8 +1,6 @@
 /** What the steps of one setup share: ports, settings, the plan's record, and the answers read anew by each step. */
 import { ApplianceError } from "../core/errors.ts";
-import { applySet } from "../kube/apply-set.ts";
-import type { KubeObject } from "../kube/model.ts";
-import type { Progress, StepResult } from "../operation/step.ts";
+import type { Progress } from "../operation/step.ts";
 import { type PlanRecord, readAnswers } from "./documents.ts";
 import type { SetupInputs } from "./model.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
@@ -41,15 +39,4 @@ export async function releaseOf({ context, signal }: StepCall): Promise<RunRelea
   const { deps, settings, operationId, plan } = context;
   const inputs = await answersOf(context);
   return releaseOfRun(deps, { inputs, settings, signal, operationId, planned: plan.release });
-}
-
-/** Applies objects of ours and tells each. Safe to call again. */
-export async function applyAll(call: StepCall, objects: readonly KubeObject[]): Promise<StepResult> {
-  const { deps } = call.context;
-  const result = await applySet(deps, objects, {
-    signal: call.signal,
-    onProgress: (applied, done, total) => call.progress(`${done} of ${total}: ${applied.ref.kind} ${applied.ref.name}`),
-  });
-  const { created, changed, unchanged } = result;
-  return { state: "done", detail: `${created} created, ${changed} changed, ${unchanged} unchanged` };
 }

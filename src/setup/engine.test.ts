@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { ANSWERS, type Bench, openBench } from "../../test/crash/bench.ts";
 import { createFakeBox, FOREVER_MS } from "../../test/crash/fake-box.ts";
 import { createMemoryFiles, type MemoryFiles } from "../../test/crash/memory-files.ts";
+import { absent, NO_NETWORK } from "../../test/crash/no-network.ts";
 import { createSampleRegistry, createStage, type Stage } from "../../test/crash/stage.ts";
 import { SETUP_STEP_IDS } from "../../test/support/setup-steps.ts";
 import { ApplianceError, type ErrorCode, isApplianceError } from "../core/errors.ts";
@@ -16,9 +17,6 @@ import { setupRoutes } from "./routes.ts";
 
 const REGISTRY = "registry.test:5000";
 const signal = new AbortController().signal;
-const notAsked = (): never => {
-  throw new Error("the network is not asked in this test");
-};
 
 interface Scene extends Bench {
   readonly files: MemoryFiles;
@@ -43,15 +41,9 @@ async function scene(change: Change = {}): Promise<Scene> {
     random: box.random,
     files,
     transports: { open: () => registry },
-    network: {
-      nameServers: notAsked,
-      resolve: notAsked,
-      addresses: notAsked,
-      isListening: notAsked,
-      certificate: notAsked,
-    },
+    network: NO_NETWORK,
     machine: box.machineOf(box.spawn()),
-    exec: notAsked,
+    exec: absent,
     log: SILENT_LOG,
   };
   const bench = openBench(deps, {

@@ -5,6 +5,7 @@
  *
  * @see Flux v2.9, helm-controller, "Triggering a reconcile" and "Resetting remediation retries"
  */
+import { REQUESTED, RESET } from "../flux/requests.ts";
 import { FLUX_NAMESPACE } from "../flux/source.ts";
 import { type KubeObject, refOf } from "../kube/model.ts";
 import { readinessOf } from "../kube/readiness.ts";
@@ -15,9 +16,6 @@ import { operatorsWord } from "./operator-word.ts";
 const HELM = { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease" } as const;
 const KUSTOMIZE = { apiVersion: "kustomize.toolkit.fluxcd.io/v1", kind: "Kustomization", namespace: FLUX_NAMESPACE };
 const SOURCE = { apiVersion: "source.toolkit.fluxcd.io/v1", kind: "OCIRepository", namespace: FLUX_NAMESPACE };
-const REQUESTED = "reconcile.fluxcd.io/requestedAt";
-/** Counts only when it says the same as the request. */
-const RESET = "reconcile.fluxcd.io/resetAt";
 
 /** Asks source, Kustomizations and releases that are not ready to reconcile now, when the operator has said so. */
 export async function nudgeFlux(call: StepCall, step: string): Promise<void> {

@@ -4,7 +4,8 @@
  * A job that has failed stays failed, and its template cannot be changed: it is deleted, and Flux is asked to run Helm
  * again, which makes it anew. That is done once for each time the operator resumes, also when it is killed in between.
  */
-import { conditionOf, type KubeObject, type ObjectRef, refOf } from "../kube/model.ts";
+import { FORCED, helmReleaseOf, REQUESTED } from "../flux/requests.ts";
+import { conditionOf, type KubeObject, refOf } from "../kube/model.ts";
 import type { StepResult } from "../operation/step.ts";
 import type { ComponentSpec } from "../release/components.ts";
 import { componentsOf } from "../release/model.ts";
@@ -12,10 +13,6 @@ import { waitForTiers } from "../status/waiting.ts";
 import { releaseOf, type StepCall } from "./context.ts";
 import { APP_NAMESPACE, secretValues, TENANT_SECRET } from "./objects.ts";
 import { operatorsWord } from "./operator-word.ts";
-
-/** @see Flux, "Triggering a reconcile" and "Forcing a release" of the HelmRelease reference */
-const REQUESTED = "reconcile.fluxcd.io/requestedAt";
-const FORCED = "reconcile.fluxcd.io/forceAt";
 
 /** Waits for the bootstrap job; the plain form of the password, where a release wanted it, is removed after it. */
 export async function tenantStep(call: StepCall): Promise<StepResult> {
@@ -70,10 +67,6 @@ async function startJobAgain(call: StepCall, { component, name, word }: Again): 
   }
   const annotations = { [REQUESTED]: word, [FORCED]: word };
   await kube.patch(refOf(release), { metadata: { annotations } }, { signal });
-}
-
-function helmReleaseOf({ name, releaseNamespace }: ComponentSpec): ObjectRef {
-  return { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease", namespace: releaseNamespace, name };
 }
 
 function hasFailed(job: KubeObject): boolean {

@@ -3,6 +3,7 @@ import { paced } from "../core/pace.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import { toInstant } from "../core/time.ts";
+import { applyAll } from "../flux/apply.ts";
 import { installFlux, pullFluxObjects, type Waiting, waitForFlux } from "../flux/install.ts";
 import { selectionObject } from "../flux/selection.ts";
 import { sourceObjects } from "../flux/source.ts";
@@ -11,7 +12,7 @@ import { PATIENT_RETRY, problemOf, type Step, type StepResult } from "../operati
 import { verifiedText } from "../release/resolved.ts";
 import { INSTALLED_SCHEMA, type Installed, readInstalled } from "../status/installed.ts";
 import { troublesBelow, waitForTiers } from "../status/waiting.ts";
-import { answersOf, applyAll, releaseOf, type SetupContext, type StepCall } from "./context.ts";
+import { answersOf, releaseOf, type SetupContext, type StepCall } from "./context.ts";
 import { answersDigest } from "./documents.ts";
 import { appHost, nameServersOf, type SetupInputs } from "./model.ts";
 import { nudgeFlux } from "./nudge.ts";

@@ -5,6 +5,7 @@
  * (remembered with the release), or it is gone while Helm's release is ready and the application runs, which starts
  * only on the job's result.
  */
+import { REQUESTED } from "../flux/requests.ts";
 import { type KubeObject, textAt } from "../kube/model.ts";
 import { condition, nameOf, namespaceOf } from "./facts.ts";
 import type { State } from "./model.ts";
@@ -83,7 +84,7 @@ function withoutJob(view: View, component: string): BootstrapState {
 
 /** Helm was asked to run again and has not begun yet. */
 function isAsked(release: KubeObject | undefined): boolean {
-  const asked = textAt(release, "metadata", "annotations", "reconcile.fluxcd.io/requestedAt");
+  const asked = textAt(release, "metadata", "annotations", REQUESTED);
   return asked !== undefined && asked !== textAt(release, "status", "lastHandledReconcileAt");
 }
 

@@ -3,6 +3,7 @@
  * with thousands of pods. The shapes are data; a new check that needs a field adds it here.
  */
 import { isPlainObject } from "../core/json.ts";
+import { REQUESTED } from "../flux/requests.ts";
 import type { KubeObject } from "../kube/model.ts";
 
 /** `true` takes a value whole, a record takes the named fields, a list of one shape takes every item by that shape. */
@@ -42,7 +43,7 @@ const WORKLOAD: Shape = {
 /** The least that names an object: there may be thousands of them. */
 const NAME: Shape = { metadata: { name: true, namespace: true, resourceVersion: true } };
 const FLUX: Shape = {
-  metadata: { ...META, annotations: { "reconcile.fluxcd.io/requestedAt": true } },
+  metadata: { ...META, annotations: { [REQUESTED]: true } },
   spec: {
     suspend: true,
     url: true,

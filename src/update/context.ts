@@ -1,8 +1,6 @@
 /** What the steps of one update or return share: ports, the plan's record, and the notes of the run on disk. */
 import { z } from "zod";
-import { applySet } from "../kube/apply-set.ts";
-import type { KubeObject } from "../kube/model.ts";
-import type { Progress, StepResult } from "../operation/step.ts";
+import type { Progress } from "../operation/step.ts";
 import { type RunPlan, verdictSchema } from "./model.ts";
 import type { UpdateDeps, UpdateSettings } from "./ports.ts";
 
@@ -54,13 +52,4 @@ export async function note(
   const next = { ...(await readNotes(context)), ...change };
   await context.deps.store.writeDocument("update-run", next);
   return next;
-}
-
-/** Applies objects of ours and tells each. Safe to call again. */
-export async function applyAll(call: UpdateCall, objects: readonly KubeObject[]): Promise<StepResult> {
-  const { created, changed, unchanged } = await applySet(call.context.deps, objects, {
-    signal: call.signal,
-    onProgress: (applied, done, total) => call.progress(`${done} of ${total}: ${applied.ref.kind} ${applied.ref.name}`),
-  });
-  return { state: "done", detail: `${created} created, ${changed} changed, ${unchanged} unchanged` };
 }

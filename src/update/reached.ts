@@ -6,6 +6,7 @@
  *
  * @see Flux v2.9, "Triggering a reconcile" (requestedAt, lastHandledReconcileAt), "Resetting remediation retries"
  */
+import { FORCED, helmReleaseOf, REQUESTED, RESET } from "../flux/requests.ts";
 import { CHILD_KUSTOMIZATIONS, FLUX_NAMESPACE } from "../flux/source.ts";
 import { type KubeObject, listAt, type ObjectRef, refOf, textAt } from "../kube/model.ts";
 import { readinessOf } from "../kube/readiness.ts";
@@ -13,9 +14,6 @@ import { componentsOf, type ReleaseManifest } from "../release/model.ts";
 import type { UpdateCall } from "./context.ts";
 
 const SOURCE_NAME = "alga-appliance";
-const REQUESTED = "reconcile.fluxcd.io/requestedAt";
-const RESET = "reconcile.fluxcd.io/resetAt";
-const FORCED = "reconcile.fluxcd.io/forceAt";
 
 const flux = (group: string, kind: string, name: string): ObjectRef => ({
   apiVersion: `${group}.toolkit.fluxcd.io/v1`,
@@ -57,10 +55,10 @@ async function helmReleases(
   manifest: ReleaseManifest,
 ): Promise<readonly { readonly name: string; readonly object: KubeObject | undefined }[]> {
   return Promise.all(
-    componentsOf(manifest).map(async ({ name, releaseNamespace: namespace }) => {
-      const ref = { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease", namespace, name };
-      return { name, object: await context.deps.kube.get(ref, { signal }) };
-    }),
+    componentsOf(manifest).map(async (component) => ({
+      name: component.name,
+      object: await context.deps.kube.get(helmReleaseOf(component), { signal }),
+    })),
   );
 }
 

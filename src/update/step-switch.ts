@@ -4,6 +4,7 @@
  * Values, selection and source are one step: it is run again whole when it was interrupted, and ends in the same state.
  */
 import { paced } from "../core/pace.ts";
+import { applyAll } from "../flux/apply.ts";
 import { installFlux, pullFluxObjects, waitForFlux } from "../flux/install.ts";
 import { selectionObject } from "../flux/selection.ts";
 import { sourceObjects } from "../flux/source.ts";
@@ -12,7 +13,7 @@ import { type KubeObject, refOf } from "../kube/model.ts";
 import type { StepResult } from "../operation/step.ts";
 import { componentsOf, type ReleaseManifest } from "../release/model.ts";
 import { INSTALLED_SCHEMA, type Installed } from "../status/installed.ts";
-import { applyAll, note, type UpdateCall } from "./context.ts";
+import { note, type UpdateCall } from "./context.ts";
 import type { KeptRelease } from "./previous.ts";
 import { installedNow, type RunRelease, wantedOf } from "./release-of-run.ts";
 import { openUpdateRegistry, resolveInstalled } from "./releases.ts";

@@ -7,6 +7,7 @@ import { ANSWERS, bringToEnd, openBench } from "./bench.ts";
 import { createFakeBox, FOREVER_MS } from "./fake-box.ts";
 import { createMemoryFiles, type MemoryFiles } from "./memory-files.ts";
 import { makeMortal, type When } from "./mortal.ts";
+import { absent, NO_NETWORK } from "./no-network.ts";
 import { comparableFiles } from "./remains.ts";
 import { createSampleRegistry, createStage, type Stage } from "./stage.ts";
 
@@ -62,17 +63,6 @@ async function runOn(world: World, registry: Fetch, onWrite: (name: string, when
   assert.equal(world.stage.redeemed(), 1, "the install code was redeemed more than once");
   return { objects: await world.stage.objects(), files: comparableFiles(world.files.snapshot()) };
 }
-
-const absent = (): never => {
-  throw new Error("the network is not asked in this test");
-};
-const NO_NETWORK: Deps["network"] = {
-  nameServers: absent,
-  resolve: absent,
-  addresses: absent,
-  isListening: absent,
-  certificate: absent,
-};
 
 for (const tenantSecret of ["hashed", "plaintext"] as const) {
   const name = `killed before and after every write, a setup with a ${tenantSecret} password ends as an undisturbed one`;

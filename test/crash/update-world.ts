@@ -5,6 +5,7 @@ import type { Deps, Fetch, ProcessIdentity } from "../../src/core/ports.ts";
 import { openBench, bringToEnd as setUp } from "./bench.ts";
 import { type FakeBox, FOREVER_MS } from "./fake-box.ts";
 import { createMemoryFiles, type MemoryFiles } from "./memory-files.ts";
+import { absent, NO_NETWORK } from "./no-network.ts";
 import { createStage, type Stage } from "./stage.ts";
 
 export const REGISTRY = "registry.test:5000";
@@ -15,17 +16,6 @@ export interface World {
   readonly files: MemoryFiles;
   readonly stage: Stage;
 }
-
-const absent = (): never => {
-  throw new Error("the network is not asked in this test");
-};
-const NO_NETWORK: Deps["network"] = {
-  nameServers: absent,
-  resolve: absent,
-  addresses: absent,
-  isListening: absent,
-  certificate: absent,
-};
 
 /** The ports of one process on a fake box. */
 export function depsOf(

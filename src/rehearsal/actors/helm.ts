@@ -10,6 +10,7 @@ import { digestOfValue } from "../../core/digest.ts";
 import { ApplianceError } from "../../core/errors.ts";
 import { isPlainObject } from "../../core/json.ts";
 import { toInstant } from "../../core/time.ts";
+import { REQUESTED } from "../../flux/requests.ts";
 import { conditionOf, fieldAt, type KubeObject, listAt, refOf, textAt } from "../../kube/model.ts";
 import { readinessOf } from "../../kube/readiness.ts";
 import { parseReference } from "../../oci/reference.ts";
@@ -38,7 +39,6 @@ const REASONS: Readonly<Record<string, string>> = {
   "flux/bad-values": "ValuesError",
   "flux/not-ready": "SourceNotReady",
 };
-const REQUESTED = "reconcile.fluxcd.io/requestedAt";
 
 /** Plays helm-controller on the charts that the source actor stored. */
 export function helmActor(trees: Trees): Actor {
