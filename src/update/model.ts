@@ -36,6 +36,7 @@ export const channelStateSchema = z.object({
 export type ChannelState = z.infer<typeof channelStateSchema>;
 
 export const DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"] as const;
+const minutes = z.number().int().min(1).max(60);
 const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, "a time like 02:00 is wanted");
 export const POLICY_SCHEMA = "alga.appliance.update-policy/v1";
 
@@ -49,6 +50,15 @@ export const policySchema = z.strictObject({
     .default(null),
   /** Nothing begins by itself before this instant. */
   holdUntil: z.iso.datetime().nullable().default(null),
+  /** How every update is judged, also one that was asked for. Absent: five minutes and eight. */
+  judge: z
+    .strictObject({
+      /** How long everything must stay well. */
+      soakMinutes: minutes,
+      /** How long a failure may last before the release before is taken back. */
+      patienceMinutes: minutes,
+    })
+    .optional(),
 });
 export type UpdatePolicy = z.infer<typeof policySchema>;
 export const policyDocumentSchema = z.object({ schema: z.literal(POLICY_SCHEMA), policy: policySchema });

@@ -90,5 +90,11 @@ test("requests are read field by field, whatever somebody sends", () => {
     refused(() => readPolicy({ automatic: "all", window })),
     "window.from",
   );
+  assert.equal(
+    refused(() => readPolicy({ automatic: "never", judge: { soakMinutes: 0, patienceMinutes: 8 } })),
+    "judge.soakMinutes",
+  );
   assert.deepEqual(readPolicy({ automatic: "never" }), NO_POLICY);
+  const judge = { soakMinutes: 30, patienceMinutes: 20 };
+  assert.deepEqual(readPolicy({ automatic: "never", judge }), { ...NO_POLICY, judge });
 });

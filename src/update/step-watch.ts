@@ -11,23 +11,23 @@ import type { ReleaseManifest } from "../release/model.ts";
 import type { ApplianceStatus, TierName } from "../status/model.ts";
 import { pollMsOf, type WatchCall, type WatchEnd, watchTiers } from "../status/waiting.ts";
 import { note, readNotes, type UpdateCall } from "./context.ts";
-import type { Verdict } from "./model.ts";
-import { atPace, type UpdateSettings } from "./ports.ts";
+import { policyDocumentSchema, type Verdict } from "./model.ts";
+import { atPace } from "./ports.ts";
 import { type Goal, notReached, restartsNow } from "./reached.ts";
 
 const MINUTE_MS = 60_000;
 /** What people need, and all that can be watched. */
 const LOGIN: readonly TierName[] = ["platform", "core", "bootstrap", "login"];
 const EVERY: readonly TierName[] = [...LOGIN, "background"];
-/** How long a failure may last: images are on the node already, so what fails now does not only need time. */
-const PATIENCE_MS = 8 * MINUTE_MS;
+/** How long a failure may last, where the operator says nothing: images are on the node already, so it does not only need time. */
+const PATIENCE_MINUTES = 8;
 /** How long the whole may take. */
 const LIMIT_MS = 60 * MINUTE_MS;
 /** The same however fast a rehearsal is played: the machine that plays it is not faster. */
 const LEAST_PATIENCE_MS = 10_000;
 const LEAST_LIMIT_MS = 2 * MINUTE_MS;
-/** How long everything must stay well. */
-const SOAK_MS = 5 * MINUTE_MS;
+/** How long everything must stay well, where the operator says nothing. */
+const SOAK_MINUTES = 5;
 /** Rounds of soaking after which something that comes and goes has failed. */
 const MAX_ROUNDS = 6;
 
@@ -44,18 +44,38 @@ export async function reconcile(call: UpdateCall, manifest: ReleaseManifest): Pr
   return tell(call, isServing ? "degraded" : "failed", end.problem.message);
 }
 
-/** Watches every tier and Flux itself. */
-export async function watchRelease(call: UpdateCall, goal: Goal): Promise<WatchEnd> {
+/** Watches every tier and Flux itself. @param whileWaiting Called at each look that finds Flux not there yet. */
+export async function watchRelease(
+  call: UpdateCall,
+  goal: Goal,
+  whileWaiting?: () => Promise<void>,
+): Promise<WatchEnd> {
   const { settings } = call.context;
   return watchTiers(watchCall(call), EVERY, {
-    patienceMs: patienceOf(settings),
+    patienceMs: (await measuresOf(call)).patienceMs,
     limitMs: Math.max(LEAST_LIMIT_MS, atPace(settings, LIMIT_MS)),
-    awaited: () => notReached(call, goal),
+    awaited: async () => {
+      const waiting = await notReached(call, goal);
+      if (waiting !== undefined) await whileWaiting?.();
+      return waiting;
+    },
   });
 }
 
-function patienceOf(settings: UpdateSettings): number {
-  return Math.max(LEAST_PATIENCE_MS, atPace(settings, PATIENCE_MS));
+interface Measures {
+  readonly patienceMs: number;
+  readonly soakMs: number;
+}
+
+/** By the operator's policy as it is now; one that cannot be read says nothing. */
+async function measuresOf({ context }: UpdateCall): Promise<Measures> {
+  const { deps, settings } = context;
+  const found = await deps.store.readDocument("update-policy", policyDocumentSchema).catch(() => undefined);
+  const said = found?.policy.judge ?? { soakMinutes: SOAK_MINUTES, patienceMinutes: PATIENCE_MINUTES };
+  return {
+    patienceMs: Math.max(LEAST_PATIENCE_MS, atPace(settings, said.patienceMinutes * MINUTE_MS)),
+    soakMs: atPace(settings, said.soakMinutes * MINUTE_MS),
+  };
 }
 
 /** Answers of setup mend nothing here: a problem names none. */
@@ -84,11 +104,11 @@ export async function judge(call: UpdateCall, manifest: ReleaseManifest): Promis
 /** Milliseconds in a row must be calm. @returns why they were not, undefined when they were. */
 async function soak(call: UpdateCall): Promise<string | undefined> {
   const { deps, settings } = call.context;
-  const soakMs = atPace(settings, SOAK_MS);
+  const { soakMs, patienceMs } = await measuresOf(call);
   const startMs = deps.clock.monotonic();
   let calmSinceMs = startMs;
   for (;;) {
-    const end = await watchTiers(watchCall(call), LOGIN, { patienceMs: patienceOf(settings) });
+    const end = await watchTiers(watchCall(call), LOGIN, { patienceMs });
     if (!end.ready) return end.problem.message;
     const nowMs = deps.clock.monotonic();
     // A look that takes long says nothing: only one that found something else does.
