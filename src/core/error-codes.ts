@@ -71,6 +71,7 @@ export const ERROR_CODES = {
   "exec/timeout": failed("A program of the host took longer than its time", { status: 504, retry: true }),
   "exec/failed": failed("A program of the host ended with an error", { retry: true }),
 
+  "host/no-account": failed("The system has no account for the first login"),
   "host/disk-full": failed("The disk of the box has no room for Kubernetes", { status: 507, retry: true }),
   "host/clock-wrong": failed("The clock of the box stands before its own certificates", { retry: true }),
   "host/certificates-expired": failed("The certificates of the box's Kubernetes have expired", { retry: true }),
@@ -183,6 +184,7 @@ export const ERROR_CODES = {
   "operation/unknown": failed("There is no such operation", { status: 404, log: "info" }),
   "operation/not-resumable": conflict("The operation has ended or is running"),
   "operation/not-cancellable": conflict("The operation cannot be stopped at this step"),
+  "operation/not-pausable": conflict("The operation cannot be paused at this step"),
   "operation/journal-corrupt": failed("The journal of an operation cannot be read from its first line on"),
   "operation/blocked": failed("A step failed and cannot go on by itself", { status: 409 }),
   "operation/lease-lost": conflict("Another process took the lease over"),
@@ -208,6 +210,7 @@ export const ERROR_CODES = {
   "update/return-failed": failed("Neither the wanted release nor the one before works"),
   "update/no-return": conflict("There is no way back to the release before"),
 
+  "certificate/invalid": input("The certificate or its key cannot be used"),
   "session/required": denied("The request has no valid session", { status: 401, log: "info" }),
   "session/wrong-token": denied("The setup token is wrong", { status: 401, log: "info" }),
   "session/wrong-password": denied("The password is wrong", { status: 401, log: "info" }),

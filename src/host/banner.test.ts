@@ -62,6 +62,8 @@ const FRAMES: Readonly<Record<string, readonly [BannerFacts, BannerShape]>> = {
   starting: [{ ...FACTS, answers: false, bootstrap: run("running", 2) }, VGA],
   blocked: [{ ...FACTS, answers: false, bootstrap: run("blocked", 1, PORT) }, VGA],
   unclaimed: [FACTS, VGA],
+  "first-login": [{ ...FACTS, login: { user: "alga-admin", password: "bcdefghijknoprst" } }, VGA],
+  "first-login-ascii": [{ ...FACTS, login: { user: "alga-admin", password: "bcdefghijknoprst" } }, ASCII],
   "unclaimed-ascii": [FACTS, ASCII],
   "unclaimed-tall-ascii": [FACTS, { columns: 132, rows: 50, charset: "ascii" }],
   "unclaimed-file": [

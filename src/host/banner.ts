@@ -5,6 +5,7 @@
  * console. The token is shown only where the caller says that the reader stands before the box.
  */
 import type { OperationView } from "../operation/model.ts";
+import type { ConsoleLogin } from "./credential-show.ts";
 import { qrLines } from "./qr.ts";
 
 /** What is known of the box now. */
@@ -21,6 +22,8 @@ export interface BannerFacts {
   readonly claimed: boolean;
   /** Plain setup token. Only with it is it shown. */
   readonly token: string | null;
+  /** The first login, for the screen of the box alone; absent or null: none is to be shown. */
+  readonly login?: ConsoleLogin | null;
   /** The status document's own sentence, and what is done now: "7 of 12: Install Flux". */
   readonly status: BannerStatus | null;
 }
@@ -73,7 +76,14 @@ function codeOf(facts: BannerFacts, shape: BannerShape): readonly string[] {
 function paragraphs(facts: BannerFacts): readonly string[] {
   const title = `${facts.name} - Alga Appliance ${facts.version}`;
   const parts = facts.answers ? serving(facts) : starting(facts);
-  return [title, ...parts, "Log in on this machine: Alt+F2"].filter((part) => part !== "");
+  return [title, ...parts, loginText(facts.login ?? null)].filter((part) => part !== "");
+}
+
+/** Groups are easier to type; the blanks are no part of it. */
+function loginText(login: ConsoleLogin | null): string {
+  if (login === null) return "Log in on this machine: Alt+F2";
+  const groups = login.password.replaceAll(/.{4}(?=.)/g, "$& ");
+  return `Log in on this machine: Alt+F2, as ${login.user} with ${groups} (typed without blanks). Then choose your own password: this one is not shown again.`;
 }
 
 /** Before the page answers: how far the start is, or what stopped it. */

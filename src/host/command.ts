@@ -4,6 +4,8 @@ import type { Command, CommandContext } from "../cli/command.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { factsCommand } from "./agent-command.ts";
+import { CONSOLE_USER, type CredentialVerdict } from "./credential.ts";
+import { ensureConsoleCredential } from "./credential-make.ts";
 import { giveToken } from "./host-files.ts";
 import { commands as imageCommands } from "./image-command.ts";
 import { commands as resolveCommands } from "./resolve-command.ts";
@@ -19,6 +21,16 @@ export const commands: readonly Command[] = [
     flags: [],
     examples: [{ command: "alga-appliance host init-token", about: "At every boot, before the control plane starts" }],
     run: initToken,
+  },
+  {
+    path: ["host", "init-admin-credential"],
+    summary: "Make the first login of this box, unless somebody can log in",
+    description:
+      `Gives the account ${CONSOLE_USER} a password that expires with its first use. The screen of the box shows it in this boot, and ` +
+      "never again; this command prints nothing of it. A password that anybody else has set is not touched. Bootstrap does it too.",
+    flags: [],
+    examples: [{ command: "alga-appliance host init-admin-credential", about: "At the first boot, as root" }],
+    run: initCredential,
   },
   {
     path: ["host", "token", "rotate"],
@@ -46,6 +58,20 @@ async function initToken({ deps, settings, out }: CommandContext): Promise<ExitC
   out.result(shown, () =>
     claimed ? "The appliance is claimed: it needs no token" : `The token is in ${paths.setupToken}`,
   );
+  return EXIT.done;
+}
+
+const CREDENTIAL_SAYS: Readonly<Record<Exclude<CredentialVerdict, "make">, string>> = {
+  waiting: `The screen of the box shows the first login of ${CONSOLE_USER}`,
+  shown: "The first login has been made and shown before: it stays as it is",
+  used: `${CONSOLE_USER} has a password of its owner's choice: it stays as it is`,
+  taken: `${CONSOLE_USER} had a password before: it stays as it is`,
+  "not-needed": "Somebody has claimed the box or has an account on it: no first login is needed",
+};
+
+async function initCredential({ deps, settings, signal, out }: CommandContext): Promise<ExitCode> {
+  const state = await ensureConsoleCredential({ deps, signal, paths: statePaths(settings.get("root") ?? "/") });
+  out.result({ user: CONSOLE_USER, state }, () => CREDENTIAL_SAYS[state]);
   return EXIT.done;
 }
 

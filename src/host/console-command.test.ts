@@ -1,8 +1,10 @@
 /** The console: what it gathers, where it writes it, and that the token stays where it may be seen. */
 import assert from "node:assert/strict";
+import { dirname } from "node:path/posix";
 import { describe, it } from "node:test";
 import { commandContext } from "../../test/support/command-context.ts";
 import { statusWith } from "../../test/support/status.ts";
+import { digestOf } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { SILENT_LOG } from "../core/log.ts";
 import { statePaths } from "../core/paths.ts";
@@ -12,6 +14,8 @@ import { bannerLines } from "./banner.ts";
 import { commands } from "./console-command.ts";
 import { consoleCharset, gatherBannerFacts } from "./console-facts.ts";
 import { writeBannerFiles } from "./console-files.ts";
+import { consolePaths } from "./console-paths.ts";
+import { CONSOLE_USER, readCredentialRecord, writeCredentialRecord } from "./credential.ts";
 
 const PATHS = statePaths("/box");
 const TOKEN = "0421-7734-9012-5568-1203";
@@ -42,7 +46,11 @@ function world(given: Given = {}) {
       },
       after: () => () => {},
     },
-    machine: { bootId: async () => "boot-1", hostName: async () => "box-7f3a" } as Deps["machine"],
+    machine: {
+      bootId: async () => "boot-1",
+      uptimeMs: async () => nowMs,
+      hostName: async () => "box-7f3a",
+    } as Deps["machine"],
     network: { addresses: async () => ["192.0.2.10"] } as Partial<Deps["network"]> as Deps["network"],
     transports: { open: () => fetch },
   };
@@ -173,5 +181,44 @@ describe("console", () => {
       ["The box starts", "The box starts", "Set up this appliance"],
     );
     assert.ok(frames.every((frame) => frame.startsWith("\u001b[H\u001b[J")));
+  });
+  it("watch shows the first login, remembers that it did, and tells it nowhere else", async () => {
+    const { files, deps, run } = world();
+    const places = consolePaths(PATHS);
+    files.garble(places.login, "bcdefghijknoprst\n");
+    files.garble("/box/etc/passwd", `${CONSOLE_USER}:x:998:998::/:/bin/bash\n`);
+    files.garble("/box/etc/shadow", `${CONSOLE_USER}:$6$ours:0::::::\n`);
+    const record = {
+      user: CONSOLE_USER,
+      before: digestOf("!*"),
+      made: digestOf("$6$ours"),
+      bootId: "boot-1",
+      shownUptimeMs: null,
+    };
+    await files.makeDirectory(dirname(places.credential));
+    await writeCredentialRecord(files, places.credential, { ...record, state: "set" });
+    const printed = run("banner", { token: true, login: true, write: true });
+    await printed.command.run(printed.context);
+    const elsewhere = [printed.said.text, JSON.stringify(printed.said.value)];
+    assert.equal((await readRecord())?.state, "set", "a banner that was printed somewhere is not the screen");
+    const { command, context } = run("watch", { login: true, write: true });
+    const stop = new AbortController();
+    const frames: string[] = [];
+    const event = (value: unknown, text: () => string): void => {
+      frames.push(text());
+      elsewhere.push(JSON.stringify(value));
+    };
+    const sleep = async (): Promise<void> => stop.abort();
+    const ports = { ...context.deps, clock: { ...deps.clock, sleep } };
+    await command.run({ ...context, deps: ports, out: { ...context.out, event }, signal: stop.signal });
+    assert.match(frames.join(), /alga-admin with bcde fghi jkno prst/);
+    assert.equal((await readRecord())?.state, "shown");
+    for (const [path, text] of files.snapshot()) if (path !== places.login) elsewhere.push(text);
+    assert.ok(elsewhere.every((text) => !/bcde ?fghi/.test(text)));
+
+    async function readRecord() {
+      const found = await readCredentialRecord(files, places.credential);
+      return found === "damaged" ? undefined : found;
+    }
   });
 });

@@ -2,13 +2,14 @@
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { parsePort } from "../cli/listen-flags.ts";
 import { EXIT, type ExitCode } from "../core/errors.ts";
-import { statePaths } from "../core/paths.ts";
+import { type StatePaths, statePaths } from "../core/paths.ts";
 import { openLocalSources } from "../status/local-sources.ts";
 import type { ApplianceStatus } from "../status/model.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { type BannerFacts, type BannerShape, bannerLines, VGA } from "./banner.ts";
 import { consoleCharset, gatherBannerFacts } from "./console-facts.ts";
 import { writeBannerFiles } from "./console-files.ts";
+import { markLoginShown } from "./credential-show.ts";
 
 /** Milliseconds between looks. */
 const LOOK_MS = 2_000;
@@ -31,6 +32,13 @@ const FLAGS: readonly Flag[] = [
   { name: "rows", type: "string", value: "<number>", fallback: String(VGA.rows), summary: "Lines of the console" },
 ];
 
+/** No flag of `banner`: what is printed anywhere never holds it. */
+const LOGIN: Flag = {
+  name: "login",
+  type: "boolean",
+  summary: "Show the first login too: for the unit on the first screen alone",
+};
+
 export const commands: readonly Command[] = [
   {
     path: ["console", "banner"],
@@ -49,7 +57,7 @@ export const commands: readonly Command[] = [
     path: ["console", "watch"],
     summary: "Draw the banner again whenever something changes, until stopped",
     description: "What the unit alga-appliance-console runs on the first screen of the box.",
-    flags: FLAGS,
+    flags: [...FLAGS, LOGIN],
     examples: [{ command: "alga-appliance console watch --token", about: "As the unit does" }],
     run: watch,
   },
@@ -68,7 +76,7 @@ async function banner(context: CommandContext): Promise<ExitCode> {
 
 async function watch(context: CommandContext): Promise<ExitCode> {
   const { clock } = context.deps;
-  const look = await openLook(context);
+  const look = await openLook(context, context.flags.login === true);
   let drawn = "";
   let drawnMs = 0;
   try {
@@ -78,6 +86,7 @@ async function watch(context: CommandContext): Promise<ExitCode> {
       if (frame !== drawn || clock.monotonic() - drawnMs >= REDRAW_MS) {
         context.out.event(withoutToken(facts), () => `${CLEAR}${frame}`);
         [drawn, drawnMs] = [frame, clock.monotonic()];
+        if (facts.login) await markLoginShown(context.deps, look.paths);
       }
       await clock.sleep(LOOK_MS, context.signal);
     }
@@ -89,19 +98,20 @@ async function watch(context: CommandContext): Promise<ExitCode> {
   return EXIT.done;
 }
 
-/** Output that a script keeps has no token, whatever was asked for. */
+/** Output that a script keeps has no secret, whatever was asked for. */
 function withoutToken(facts: BannerFacts): object {
-  const { token: _hidden, ...shown } = facts;
+  const { token: _token, login: _login, ...shown } = facts;
   return shown;
 }
 
 interface Look {
+  readonly paths: StatePaths;
   now(): Promise<{ readonly facts: BannerFacts; readonly lines: readonly string[] }>;
   stop(): void;
 }
 
 /** Looks with what is kept between two looks: the fold of the status, from when there is one to fold. */
-async function openLook(context: CommandContext): Promise<Look> {
+async function openLook(context: CommandContext, showLogin = false): Promise<Look> {
   const { deps, settings, flags, signal } = context;
   const root = settings.get("root") ?? "/";
   const shape = await shapeOf(context);
@@ -111,6 +121,7 @@ async function openLook(context: CommandContext): Promise<Look> {
     version: context.build.version,
     port: parsePort(settings.get("listen.port") ?? "8080"),
     showToken: flags.token === true,
+    showLogin,
     signal,
   };
   let engine: StatusEngine | undefined;
@@ -120,6 +131,7 @@ async function openLook(context: CommandContext): Promise<Look> {
     return engine.observe(signal);
   };
   return {
+    paths: given.paths,
     now: async () => {
       const seen = await gatherBannerFacts(deps, given);
       const facts =

@@ -5,10 +5,11 @@ import { releaseText } from "../status/ladder.ts";
 import type { ApplianceStatus } from "../status/model.ts";
 import type { BannerFacts, BannerShape, BannerStatus } from "./banner.ts";
 import { bootstrapOfBoot } from "./bootstrap.ts";
+import { consoleLogin } from "./credential-show.ts";
 import { isControlPlane } from "./host-checks.ts";
 import { readSetupToken } from "./setup-token.ts";
 
-type ConsoleDeps = Pick<Deps, "files" | "clock" | "machine" | "network" | "transports">;
+type ConsoleDeps = Pick<Deps, "files" | "clock" | "machine" | "network" | "transports" | "log">;
 
 export interface ConsoleOptions {
   readonly paths: StatePaths;
@@ -17,6 +18,8 @@ export interface ConsoleOptions {
   readonly port: number;
   /** The reader stands before the box. */
   readonly showToken: boolean;
+  /** It is the screen of the box itself: the first login may be shown. */
+  readonly showLogin?: boolean;
   /** The document as it is now; absent while nobody could fold one. */
   readonly status?: ApplianceStatus | undefined;
   readonly signal: AbortSignal;
@@ -27,16 +30,18 @@ export async function gatherBannerFacts(deps: ConsoleDeps, options: ConsoleOptio
   const { paths, name, version, port, status, signal } = options;
   const claimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
   const wantsToken = options.showToken && !claimed;
-  const [addresses, bootstrap, answers, token] = await Promise.all([
+  const [addresses, bootstrap, answers, token, login] = await Promise.all([
     deps.network.addresses(),
     bootstrapOfBoot(deps, paths),
     isControlPlane(deps, { port, signal }),
     wantsToken ? readSetupToken(deps.files, paths.setupToken) : undefined,
+    options.showLogin === true ? consoleLogin(deps, paths) : null,
   ]);
   return {
     ...{ name, version, addresses, port, answers, claimed },
     bootstrap: bootstrap ?? null,
     token: token?.reveal() ?? null,
+    login,
     status: status === undefined ? null : sentenceOf(status),
   };
 }

@@ -26,7 +26,10 @@ export async function writeBannerFiles(
   facts: BannerFacts,
   options: { readonly root: string; readonly columns: number },
 ): Promise<readonly string[]> {
-  const lines = bannerLines({ ...facts, token: null }, { columns: options.columns, rows: 0, charset: "ascii" });
+  const lines = bannerLines(
+    { ...facts, token: null, login: null },
+    { columns: options.columns, rows: 0, charset: "ascii" },
+  );
   const text = `${lines.join("\n")}\n`;
   // A backslash begins an instruction to agetty.
   const contents = { [ISSUE]: text.replaceAll("\\", "\\\\"), [MOTD]: text, [PLAIN]: text };

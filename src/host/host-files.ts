@@ -5,9 +5,11 @@
  * follows no link that somebody else could have laid.
  */
 import { basename, dirname, join } from "node:path/posix";
+import { isApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
 import type { StepResult } from "../operation/step.ts";
 import { type BootstrapCall, run } from "./bootstrap-context.ts";
+import { ensureConsoleCredential } from "./credential-make.ts";
 import { ensureSetupToken } from "./setup-token.ts";
 
 const MAX_HOST_FILE_BYTES = 256 * 1024;
@@ -93,13 +95,29 @@ async function placeK3s(call: BootstrapCall): Promise<boolean> {
   return true;
 }
 
-/** Makes the setup token of a box that nobody has claimed, for the control plane alone to read. Safe to call again. */
+/**
+ * Makes the secrets of a box that nobody has claimed: the setup token, for the control plane alone to read, and the first login of
+ * the console. Safe to call again.
+ */
 export async function makeSecrets(call: BootstrapCall): Promise<StepResult> {
   const { deps, settings } = call;
+  const login = await firstLogin(call);
   if ((await deps.files.stat(settings.paths.adminCredential)) !== undefined) {
     return { state: "skipped", detail: "The appliance is claimed: it needs no token" };
   }
   await ensureSetupToken(deps, settings.paths.setupToken);
   await giveToken(call, settings.paths.setupToken);
-  return { state: "done", detail: "The console shows the setup token" };
+  return { state: "done", detail: `The console shows the setup token${login}` };
+}
+
+/** A box without a login on its screen is a nuisance; one that does not start because of it would be worse. */
+async function firstLogin({ deps, settings, signal }: BootstrapCall): Promise<string> {
+  try {
+    const state = await ensureConsoleCredential({ deps, paths: settings.paths, signal });
+    return state === "waiting" ? " and the first login" : "";
+  } catch (error) {
+    if (!isApplianceError(error) || error.code === "internal/aborted") throw error;
+    deps.log.warn("first login of the console not made", { error });
+    return `; no first login: ${error.message}`;
+  }
 }
