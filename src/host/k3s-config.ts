@@ -1,5 +1,5 @@
 /**
- * k3s as the appliance wants it: one configuration file, one unit, and one drop-in that takes the command line away from units of
+ * k3s as the appliance wants it: one configuration file, the registries, one unit, and one drop-in that takes the command line away from units of
  * older boxes, because flags there would hide the file.
  */
 import { join } from "node:path/posix";
@@ -7,6 +7,7 @@ import { stringify } from "yaml";
 import type { StepResult } from "../operation/step.ts";
 import { type BootstrapCall, KUBECONFIG, run } from "./bootstrap-context.ts";
 import { placeFile } from "./host-files.ts";
+import { placeRegistries } from "./k3s-registries.ts";
 
 const CONFIG = "/etc/rancher/k3s/config.yaml.d/90-alga-appliance.yaml";
 /** Of older installers: said the same in another way, and would win by its name no more. */
@@ -15,6 +16,9 @@ const UNIT = "/etc/systemd/system/k3s.service";
 const DROP_IN = "/etc/systemd/system/k3s.service.d/90-alga-appliance.conf";
 /** A unit of another origin that came with the k3s package counts as one too. */
 const UNIT_PLACES = [UNIT, "/usr/lib/systemd/system/k3s.service", "/usr/local/lib/systemd/system/k3s.service"];
+
+/** There while files are put right: a start that was killed between them and the restart must not lose the restart. */
+const UNFINISHED = "k3s-config.unfinished";
 
 const MAX_UNIT_BYTES = 64 * 1024;
 
@@ -61,19 +65,24 @@ export async function configureK3s(call: BootstrapCall): Promise<StepResult> {
   const { deps, settings } = call;
   const place = (path: string): string => join(settings.paths.root, path);
   const text = stringify(K3S_CONFIG);
+  const unfinished = join(settings.paths.host, UNFINISHED);
   const changed: string[] = [];
+  if (!(await deps.files.create(unfinished, "", { mode: 0o600 }))) changed.push("what an interrupted start had begun");
   if (await placeFile(call, CONFIG, text)) changed.push("configuration");
   if ((await deps.files.stat(place(OLD_CONFIG))) !== undefined) {
     await deps.files.remove(place(OLD_CONFIG));
     changed.push("configuration of an older installer");
   }
+  if (await placeRegistries(call)) changed.push("registries");
   const change = await commandLine(call);
   if (change !== undefined) changed.push(change);
-  if (changed.length === 0) return { state: "done", detail: "All as it should be" };
-  await run(call, ["systemctl", "daemon-reload"]);
-  // Only one that runs, or is about to: a stopped one is started by the next step.
-  await run(call, ["systemctl", "try-restart", "--no-block", "k3s.service"]);
-  return { state: "done", detail: `Put right: ${changed.join(", ")}` };
+  if (changed.length > 0) {
+    await run(call, ["systemctl", "daemon-reload"]);
+    // Only one that runs, or is about to: a stopped one is started by the next step.
+    await run(call, ["systemctl", "try-restart", "--no-block", "k3s.service"]);
+  }
+  await deps.files.remove(unfinished);
+  return { state: "done", detail: changed.length === 0 ? "All as it should be" : `Put right: ${changed.join(", ")}` };
 }
 
 /** Gives k3s our unit where it has none, and an older unit our command line. @returns what was changed. */

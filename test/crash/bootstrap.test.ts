@@ -1,7 +1,9 @@
 /** Bootstrap on a host in memory: its good day, its bad days with their causes, and killed before and after each of its effects. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { ApplianceError } from "../../src/core/errors.ts";
 import { statePaths } from "../../src/core/paths.ts";
+import { Secret } from "../../src/core/secret.ts";
 import { runBootstrap } from "../../src/host/bootstrap.ts";
 import type { BootstrapDeps, BootstrapSettings } from "../../src/host/bootstrap-context.ts";
 import { BOOTSTRAP_STEPS } from "../../src/host/bootstrap-steps.ts";
@@ -89,6 +91,55 @@ describe("the good day", () => {
     await boot(host);
     const dropIn = host.files.snapshot().get("/etc/systemd/system/k3s.service.d/90-alga-appliance.conf") ?? "";
     assert.match(dropIn, /^ExecStart=\nExecStart=\/usr\/local\/bin\/k3s server$/m);
+  });
+  it("gives k3s the registry of the settings, closed to others, and puts right what drifted", async () => {
+    const { box, host } = scene();
+    const file = "/etc/rancher/k3s/registries.yaml";
+    const registry = {
+      place: { registry: "harbor.example", base: "alga" },
+      credentials: { kind: "password", username: "puller", password: new Secret("pw-of-the-house") },
+    } as const;
+    const settings = { follows: async () => ({ registry, ref: { channel: "stable" } }) };
+    host.files.garble(file, "mirrors: {of.the.operator: {}}\n");
+    await boot(host, { settings });
+    const written = host.files.snapshot().get(file) ?? "";
+    assert.match(written, /password: pw-of-the-house/);
+    assert.match(host.files.snapshot().get(`${file}.before-alga-appliance`) ?? "", /of\.the\.operator/);
+    assert.equal((await host.files.stat(file))?.mode, 0o600);
+    assert.ok(!JSON.stringify(host.ran).includes("pw-of-the-house"), "the password went into an argument");
+    box.boot();
+    host.ran.length = 0;
+    await boot(host, { settings });
+    assert.equal(ranWith(host, "try-restart"), 0, "k3s was restarted for nothing");
+    host.files.garble(file, written.replace("harbor.example", "mallory.example"));
+    box.boot();
+    await boot(host, { settings });
+    assert.equal(ranWith(host, "try-restart", "k3s.service"), 1);
+    assert.equal(host.files.snapshot().get(file), written);
+    const usual = { registry: { place: { registry: "ghcr.io", base: "nine-minds" } }, ref: { channel: "stable" } };
+    box.boot();
+    await boot(host, { settings: { follows: async () => usual } });
+    assert.equal(host.files.snapshot().get(file), undefined, "the login stays although the settings have none");
+  });
+  it("leaves the registries as they are while the settings cannot be used", async () => {
+    const { host } = scene();
+    const follows = () => Promise.reject(new ApplianceError("config/invalid", "Cannot use registry CA: it is none"));
+    assert.equal((await boot(host, { settings: { follows } })).state, "done");
+    assert.equal(host.files.snapshot().get("/etc/rancher/k3s/registries.yaml"), undefined);
+  });
+  it("restarts k3s after all when it was killed between the files and the restart", async () => {
+    const { host } = scene();
+    await boot(host);
+    host.files.garble("/etc/rancher/k3s/config.yaml.d/90-alga-appliance.yaml", "disable: []\n");
+    const deps = host.deps();
+    const killed: BootstrapDeps["exec"] = async (argv, options) => {
+      if (argv.includes("daemon-reload")) throw new ApplianceError("exec/timeout", "Cannot go on: it was killed here");
+      return deps.exec(argv, options);
+    };
+    assert.equal((await boot(host, { deps: { ...deps, exec: killed } })).state, "blocked");
+    host.ran.length = 0;
+    assert.equal((await boot(host)).state, "done");
+    assert.equal(ranWith(host, "try-restart", "k3s.service"), 1);
   });
   it("closes a kubeconfig that everybody can read", async () => {
     const { host } = scene();
