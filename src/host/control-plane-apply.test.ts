@@ -19,6 +19,8 @@ it("are all that the manifests hold, and name the Deployment that the choice loo
     "ServiceAccount",
     "ClusterRole",
     "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
     "Deployment",
     "Service",
   ]);

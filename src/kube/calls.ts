@@ -75,7 +75,7 @@ export interface WatchOptions {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
   readonly metadataOnly?: boolean;
-  /** Seconds after which the server ends the stream. Absent: 300. */
+  /** Seconds after which the server ends the stream; ten more without a byte are net/timeout. Absent: 30. */
   readonly timeoutSeconds?: number;
   /** Told when the server has accepted the watch; the first event may come much later. */
   readonly onOpen?: () => void;

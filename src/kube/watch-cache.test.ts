@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { createFakeBox } from "../../test/crash/fake-box.ts";
 import { eventually } from "../../test/support/eventually.ts";
-import { kubeDeps, kubeOver, memoryKube, THING_DEFINITION } from "../../test/support/kubernetes.ts";
+import { kubeDeps, kubeOver, MEMORY_SERVER, memoryKube, THING_DEFINITION } from "../../test/support/kubernetes.ts";
+import type { Fetch } from "../core/ports.ts";
+import { createKube } from "./client.ts";
 import type { KubeObject } from "./model.ts";
 import { createWatchCache, type WatchCache, type WatchedKind } from "./watch-cache.ts";
 
@@ -79,6 +82,35 @@ test("goes on after cut watches without listing again", async () => {
   await memory.kube.create(map("late"));
   await eventually("the watch was resumed", () => names(cache).includes("late"));
   assert.deepEqual(asked, ["list"]);
+});
+
+test("opens streams that hang again: at once when it is told to, else when the server should have ended them", async () => {
+  const memory = memoryKube();
+  const box = createFakeBox();
+  const asked: string[] = [];
+  let hangs = true;
+  const fetch: Fetch = (request) => {
+    const isWatch = request.url.includes("watch=true");
+    asked.push(isWatch ? "watch" : "list");
+    // It opens, and never says a word.
+    return isWatch && hangs ? Promise.resolve(new Response(new ReadableStream())) : memory.server.fetch(request);
+  };
+  const deps = { ...kubeDeps, clock: box.clock };
+  const kube = createKube(deps, { server: MEMORY_SERVER, fetch, headers: async () => ({}) });
+  const cache = createWatchCache(kube, [CONFIG_MAPS], deps);
+  open.push(cache);
+  await cache.settled();
+  await memory.kube.create(map("unseen"));
+  await box.pass(5_000);
+  assert.deepEqual([asked, names(cache)], [["list", "watch"], []]);
+  cache.reopen();
+  await box.pass(2_000);
+  assert.deepEqual(asked, ["list", "watch", "watch"]);
+  hangs = false;
+  await box.pass(36_000);
+  assert.equal(asked.length, 3, "a server that is busy ends its streams some seconds late");
+  await box.pass(6_000);
+  assert.deepEqual([names(cache), cache.list("maps").state], [["unseen"], "synced"]);
 });
 
 test("lists again when its version was compacted", async () => {

@@ -30,6 +30,8 @@ export interface WatchCache {
   settled(signal?: AbortSignal): Promise<void>;
   /** Asks at once for kinds that are absent, forbidden or out of reach, instead of at the end of their wait. */
   retry(): void;
+  /** Ends all open streams and goes on where they were, over connections of their own: for who knows that they hang. */
+  reopen(): void;
   /** Ends all watches. The last known objects stay readable. */
   stop(): void;
 }
@@ -61,13 +63,17 @@ export function createWatchCache(
   const end = new AbortController();
   const shelf = createShelf(deps.clock, kinds, options.batchMs ?? BATCH_MS);
   const waits = new Set<AbortController>();
-  for (const kind of kinds) void follow({ kube, kind, deps, shelf, waits, signal: end.signal });
+  const streams = new Set<AbortController>();
+  for (const kind of kinds) void follow({ kube, kind, deps, shelf, waits, streams, signal: end.signal });
   return {
     list: (key) => shelf.view(key),
     onChange: (call) => shelf.onChange(call),
     settled: (signal) => shelf.settled(signal),
     retry: () => {
       for (const wait of waits) wait.abort();
+    },
+    reopen: () => {
+      for (const stream of streams) stream.abort();
     },
     stop: () => {
       end.abort();
@@ -83,6 +89,8 @@ interface Follow {
   readonly shelf: Shelf;
   /** Waits for the next attempt that may be cut short. */
   readonly waits: Set<AbortController>;
+  /** Open streams. */
+  readonly streams: Set<AbortController>;
   readonly signal: AbortSignal;
 }
 
@@ -139,7 +147,18 @@ async function listInto(work: Follow): Promise<string> {
 }
 
 async function watchInto(work: Follow, progress: Progress): Promise<void> {
-  const { kube, kind, shelf, signal } = work;
+  const stream = new AbortController();
+  work.streams.add(stream);
+  try {
+    await readStream(work, progress, AbortSignal.any([work.signal, stream.signal]));
+  } catch (thrown) {
+    if (!stream.signal.aborted) throw thrown;
+  } finally {
+    work.streams.delete(stream);
+  }
+}
+
+async function readStream({ kube, kind, shelf }: Follow, progress: Progress, signal: AbortSignal): Promise<void> {
   // An open watch may still be answered with 410, so only an event proves that it works.
   const onOpen = (): void => shelf.setState(kind.key, "synced");
   const resourceVersion = progress.version ?? "";

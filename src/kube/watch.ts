@@ -1,8 +1,12 @@
 /**
  * One watch stream as an async generator: lines of JSON, bounded, with a limit on silence.
  *
- * A watch may be quiet for long, but the server sends bookmarks about once a minute, so a longer silence is a dead
- * connection. What comes after the end of a stream (resume, relist) is `watch-cache.ts`' business.
+ * A quiet stream and one that hangs (a connection that some middle box forgot) look the same: the protocol has no sign of life
+ * of its own, bookmarks come about once a minute and not for every kind. So each watch is asked to end after half a minute, and
+ * one that has not ended some seconds later is dead: a hang costs 40 s at most. Going on where it ended costs one request. What
+ * knows better sooner may end it: `status/kubelet-watch.ts` does, by the Leases that kubelets renew every 10 s. A stream that is
+ * cut, refused or answered in part is noticed at once. What comes after the end of a stream (resume, relist) is
+ * `watch-cache.ts`' business.
  *
  * @see Kubernetes API concepts, "Efficient detection of changes", "Watch bookmarks"
  */
@@ -18,8 +22,10 @@ import type { Transport } from "./transport.ts";
 
 /** 4 MiB: etcd refuses objects beyond 1.5 MiB, JSON on the wire is at most about twice that. */
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
-/** Bookmarks come about once a minute. */
-const MAX_SILENCE_MS = 150_000;
+/** How long a watch is asked to last. */
+const SECONDS = 30;
+/** How much longer it may be silent: a busy server ends its streams late. */
+const LATE_MS = 10_000;
 const METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 const TYPES = ["ADDED", "MODIFIED", "DELETED", "BOOKMARK"] as const;
 
@@ -31,6 +37,8 @@ export async function* watchObjects(
   options: WatchOptions,
 ): AsyncGenerator<WatchEvent> {
   const stop = new AbortController();
+  const timeoutSeconds = options.timeoutSeconds ?? SECONDS;
+  const maxSilenceMs = timeoutSeconds * 1000 + LATE_MS;
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
   try {
     const body = await transport.open(
@@ -43,14 +51,14 @@ export async function* watchObjects(
           watch: true,
           allowWatchBookmarks: true,
           resourceVersion: options.resourceVersion,
-          timeoutSeconds: options.timeoutSeconds ?? 300,
+          timeoutSeconds,
         },
         ...(options.metadataOnly === true ? { accept: METADATA_ONLY } : {}),
       },
       signal,
     );
     options.onOpen?.();
-    for await (const line of readLines(deps, body, { target, signal, server: transport.server })) {
+    for await (const line of readLines(deps, body, { target, signal, server: transport.server, maxSilenceMs })) {
       yield eventOf(line, target);
     }
   } finally {
@@ -62,6 +70,7 @@ interface Reading {
   readonly target: Target;
   readonly signal: AbortSignal;
   readonly server: string;
+  readonly maxSilenceMs: number;
 }
 
 async function* readLines(
@@ -95,7 +104,7 @@ async function nextChunk(
   let stop = (): void => {};
   const interrupted = new Promise<never>((_resolve, reject) => {
     const fail = (): void => reject(abortReason(reading.signal));
-    const cancel = deps.clock.after(MAX_SILENCE_MS, () => reject(silent(reading)));
+    const cancel = deps.clock.after(reading.maxSilenceMs, () => reject(silent(reading)));
     if (reading.signal.aborted) fail();
     reading.signal.addEventListener("abort", fail, { once: true });
     stop = () => {

@@ -23,6 +23,7 @@ import type { SetupDeps, SetupSettings } from "../setup/ports.ts";
 import { setupPrograms } from "../setup/programs.ts";
 import { createBoxReader, createHostLook, writeBootstrap } from "../status/box.ts";
 import { createHostHistory } from "../status/host-history.ts";
+import { askKubelet } from "../status/kubelet-watch.ts";
 import { startMirror } from "../status/mirror.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { statusReadiness } from "../status/routes.ts";
@@ -238,6 +239,7 @@ function statusSources(
   late: { readonly box: StatusSources["box"]; readonly operations: Operations },
 ): StatusSources {
   const { proxy } = options.registry;
+  const direct = deps.transports.open();
   return {
     ...(options.kubeProblem === undefined ? { kube: options.kube } : { kubeProblem: options.kubeProblem }),
     box: late.box,
@@ -247,7 +249,9 @@ function statusSources(
     },
     registry: () => openRegistry(deps, options.registry),
     host: createHostLook(deps, options.paths),
-    login: { inside: deps.transports.open(), outside: deps.transports.open(proxy === undefined ? {} : { proxy }) },
+    // A rehearsed node has no kubelet of its own; one that listens here is that of another cluster.
+    ...(options.rehearsal ? {} : { kubelet: (signal) => askKubelet(deps.clock, direct, signal) }),
+    login: { inside: direct, outside: deps.transports.open(proxy === undefined ? {} : { proxy }) },
     rememberBootstrap: (record) => {
       writeBootstrap(deps, options.paths, record).catch((error: unknown) =>
         deps.log.warn("bootstrap record not written", { error }),

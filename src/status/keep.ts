@@ -137,6 +137,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   HelmChart: FLUX,
   DaemonSet: WORKLOAD,
   Service: { metadata: META, spec: { type: true, clusterIP: true } },
+  Lease: { metadata: { name: true, namespace: true, resourceVersion: true }, spec: { renewTime: true } },
   ConfigMap: NAME,
   Secret: NAME,
 };

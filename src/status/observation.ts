@@ -29,10 +29,13 @@ export const LIST_KINDS = {
   services: { apiVersion: "v1", kind: "Service" },
   configMaps: { apiVersion: "v1", kind: "ConfigMap" },
   secrets: { apiVersion: "v1", kind: "Secret" },
+  leases: { apiVersion: "coordination.k8s.io/v1", kind: "Lease", namespace: "kube-node-lease" },
 } as const;
 
 /** Kinds of which only the names are read, never what is in them. */
 export const NAMES_ONLY: ReadonlySet<ListKey> = new Set(["configMaps", "secrets"]);
+/** Kinds without which little is lost: who may not read them is told, and is not at fault. */
+export const SPARED: ReadonlySet<ListKey> = new Set([...NAMES_ONLY, "leases"]);
 
 export type ListKey = keyof typeof LIST_KINDS;
 
@@ -134,6 +137,19 @@ export interface DnsAnswer {
   readonly sinceMs: number;
 }
 
+/** What the kubelet of this box answers when it is asked for its health: nothing listens, or no good answer comes in time. */
+export type KubeletPort = "answers" | "refuses" | "silent" | "unknown";
+
+/** How long nothing was heard of a kubelet. */
+export interface KubeletObservation {
+  readonly node: string;
+  /** When its last renewal arrived, by the clock of the box. */
+  readonly heardAtMs: number;
+  /** Silence since then, by the clock that never jumps, without what is no fault of the kubelet. */
+  readonly quietMs: number;
+  readonly port: KubeletPort;
+}
+
 /** What the host says of itself; each part only when it was read. */
 export interface HostObservation {
   readonly atMs: number;
@@ -205,6 +221,8 @@ export interface Observations {
   readonly clock: ClockObservation | null;
   readonly dns: DnsObservation | null;
   readonly host: HostObservation | null;
+  /** Absent: nobody counts. */
+  readonly kubelets?: readonly KubeletObservation[];
   readonly logs: readonly LogExcerpt[];
   readonly urls: { readonly login: string | null; readonly setup: string | null };
 }

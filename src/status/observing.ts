@@ -13,6 +13,7 @@ import { createExcerpts, type Excerpts } from "./excerpts.ts";
 import { eventFacts } from "./facts.ts";
 import { type Heartbeat, startHeartbeat } from "./heartbeat.ts";
 import { keepNeeded } from "./keep.ts";
+import { createKubeletWatch, type KubeletWatch } from "./kubelet-watch.ts";
 import { createLoginWatch, type LoginTargets, type LoginWatch } from "./login-watch.ts";
 import {
   type ClockObservation,
@@ -84,6 +85,7 @@ interface Eyes {
   readonly login: LoginWatch;
   readonly registry: RegistryWatch;
   readonly dns: DnsWatch;
+  readonly kubelets: KubeletWatch | undefined;
   /** What the looks found last. */
   readonly found: { box: BoxFacts; host: HostObservation | null };
 }
@@ -102,13 +104,16 @@ export function startObserving(deps: ObservingDeps, sources: StatusSources, opti
   const { kube } = sources;
   const problem = sources.kubeProblem;
   const found: Eyes["found"] = { box: UNKNOWN_BOX, host: null };
+  const cache = kube === undefined ? undefined : createWatchCache(kube, watchedKinds(), deps, { batchMs: BATCH_MS });
+  const heartbeat = startHeartbeat(deps, kube, { ...options, problem });
   const eyes: Eyes = {
     deps,
     sources,
     ...options,
-    cache: kube === undefined ? undefined : createWatchCache(kube, watchedKinds(), deps, { batchMs: BATCH_MS }),
+    cache,
     read: new Set(),
-    heartbeat: startHeartbeat(deps, kube, { ...options, problem }),
+    heartbeat,
+    kubelets: watchKubelets(deps, sources, { cache, heartbeat }),
     excerpts: createExcerpts(deps, kube),
     login: createLoginWatch({ ...deps, ...sources.login, kube }),
     registry: createRegistryWatch(deps.clock, () => sources.registry?.()),
@@ -138,6 +143,29 @@ export function startObserving(deps: ObservingDeps, sources: StatusSources, opti
   };
 }
 
+/** Counts the silence of kubelets by their Leases: as the watch has them, and read beside it before anybody is accused. */
+function watchKubelets(
+  { clock, log }: ObservingDeps,
+  { kube, kubelet }: StatusSources,
+  given: { readonly cache: WatchCache | undefined; readonly heartbeat: Heartbeat },
+): KubeletWatch | undefined {
+  const { cache, heartbeat } = given;
+  if (kube === undefined || cache === undefined) return undefined;
+  return createKubeletWatch(clock, {
+    watched: () => {
+      const { state, items } = cache.list("leases" satisfies ListKey);
+      return state === "synced" ? items : undefined;
+    },
+    isReachable: () => heartbeat.current().state === "reachable",
+    read: async (signal) => (await kube.list(LIST_KINDS.leases, { signal, keep: keepNeeded })).items,
+    port: kubelet,
+    watchHangs: () => {
+      log.warn("watches hang and are opened again", { kind: LIST_KINDS.leases.kind });
+      cache.reopen();
+    },
+  });
+}
+
 /** Asks anew at each call; an answer to an earlier question never replaces that to a later one. */
 function newestOf<T>(ask: () => Promise<T>, keep: (answer: T) => void): () => Promise<void> {
   let asked = 0;
@@ -152,7 +180,8 @@ function newestOf<T>(ask: () => Promise<T>, keep: (answer: T) => void): () => Pr
   };
 }
 
-function observations({ sources, heartbeat, login, registry, dns, excerpts, found, cache, read }: Eyes): Observations {
+function observations(eyes: Eyes): Observations {
+  const { sources, heartbeat, login, registry, dns, excerpts, found, cache, read } = eyes;
   const { box, host } = found;
   return {
     ...box,
@@ -165,6 +194,7 @@ function observations({ sources, heartbeat, login, registry, dns, excerpts, foun
     clock: registry.clock() ?? offsetOf(host),
     dns: dns.current(),
     host,
+    kubelets: eyes.kubelets?.current() ?? [],
     logs: excerpts.current(),
   };
 }
@@ -296,8 +326,8 @@ type Look = () => Promise<number>;
 
 function lookTable(
   eyes: Eyes,
-): Readonly<Record<"box" | "login" | "logs" | "registry" | "dns" | "host", Look | undefined>> {
-  const { sources, signal, found } = eyes;
+): Readonly<Record<"box" | "login" | "logs" | "registry" | "dns" | "host" | "kubelets", Look | undefined>> {
+  const { sources, signal, found, kubelets } = eyes;
   const { host } = sources;
   return {
     box: async () => {
@@ -329,6 +359,7 @@ function lookTable(
             found.host = await host(signal);
             return HOST_MS;
           },
+    kubelets: kubelets === undefined ? undefined : () => kubelets.look(signal),
   };
 }
 

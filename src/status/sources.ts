@@ -8,6 +8,7 @@ import type {
   BootstrapRecord,
   HostObservation,
   InstalledRelease,
+  KubeletPort,
   Observations,
 } from "./observation.ts";
 import type { RegistryPort } from "./registry-watch.ts";
@@ -38,6 +39,8 @@ export interface StatusSources {
   /** The registry of the installed release; asked anew, so that a changed setting counts. */
   readonly registry?: () => RegistryPort | undefined;
   readonly host?: (signal: AbortSignal) => Promise<HostObservation>;
+  /** Asks the kubelet of this box for its health; absent where we do not share its network. */
+  readonly kubelet?: (signal: AbortSignal) => Promise<KubeletPort>;
   /** For the login page: inside the cluster without proxy (absent: we stand outside), and as people come. */
   readonly login: { readonly inside?: Fetch; readonly outside: Fetch; readonly marker?: string };
   /** Told once when the first tenant was seen to be created, so that it outlives the job. */

@@ -167,7 +167,7 @@ function nodeNeed(view: View): Need {
   if (doubt !== undefined) return { name: "a node", state: "unknown", reason: doubt, sinceMs: undefined };
   const ready = view.items("nodes").flatMap((node) => {
     const found = condition(node, "Ready");
-    return found?.status === "True" ? [found.sinceMs] : [];
+    return found?.status === "True" && !view.lostNodes.has(nameOf(node)) ? [found.sinceMs] : [];
   });
   if (ready.length > 0) return { name: "a node", state: "ready", reason: "", sinceMs: ready[0] };
   return { name: "a node", state: "progressing", reason: "No node is ready", sinceMs: undefined };

@@ -28,6 +28,7 @@ import {
 } from "./facts.ts";
 import type { State, TierName } from "./model.ts";
 import { FRESH_MS, LIST_KINDS, type ListKey, type Observations } from "./observation.ts";
+import { quietKubelets } from "./quiet-kubelets.ts";
 
 export interface PodFacts {
   readonly object: KubeObject;
@@ -95,9 +96,10 @@ export function createView(seen: Observations, nowMs: number): View {
     kept.set(key, known);
     return known;
   };
+  const quiet = quietKubelets(seen);
   const lostNodes = new Set(
     items("nodes")
-      .filter((node) => condition(node, "Ready")?.status !== "True")
+      .filter((node) => condition(node, "Ready")?.status !== "True" || quiet.has(nameOf(node)))
       .map(nameOf),
   );
   const pods = productPods(seen, items("pods"), lostNodes);

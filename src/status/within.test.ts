@@ -37,9 +37,15 @@ after(() => {
 async function start(more: Partial<StatusSources> = {}) {
   const box = createFakeBox();
   const { server } = memoryKube();
-  const trouble: { answer: ((request: Request) => Promise<Response> | undefined) | undefined } = { answer: undefined };
+  const trouble: { answer: ((request: Request) => Promise<Response> | undefined) | undefined; hangs: boolean } = {
+    answer: undefined,
+    hangs: false,
+  };
   const deps = { clock: box.clock, random: kubeDeps.random, log: SILENT_LOG, network };
-  const fetch: Fetch = async (request) => (await trouble.answer?.(request)) ?? (await server.fetch(request));
+  const fetch: Fetch = async (request) => {
+    const answer = (await trouble.answer?.(request)) ?? (await server.fetch(request));
+    return request.url.includes("watch=true") ? withholding(answer, () => trouble.hangs) : answer;
+  };
   const kube = createKube(deps, { server: MEMORY_SERVER, fetch, headers: async () => ({}) });
   await kube.create(NODE);
   await kube.patch({ ...NODE, name: "box" }, READY, { subresource: "status" });
@@ -61,7 +67,17 @@ async function start(more: Partial<StatusSources> = {}) {
     }
     assert.fail(`${code} is ${stateOf(code)} after ${limitMs} ms`);
   };
-  return { box, server, engine, trouble, stateOf, until };
+  return { box, kube, server, engine, trouble, stateOf, until };
+}
+
+/** A stream of which nothing arrives while it hangs, as behind a middle box that forgot it. */
+function withholding(answer: Response, hangs: () => boolean): Response {
+  const lossy = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (chunk, out) => {
+      if (!hangs()) out.enqueue(chunk);
+    },
+  });
+  return new Response(answer.body?.pipeThrough(lossy), answer);
 }
 
 const refusal = (status: number): Response =>
@@ -146,6 +162,83 @@ describe("within five seconds the status says that Kubernetes", () => {
     assert.equal(engine.current().tiers.platform.state === "failed", false, "not to see is not to have failed");
     trouble.answer = undefined;
     await until("kube/forbidden", ["ok"]);
+  });
+});
+
+describe("a kubelet", () => {
+  const LEASE = { apiVersion: "coordination.k8s.io/v1", kind: "Lease" } as const;
+  const ref = { ...LEASE, namespace: "kube-node-lease", name: "box" };
+
+  /** An engine that hears the kubelet of its node; `renew` passes seconds in which it is renewed at every tenth. */
+  async function startHeard(port: () => "answers" | "refuses") {
+    const started = await start({ kubelet: async () => port() });
+    const { box, kube } = started;
+    let count = 0;
+    const renew = async (seconds: number): Promise<void> => {
+      for (let second = 0; second < seconds; second += 1) {
+        if (second % 10 === 0) {
+          count += 1;
+          const renewTime = new Date(box.clock.now() + count).toISOString();
+          await (count === 1
+            ? kube.create({ ...LEASE, metadata: { namespace: ref.namespace, name: "box" }, spec: { renewTime } })
+            : kube.patch(ref, { spec: { renewTime } }));
+        }
+        await box.pass(1_000);
+      }
+    };
+    await renew(60);
+    assert.equal(started.stateOf("node/silent"), "ok");
+    return { ...started, renew };
+  }
+
+  test("that was stopped is told within 16 s of its last sign of life, with what it does not answer", async () => {
+    const { engine, until, renew } = await startHeard(() => "refuses");
+    // The last renewal was ten seconds ago.
+    assert.ok((await until("node/silent", ["failed"])) <= 6_500);
+    const check = engine.current().checks.find(({ code }) => code === "node/silent");
+    assert.match(check?.evidence[0]?.text ?? "", /Nothing listens on the health port/);
+    assert.match(check?.next ?? "", /^Start the kubelet/);
+    assert.equal(engine.current().tiers.platform.state, "failed");
+    await renew(2);
+    assert.equal((await until("node/silent", ["ok"])) <= 2_000, true);
+  });
+
+  test("that hangs is told by its Lease alone, long before Kubernetes does", async () => {
+    const { until } = await startHeard(() => "answers");
+    assert.ok((await until("node/silent", ["failed"])) <= 16_500);
+  });
+
+  test("is not accused when Kubernetes restarts, and the restart is what is told", async () => {
+    const { box, server, trouble, stateOf, renew } = await startHeard(() => "refuses");
+    trouble.answer = async () => Promise.reject(new TypeError("connection refused"));
+    server.cutWatches();
+    await box.pass(40_000);
+    assert.deepEqual([stateOf("kube/unreachable"), stateOf("node/silent")], ["failed", "unknown"]);
+    trouble.answer = undefined;
+    for (let second = 0; second < 8; second += 1) {
+      await box.pass(1_000);
+      assert.notEqual(stateOf("node/silent"), "failed");
+    }
+    await renew(20);
+    assert.equal(stateOf("node/silent"), "ok");
+  });
+
+  test("is not accused for a watch that hangs, which is opened again with all others", async () => {
+    const { box, kube, trouble, stateOf, renew } = await startHeard(() => "refuses");
+    const opened: string[] = [];
+    // From now on each stream that is opened is seen; those that are open hang.
+    trouble.answer = (request) => {
+      if (request.url.includes("watch=true")) opened.push(new URL(request.url).pathname);
+      return undefined;
+    };
+    trouble.hangs = true;
+    await kube.patch(ref, { spec: { renewTime: "2026-11-21T12:00:00.000000Z" } });
+    await box.pass(4_000);
+    trouble.hangs = false;
+    assert.ok(opened.some((path) => path.endsWith("/leases")) && opened.some((path) => path.endsWith("/pods")));
+    assert.notEqual(stateOf("node/silent"), "failed");
+    await renew(20);
+    assert.equal(stateOf("node/silent"), "ok");
   });
 });
 

@@ -1,4 +1,5 @@
 /** The node and its volumes: a Ready node, claims that are bound once there is a storage class, and what a full disk does. */
+import { parseInstant } from "../../core/time.ts";
 import type { KubeObject } from "../../kube/model.ts";
 import { conditionOf, fieldAt, refOf, textAt } from "../../kube/model.ts";
 import { type Actor, type ActorContext, listOf, NODE, type Told, tellStatus } from "./actor.ts";
@@ -7,6 +8,9 @@ const NODE_NAME = "rehearsal";
 const STORAGE_CLASS = { apiVersion: "storage.k8s.io/v1", kind: "StorageClass" } as const;
 const CLAIM = { apiVersion: "v1", kind: "PersistentVolumeClaim" } as const;
 const BIND_MS = 1_500;
+const LEASE = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", namespace: "kube-node-lease" } as const;
+/** Of real time, at any speed: who watches it counts real seconds. */
+const RENEWAL_MS = 10_000;
 
 export const nodeActor: Actor = {
   name: "node",
@@ -14,9 +18,22 @@ export const nodeActor: Actor = {
     const node = await context.kube.get({ ...NODE, name: NODE_NAME });
     if (node === undefined) await context.kube.create(newNode());
     else await tellStatus(context, node, { conditions: nodeConditions(context, node) });
+    if (!context.faults().nodeNotReady) await renewLease(context);
     for (const claim of await listOf(context, CLAIM)) await bindClaim(context, claim);
   },
 };
+
+/** The sign of life of a kubelet. @see Kubernetes, "Nodes", section "Node heartbeats" */
+async function renewLease(context: ActorContext): Promise<void> {
+  const nowMs = context.clock.now();
+  const there = await context.kube.get({ ...LEASE, name: NODE_NAME });
+  const renewedMs = parseInstant(textAt(there, "spec", "renewTime")) ?? 0;
+  if (Math.abs(nowMs - renewedMs) < RENEWAL_MS) return;
+  const renewTime = new Date(nowMs).toISOString().replace("Z", "000Z");
+  const spec = { holderIdentity: NODE_NAME, leaseDurationSeconds: 40, renewTime };
+  if (there !== undefined) await context.kube.patch(refOf(there), { spec: { renewTime } });
+  else await context.kube.create({ ...LEASE, metadata: { namespace: LEASE.namespace, name: NODE_NAME }, spec });
+}
 
 function newNode(): KubeObject {
   const capacity = { cpu: "4", memory: "16Gi", pods: "110", "ephemeral-storage": "118Gi" };

@@ -1,7 +1,7 @@
 /** Checks of the Kubernetes API itself: does it answer, does it know us, may we read what we must. */
 import { ageText } from "../age.ts";
 import { evidence, oneLine } from "../evidence.ts";
-import { FRESH_MS, LIST_KINDS, type ListKey, NAMES_ONLY } from "../observation.ts";
+import { FRESH_MS, LIST_KINDS, type ListKey, SPARED } from "../observation.ts";
 import { resourceName } from "../resource-name.ts";
 import type { View } from "../view.ts";
 import type { CheckRule, Finding } from "./rule.ts";
@@ -107,7 +107,7 @@ function findForbidden({ seen }: View): Finding[] {
     if (list?.state !== "forbidden") return [];
     const found = forbidden(resourceName(LIST_KINDS[key]), list.problem, list.sinceMs);
     // Who may only view a cluster may not read the names of its Secrets; little is lost by that.
-    return [NAMES_ONLY.has(key) ? { ...found, state: "unknown" as const } : found];
+    return [SPARED.has(key) ? { ...found, state: "unknown" as const } : found];
   });
   return [...whole, ...lists];
 }

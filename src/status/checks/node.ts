@@ -5,6 +5,8 @@ import { fieldAt, type KubeObject, listAt, textAt } from "../../kube/model.ts";
 import { ageText } from "../age.ts";
 import { evidence, oneLine } from "../evidence.ts";
 import { condition, nameOf } from "../facts.ts";
+import type { KubeletObservation } from "../observation.ts";
+import { quietKubelets } from "../quiet-kubelets.ts";
 import type { View } from "../view.ts";
 import type { CheckRule, Explains, Finding } from "./rule.ts";
 
@@ -119,18 +121,49 @@ function findNone(view: View): Finding[] {
 }
 
 function findSilent(view: View): Finding[] {
-  return nodesWith(view, "Unknown").map(({ name, ready }) => ({
-    scope: { node: name },
-    headline: `node ${name} has stopped reporting`,
-    title: `Node ${name} has stopped reporting.`,
-    cause: `Nothing was heard from its kubelet for ${age(view, ready?.sinceMs)}; what runs there is not known.`,
-    evidence: [evidence(`Node ${name}`, says(ready))],
-    sinceMs: ready?.sinceMs,
-  }));
+  const quiet = quietKubelets(view.seen);
+  return view.items("nodes").flatMap((node) => {
+    const name = oneLine(nameOf(node), 80);
+    const ready = condition(node, "Ready");
+    const kubelet = quiet.get(nameOf(node));
+    if (kubelet === undefined && ready?.status !== "Unknown") return [];
+    const since = [kubelet?.heardAtMs, ready?.status === "Unknown" ? ready.sinceMs : undefined];
+    const sinceMs = since.filter((ms) => ms !== undefined).sort((a, b) => a - b)[0];
+    return [
+      {
+        scope: { node: name },
+        headline: `node ${name} has stopped reporting`,
+        title: `Node ${name} has stopped reporting.`,
+        cause: `Nothing was heard from its kubelet for ${age(view, sinceMs)}; what runs there is not known.`,
+        evidence: [
+          ...(kubelet === undefined ? [] : [evidence(`Lease kube-node-lease/${name}`, leaseSays(kubelet))]),
+          evidence(`Node ${name}`, says(ready)),
+        ],
+        ...(kubelet?.port === "refuses" ? { next: STOPPED_NEXT } : {}),
+        sinceMs,
+      },
+    ];
+  });
+}
+
+const STOPPED_NEXT =
+  "Start the kubelet and see what it says: systemctl restart k3s; journalctl -u k3s --since -10min (kubelet, where it is a unit of its own)";
+
+const PORT_SAYS: Readonly<Record<KubeletObservation["port"], string>> = {
+  refuses: "Nothing listens on the health port of the kubelet (127.0.0.1:10248): it does not run.",
+  silent: "The kubelet gives no good answer on its health port (127.0.0.1:10248).",
+  answers: "The kubelet says on its health port (127.0.0.1:10248) that it is well.",
+  unknown: "",
+};
+
+function leaseSays({ port }: KubeletObservation): string {
+  return `The kubelet has not renewed it; every 10 s is usual. ${PORT_SAYS[port]}`.trimEnd();
 }
 
 function findNotReady(view: View): Finding[] {
-  return nodesWith(view, "False", "").map(({ name, node, ready }) => ({
+  const quiet = quietKubelets(view.seen);
+  const heard = nodesWith(view, "False", "").filter(({ node }) => !quiet.has(nameOf(node)));
+  return heard.map(({ name, node, ready }) => ({
     scope: { node: name },
     headline: `node ${name} is not ready`,
     title: `Node ${name} is not ready.`,
