@@ -210,6 +210,7 @@ export const ERROR_CODES = {
   "update/return-failed": failed("Neither the wanted release nor the one before works"),
   "update/no-return": conflict("There is no way back to the release before"),
 
+  "certificate/missing": conflict("The box has no certificate yet"),
   "certificate/invalid": input("The certificate or its key cannot be used"),
   "session/required": denied("The request has no valid session", { status: 401, log: "info" }),
   "session/wrong-token": denied("The setup token is wrong", { status: 401, log: "info" }),

@@ -23,6 +23,7 @@ export async function corruptRun(store: Pick<StateStore, "journalFile">, id: str
     failedAttempts: 0,
     retryAtUptimeMs: undefined,
     waitsForNetwork: false,
+    pauseAsked: false,
     hasFailure: true,
     progressEntries: 0,
     view: {

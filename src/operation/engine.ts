@@ -1,24 +1,27 @@
 /**
- * Operations of this box: start, follow, take over, resume, correct, cancel.
+ * Operations of this box: start, follow, take over, resume, correct, pause, cancel.
  *
  * Any number of processes may open the same state; one works, the others follow its journal and serve the same views.
  * A follower takes over when the worker is dead or stale. Nothing is kept in memory that the journal does not hold.
  */
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
-import { assertReadable, corruptRun } from "./corrupt.ts";
-import { foldJournal, hasEnded, needsOperator, type Run } from "./fold.ts";
+import { assertReadable } from "./corrupt.ts";
+import { hasEnded, needsOperator, type Run } from "./fold.ts";
 import type { JournalEntry } from "./journal.ts";
 import { acquireLease, type HeldLease } from "./lease.ts";
 import type { OperationKind, OperationView } from "./model.ts";
 import type { OperationEvent, Operations, OperationsOptions } from "./operations.ts";
+import { askPause } from "./pause.ts";
 import { createRecorder, type Recorder } from "./recorder.ts";
-import { busy, createJournal, firstStepReading, ignoreUnknown, isOlder, unknown, writeHistory } from "./records.ts";
+import { busy, createJournal, ended, firstStepReading, unknown, workedElsewhere, writeHistory } from "./records.ts";
 import { untilRest } from "./rest.ts";
 import { runSteps } from "./runner.ts";
 import type { Program } from "./step.ts";
-import { assertStoppable } from "./stoppable.ts";
+import { assertPausable, assertStoppable } from "./stoppable.ts";
 import type { StateStore } from "./store.ts";
+import { Told } from "./told.ts";
+import { heard, heedWord, type Spoken, sayWord } from "./word.ts";
 
 /** Milliseconds between looks at the journal of another process. */
 const FOLLOW_MS = 1_000;
@@ -31,6 +34,7 @@ interface Active {
   readonly recorder: Recorder;
   readonly ended: Promise<void>;
   poke: AbortController;
+  pause: AbortController;
   cancelled: boolean;
 }
 
@@ -45,30 +49,24 @@ export function createOperations(deps: OperationsDeps, options: OperationsOption
 class Engine implements Operations {
   readonly #deps: OperationsDeps;
   readonly #options: OperationsOptions;
-  readonly #listeners = new Set<(event: OperationEvent) => void>();
+  readonly #told: Told;
   readonly #stop = new AbortController();
-  #latest: Run | undefined;
-  #seen = 0;
-  /** The view where it differs from the journal: a detail that is not kept, or a full disk. */
-  #overlay: OperationView | undefined;
   #active: Active | undefined;
-  /** Id of the run that a recorder of this process writes: its entries are told when they are safe on disk. */
-  #held: string | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #following: Promise<void> | undefined;
 
   constructor(deps: OperationsDeps, options: OperationsOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#told = new Told(deps);
   }
 
   current(): OperationView | undefined {
-    return this.#overlay ?? this.#latest?.view;
+    return this.#told.current();
   }
 
   subscribe(call: (event: OperationEvent) => void): () => void {
-    this.#listeners.add(call);
-    return () => void this.#listeners.delete(call);
+    return this.#told.subscribe(call);
   }
 
   async list(): Promise<readonly OperationView[]> {
@@ -81,10 +79,11 @@ class Engine implements Operations {
   }
 
   async get(id: string): Promise<{ view: OperationView; journal: readonly JournalEntry[]; plan: unknown } | undefined> {
-    const found = await this.#read(id);
+    const found = await this.#told.read(id);
     if (found === undefined) return undefined;
     const { run, entries } = found;
-    const view = this.#overlay?.id === id ? this.#overlay : run.view;
+    const { overlay } = this.#told;
+    const view = overlay?.id === id ? overlay : run.view;
     return { view, journal: entries, plan: run.plan };
   }
 
@@ -92,11 +91,11 @@ class Engine implements Operations {
     return this.#exclusive(async () => {
       const program = this.#program(kind);
       await this.#refresh();
-      if (this.#latest !== undefined && !hasEnded(this.#latest.view)) throw busy(this.#latest.view);
+      if (this.#told.latest !== undefined && !hasEnded(this.#told.latest.view)) throw busy(this.#told.latest.view);
       const lease = await this.#acquire();
       try {
         const id = await createJournal(this.#deps, kind, { plan, steps: program.steps });
-        const run = await this.#load(id);
+        const run = await this.#told.load(id);
         await this.#launch(run, lease);
         return run.view;
       } catch (thrown) {
@@ -109,7 +108,8 @@ class Engine implements Operations {
   resume(id: string): Promise<OperationView> {
     return this.#exclusive(async () => {
       const run = await this.#unfinished(id, "operation/not-resumable");
-      if (this.#active?.id === id) return this.#poke(this.#active);
+      const active = await this.#working(id);
+      if (active !== undefined) return this.#poke(active);
       return this.#takeOver(run, (recorder) => recorder.append({ kind: "resumed" }));
     });
   }
@@ -122,7 +122,7 @@ class Engine implements Operations {
       const before = await this.#unfinished(id, "operation/not-resumable");
       const from = firstStepReading(this.#program(before.kind), change.fields);
       await this.#halt();
-      const run = await this.#load(id);
+      const run = await this.#told.load(id);
       return this.#takeOver(run, async (recorder) => {
         if (from !== undefined) await recorder.append({ kind: "corrected", fields: [...change.fields], from });
         else await recorder.append({ kind: "resumed" });
@@ -131,20 +131,26 @@ class Engine implements Operations {
     });
   }
 
+  pause(id: string): Promise<OperationView> {
+    return this.#exclusive(async () => {
+      const run = await this.#unfinished(id, "operation/not-pausable");
+      assertPausable(this.#options.programs[run.kind], run);
+      const active = await this.#working(id);
+      if (active !== undefined) return askPause(this.#options.programs[run.kind], active);
+      if (run.view.state === "paused") return run.view;
+      return this.#alone(id, "pause");
+    });
+  }
+
   cancel(id: string): Promise<OperationView> {
     return this.#exclusive(async () => {
       const run = await this.#unfinished(id, "operation/not-cancellable");
-      assertStoppable(this.#options.programs[run.kind], run);
-      if (this.#active?.id === id) {
-        this.#active.cancelled = true;
-        await this.#halt();
-      } else {
-        const lease = await this.#acquire();
-        await this.#deps.store.repairJournal(id);
-        await this.#close(this.#recorder(await this.#load(run.id), lease), { kind: "cancelled" });
-        await this.#letGo(lease);
-      }
-      return (await this.#load(id)).view;
+      const active = await this.#working(id);
+      assertStoppable(this.#options.programs[run.kind], active?.recorder.run() ?? run);
+      if (active === undefined) return this.#alone(id, "cancel");
+      active.cancelled = true;
+      await this.#halt();
+      return (await this.#told.load(id)).view;
     });
   }
 
@@ -176,6 +182,7 @@ class Engine implements Operations {
       try {
         await clock.sleep(this.#options.followMs ?? FOLLOW_MS, this.#stop.signal);
         if (this.#active === undefined) await this.#exclusive(() => this.#advance(false));
+        else await this.#heed(this.#active.id);
       } catch (thrown) {
         if (!this.#stop.signal.aborted) log.error("operations not read", { error: thrown });
       }
@@ -186,7 +193,7 @@ class Engine implements Operations {
   async #advance(atStart: boolean): Promise<void> {
     if (this.#active !== undefined || this.#stop.signal.aborted) return;
     await this.#refresh();
-    const run = this.#latest;
+    const run = this.#told.latest;
     if (run === undefined) return;
     if (hasEnded(run.view)) return atStart ? this.#remember(run) : undefined;
     if (needsOperator(run.view) || this.#options.programs[run.kind] === undefined) return;
@@ -196,11 +203,11 @@ class Engine implements Operations {
   }
 
   /** Goes on under a lease that was just taken: mends the end of the journal first. */
-  async #continue(id: string, lease: HeldLease, first?: (recorder: Recorder) => Promise<void>): Promise<void> {
+  async #continue(id: string, lease: HeldLease, first?: (recorder: Recorder) => Promise<unknown>): Promise<void> {
     try {
       await this.#deps.store.sweep();
       const aside = await this.#deps.store.repairJournal(id);
-      const recorder = this.#recorder(await this.#load(id), lease);
+      const recorder = this.#recorder(await this.#told.load(id), lease);
       if (aside !== undefined) {
         this.#deps.log.error("journal repaired", { operation: id, aside });
         await recorder.append({ kind: "repaired", aside });
@@ -214,13 +221,51 @@ class Engine implements Operations {
     }
   }
 
-  async #takeOver(run: Run, first: (recorder: Recorder) => Promise<void>): Promise<OperationView> {
+  async #takeOver(run: Run, first: (recorder: Recorder) => Promise<unknown>): Promise<OperationView> {
     await this.#continue(run.id, await this.#acquire(), first);
-    return this.#latest?.view ?? run.view;
+    return this.#told.latest?.view ?? run.view;
+  }
+
+  /** The run of this process as long as it works; one that has just come to a pause is waited for. */
+  async #working(id: string): Promise<Active | undefined> {
+    if (this.#active?.id === id && this.#active.recorder.run().view.state === "paused") await this.#active.ended;
+    return this.#active?.id === id ? this.#active : undefined;
+  }
+
+  /** Pauses or ends a run that nobody works on; where somebody does, leaves a word and waits until it was heard. */
+  async #alone(id: string, deed: Spoken["deed"]): Promise<OperationView> {
+    const lease = await acquireLease(this.#deps);
+    if (lease === undefined) return this.#say({ operationId: id, deed });
+    try {
+      await this.#deps.store.repairJournal(id);
+      const recorder = this.#recorder(await this.#told.load(id), lease);
+      if (deed === "pause") await recorder.append({ kind: "paused" });
+      else await this.#close(recorder, { kind: "cancelled" });
+    } finally {
+      await this.#letGo(lease);
+    }
+    return (await this.#told.load(id)).view;
+  }
+
+  /** Tells the process that works. @throws {ApplianceError} what the run may not do now; operation/busy when nobody has heard. */
+  async #say(word: Spoken): Promise<OperationView> {
+    const look = async (): Promise<OperationView | undefined> => {
+      const run = await this.#told.load(word.operationId);
+      return heard(word, this.#options.programs[run.kind], run);
+    };
+    return sayWord(this.#deps, word, { look, signal: this.#stop.signal });
+  }
+
+  #heed(id: string): Promise<void> {
+    return heedWord(this.#deps, id, (deed) => (deed === "pause" ? this.pause(id) : this.cancel(id)));
   }
 
   async #poke(active: Active): Promise<OperationView> {
-    const { view, retryAtUptimeMs, waitsForNetwork } = active.recorder.run();
+    const { view, retryAtUptimeMs, waitsForNetwork, pauseAsked } = active.recorder.run();
+    if (pauseAsked) {
+      await active.recorder.append({ kind: "resumed" }, (run) => !run.pauseAsked);
+      return this.#told.latest?.view ?? view;
+    }
     if (retryAtUptimeMs === undefined && !waitsForNetwork) {
       return view.problem === null ? view : this.#again(active.id);
     }
@@ -232,20 +277,17 @@ class Engine implements Operations {
   /** Begins a step anew that only watches what is wrong, so that it can act on the operator's word. */
   async #again(id: string): Promise<OperationView> {
     await this.#halt();
-    return this.#takeOver(await this.#load(id), (recorder) => recorder.append({ kind: "resumed" }));
+    return this.#takeOver(await this.#told.load(id), (recorder) => recorder.append({ kind: "resumed" }));
   }
 
   #recorder(run: Run, lease: HeldLease, signal: AbortSignal = this.#stop.signal): Recorder {
-    this.#held = run.id;
+    this.#told.held = run.id;
     return createRecorder(this.#deps, {
       run,
       lease,
       signal,
-      onEntry: (entry, next) => this.#show(next, [entry]),
-      onView: (view) => {
-        this.#overlay = view;
-        this.#emit({ type: "operation", operation: view });
-      },
+      onEntry: (entry, next) => this.#told.show(next, [entry]),
+      onView: (view) => this.#told.tellView(view),
     });
   }
 
@@ -259,6 +301,7 @@ class Engine implements Operations {
       abort,
       recorder,
       poke: new AbortController(),
+      pause: new AbortController(),
       cancelled: false,
       ended: Promise.resolve(),
     };
@@ -271,12 +314,16 @@ class Engine implements Operations {
         active.poke = new AbortController();
         return active.poke.signal;
       },
+      paused: () => {
+        active.pause = new AbortController();
+        return active.pause.signal;
+      },
     });
     this.#active = Object.assign(active, { ended: this.#finish(active, lease, work) });
   }
 
   /** Waits for the end of a run and puts everything back. Never rejects. */
-  async #finish(active: Active, lease: HeldLease, work: Promise<"done" | "blocked">): Promise<void> {
+  async #finish(active: Active, lease: HeldLease, work: ReturnType<typeof runSteps>): Promise<void> {
     const { log } = this.#deps;
     try {
       if ((await work) === "done") await this.#remember(active.recorder.run(), lease);
@@ -291,8 +338,7 @@ class Engine implements Operations {
     }
     await this.#letGo(lease).catch((error: unknown) => log.warn("lease not released", { error }));
     this.#active = undefined;
-    this.#overlay = undefined;
-    this.#emit({ type: "operation", operation: this.#latest?.view ?? active.recorder.run().view });
+    this.#told.tellAgain(active.recorder.run());
   }
 
   async #close(recorder: Recorder, event: { readonly kind: "cancelled" }): Promise<void> {
@@ -321,74 +367,28 @@ class Engine implements Operations {
   async #acquire(): Promise<HeldLease> {
     const lease = await acquireLease(this.#deps);
     if (lease !== undefined) return lease;
-    throw new ApplianceError("operation/busy", "Cannot work on an operation: another process does", {
-      hint: "Wait until it has ended: alga-appliance setup history",
-    });
+    throw workedElsewhere();
   }
 
   /** Gives the lease back: from now on the journal may be another process's. */
   #letGo(lease: HeldLease): Promise<void> {
-    this.#held = undefined;
+    this.#told.held = undefined;
     return lease.release();
   }
 
-  async #load(id: string): Promise<Run> {
-    const found = await this.#read(id);
-    if (found === undefined) throw unknown(id);
-    return found.run;
-  }
-
-  /**
-   * Reads a journal without getting ahead of what was told: who is answered from it finds the same in the status.
-   * News of another process is told now; an entry of our own recorder is left out until that has told it.
-   */
-  async #read(id: string): Promise<{ readonly run: Run; readonly entries: readonly JournalEntry[] } | undefined> {
-    const journal = await this.#deps.store.readJournal(id);
-    if (journal === undefined) return undefined;
-    const isOurs = this.#held === id;
-    const entries = isOurs ? journal.entries.slice(0, this.#seen) : journal.entries;
-    const run = foldJournal(id, entries) ?? (await corruptRun(this.#deps.store, id));
-    const latest = this.#latest;
-    if (isOurs || (latest !== undefined && isOlder(id, latest.id))) return { run, entries };
-    const known = latest?.id === id ? this.#seen : 0;
-    // A reading that was overtaken by a later one tells nothing.
-    if (entries.length >= known || journal.rest === "corrupt") this.#show(run, entries.slice(known));
-    return { run, entries };
-  }
-
-  async #unfinished(id: string, code: "operation/not-resumable" | "operation/not-cancellable"): Promise<Run> {
+  async #unfinished(id: string, code: Parameters<typeof ended>[0]): Promise<Run> {
     await this.#refresh();
     const found = await this.get(id);
     if (found === undefined) throw unknown(id);
     await assertReadable(this.#deps.store, found);
-    const run = this.#latest;
+    const run = this.#told.latest;
     if (run?.id === id && !hasEnded(run.view)) return run;
-    throw new ApplianceError(code, `Cannot go on with operation "${id}": it has ended (${found.view.state})`);
+    throw ended(code, id, found.view);
   }
 
-  /** Reads the newest journal when it changed. */
+  /** Reads the newest journal when somebody else may have written it. */
   async #refresh(): Promise<void> {
-    if (this.#active !== undefined) return;
-    const id = (await this.#deps.store.listJournals()).at(-1);
-    if (id !== undefined) await this.#load(id).catch(ignoreUnknown);
-  }
-
-  #show(run: Run, fresh: readonly JournalEntry[]): void {
-    if (fresh.length > 0) this.#overlay = undefined;
-    this.#latest = run;
-    this.#seen = run.nextSeq - 1;
-    for (const entry of fresh) this.#emit({ type: "journal", operationId: run.id, entry });
-    if (fresh.length > 0) this.#emit({ type: "operation", operation: run.view });
-  }
-
-  #emit(event: OperationEvent): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(event);
-      } catch (error) {
-        this.#deps.log.error("listener of operations failed", { error });
-      }
-    }
+    if (this.#active === undefined) await this.#told.refresh();
   }
 
   #program(kind: OperationKind): Program {

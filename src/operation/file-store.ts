@@ -34,6 +34,7 @@ const SECRETS: readonly SecretName[] = [
   "tenant",
   "license",
   "new-admin-password",
+  "parts-login",
 ];
 const DOCUMENTS: readonly DocumentName[] = [
   "answers",

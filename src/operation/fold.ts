@@ -21,6 +21,8 @@ export interface Run {
   /** When a wait for the next attempt ends, in uptime of `bootId`; undefined when there is no wait. */
   readonly retryAtUptimeMs: number | undefined;
   readonly waitsForNetwork: boolean;
+  /** The operator has asked for a pause that has not begun. */
+  readonly pauseAsked: boolean;
   /** The problem on the screen is that of a failed attempt: it stays while the step is tried again. */
   readonly hasFailure: boolean;
   /** Entries of progress so far; the runner stops writing more at a bound. */
@@ -53,9 +55,9 @@ export function hasEnded(view: OperationView): boolean {
   return view.state === "done" || view.state === "failed" || view.state === "cancelled";
 }
 
-/** Tells whether the run waits for the operator: its current step has failed for good. */
+/** Tells whether the run waits for the operator: it is paused, or its current step has failed for good. */
 export function needsOperator(view: OperationView): boolean {
-  return view.steps[nextStepIndex(view)]?.state === "failed";
+  return view.state === "paused" || view.steps[nextStepIndex(view)]?.state === "failed";
 }
 
 /** Index of the first step that is not done, -1 when all are. */
@@ -74,6 +76,7 @@ function opened(id: string, entry: Extract<JournalEntry, { kind: "planned" }>): 
     failedAttempts: 0,
     retryAtUptimeMs: undefined,
     waitsForNetwork: false,
+    pauseAsked: false,
     hasFailure: false,
     progressEntries: 0,
     view: {
@@ -122,10 +125,18 @@ function apply(run: Draft, entry: Exclude<JournalEntry, { kind: "planned" }>): v
     case "resumed":
       reopen(run);
       return;
+    case "pause-asked":
+      run.pauseAsked = true;
+      setView(run, { pausing: true });
+      return;
+    case "paused":
+      pause(run);
+      return;
     case "corrected":
       correct(run, entry.from);
       return;
     case "cancelled":
+      clearPause(run);
       setView(run, { state: "cancelled", endedAt: entry.at, problem: null });
       return;
     case "finished":
@@ -175,6 +186,7 @@ function endStep(run: Draft, entry: Extract<JournalEntry, { kind: "step-done" | 
 
 function failStep(run: Draft, entry: Extract<JournalEntry, { kind: "step-failed" }>): void {
   const { retryInMs } = entry;
+  if (retryInMs === null) clearPause(run);
   run.failedAttempts += 1;
   run.hasFailure = true;
   run.waitsForNetwork = false;
@@ -190,6 +202,7 @@ function failStep(run: Draft, entry: Extract<JournalEntry, { kind: "step-failed"
 
 function finish(run: Draft, entry: Extract<JournalEntry, { kind: "finished" }>): void {
   const { failed, at } = entry;
+  clearPause(run);
   if (failed === undefined) setView(run, { state: "done", step: null, endedAt: at, problem: null });
   else {
     const step = run.view.steps[nextStepIndex(run.view)];
@@ -198,8 +211,27 @@ function finish(run: Draft, entry: Extract<JournalEntry, { kind: "finished" }>):
   }
 }
 
+/** The step that had begun runs again from its start when the run goes on. */
+function pause(run: Draft): void {
+  clearWait(run);
+  clearPause(run);
+  run.failedAttempts = 0;
+  run.hasFailure = false;
+  const current = run.view.steps[nextStepIndex(run.view)];
+  if (current !== undefined && current.state !== "pending")
+    setStep(run, current.id, { state: "waiting", detail: null });
+  setView(run, { state: "paused", step: current?.id ?? null, problem: null });
+}
+
+function clearPause(run: Draft): void {
+  run.pauseAsked = false;
+  const { pausing: _over, ...view } = run.view;
+  run.view = view;
+}
+
 function reopen(run: Draft): void {
   clearWait(run);
+  clearPause(run);
   run.failedAttempts = 0;
   run.hasFailure = false;
   const current = run.view.steps[nextStepIndex(run.view)];

@@ -68,8 +68,12 @@ const journalEntrySchema = z.discriminatedUnion("kind", [
   }),
   /** The next attempt waits for the network, not for time. */
   z.object({ ...ofStep, kind: z.literal("step-waits-for-network") }),
-  /** The operator asked to try again: attempts count from the start. */
+  /** The operator asked to try again, or to go on after a pause: attempts count from the start. */
   z.object({ ...stamp, kind: z.literal("resumed") }),
+  /** The operator wants it to stand still: it does before the next step. */
+  z.object({ ...stamp, kind: z.literal("pause-asked") }),
+  /** It stands still until the operator lets it go on, also after a restart. */
+  z.object({ ...stamp, kind: z.literal("paused") }),
   /** The operator changed answers: `from` and all later steps run again. */
   z.object({ ...stamp, kind: z.literal("corrected"), fields: z.array(z.string()), from: z.string() }),
   z.object({ ...stamp, kind: z.literal("cancelled") }),

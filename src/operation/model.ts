@@ -27,12 +27,14 @@ export const operationKindSchema = z.enum([
   "password",
   "bootstrap",
 ]);
-export const operationStateSchema = z.enum(["running", "waiting", "blocked", "done", "failed", "cancelled"]);
+export const operationStateSchema = z.enum(["running", "waiting", "blocked", "paused", "done", "failed", "cancelled"]);
 
 export const operationSchema = z.object({
   id: z.string(),
   kind: operationKindSchema,
   state: operationStateSchema,
+  /** The operator wants a pause, and the step that runs still comes to its end. Absent: no. */
+  pausing: z.literal(true).optional(),
   /** Id of the step that runs or stopped, null before the first and after the last. */
   step: z.string().nullable(),
   steps: z.array(operationStepSchema),

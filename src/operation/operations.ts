@@ -27,7 +27,7 @@ export interface Operations {
     { readonly view: OperationView; readonly journal: readonly JournalEntry[]; readonly plan: unknown } | undefined
   >;
   /**
-   * Tries again now: after a block, or instead of waiting. Attempts count from the start.
+   * Goes on now: after a pause or a block, or instead of waiting. Attempts count from the start.
    * @throws {ApplianceError} operation/unknown, operation/not-resumable, operation/busy.
    */
   resume(id: string): Promise<OperationView>;
@@ -39,6 +39,16 @@ export interface Operations {
     id: string,
     change: { readonly fields: readonly string[]; readonly save: () => Promise<void> },
   ): Promise<OperationView>;
+  /**
+   * Lets the run stand still before its next step, until it is resumed; a step that only waits is stopped where it is. Safe to call
+   * again. Where another process works, that one is told, and this waits until it has heard.
+   * @throws {ApplianceError} operation/unknown, operation/not-pausable, operation/busy when nobody hears.
+   */
+  pause(id: string): Promise<OperationView>;
+  /**
+   * Ends the run; what was done stays. Where another process works, that one is told.
+   * @throws {ApplianceError} operation/unknown, operation/not-cancellable, operation/busy when nobody hears.
+   */
   cancel(id: string): Promise<OperationView>;
   subscribe(call: (event: OperationEvent) => void): () => void;
   /** Reads the state, goes on with an interrupted run, and follows other processes from now on. */

@@ -24,8 +24,12 @@ const PROGRESS_EVERY_MS = 1_000;
 /** The one writer of a run's journal. What it has resolved is on disk, and survives a kill. */
 export interface Recorder {
   run(): Run;
-  /** Writes an entry; resolves when it is on disk. Rejects when the lease is lost or the signal fires. */
-  append(event: JournalEvent): Promise<void>;
+  /**
+   * Writes an entry; resolves when it is on disk. Rejects when the lease is lost or the signal fires.
+   * @param unless Asked of the run as it is when the entry is next to be written: true leaves it out.
+   * @returns whether it was written.
+   */
+  append(event: JournalEvent, unless?: (run: Run) => boolean): Promise<boolean>;
   /**
    * Tells a line of progress without anybody waiting for it. At most one a second is kept, those between are only shown;
    * a problem that comes or goes is always kept.
@@ -75,14 +79,22 @@ export function createRecorder(deps: RecorderDeps, options: RecorderOptions): Re
       }
     }
   };
-  const queue = (work: () => Promise<void>): Promise<void> => {
+  const queue = <T>(work: () => Promise<T>): Promise<T> => {
     const next = tail.then(work);
-    tail = next.catch(() => {});
+    tail = next.then(
+      () => {},
+      () => {},
+    );
     return next;
   };
   return {
     run: () => run,
-    append: (event) => queue(() => writeWhenThereIsRoom(event)),
+    append: (event, unless) =>
+      queue(async () => {
+        if (unless?.(run) === true) return false;
+        await writeWhenThereIsRoom(event);
+        return true;
+      }),
     progress: (event) => {
       const key = JSON.stringify(event);
       const isKept = key === keptProgress;

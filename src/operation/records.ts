@@ -76,6 +76,22 @@ export function busy(view: OperationView): ApplianceError {
   });
 }
 
+/** The error for what cannot be done with a run that has ended. */
+export function ended(
+  code: "operation/not-resumable" | "operation/not-cancellable" | "operation/not-pausable",
+  id: string,
+  { state }: Pick<OperationView, "state">,
+): ApplianceError {
+  return new ApplianceError(code, `Cannot go on with operation "${id}": it has ended (${state})`);
+}
+
+/** The error for working on a run that another process works on. */
+export function workedElsewhere(): ApplianceError {
+  return new ApplianceError("operation/busy", "Cannot work on an operation: another process does", {
+    hint: "Wait until it has ended: alga-appliance setup history",
+  });
+}
+
 /** The error for an id that no journal has. The id comes from outside and is cut to 60 characters. */
 export function unknown(id: string): ApplianceError {
   return new ApplianceError(

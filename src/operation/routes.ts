@@ -1,4 +1,4 @@
-/** The HTTP edge of operations: list, one with its journal, try again, stop. */
+/** The HTTP edge of operations: list, one with its journal, go on, pause, stop. */
 import { ApplianceError } from "../core/errors.ts";
 import { json, type Route, type RouteRequest } from "../core/http.ts";
 import type { Operations } from "./operations.ts";
@@ -31,8 +31,16 @@ export function operationRoutes(operations: Operations): readonly Route[] {
       method: "POST",
       path: `${PATH}/:id/resume`,
       access: "session",
-      summary: "Try again now, with attempts counted from the start",
+      summary: "Go on now after a pause, a block or instead of waiting, with attempts counted from the start",
       handle: async (request) => json({ operation: await operations.resume(idOf(request)) }, { status: 202 }),
+    },
+    {
+      method: "POST",
+      path: `${PATH}/:id/pause`,
+      access: "session",
+      summary:
+        "Let the operation stand still before its next step, until it is resumed; refused where that is not safe",
+      handle: async (request) => json({ operation: await operations.pause(idOf(request)) }, { status: 202 }),
     },
     {
       method: "POST",

@@ -25,25 +25,29 @@ export interface RunnerOptions {
   readonly networkReady?: (signal: AbortSignal) => Promise<boolean>;
   /** Fires when the operator does not want to wait any longer; a new one for each wait. */
   readonly poked: () => AbortSignal;
+  /** Fires when a pause is to stop the step where it is; a new one for each attempt. */
+  readonly paused: () => AbortSignal;
 }
 
 type RunnerDeps = Pick<Deps, "clock" | "machine" | "random" | "log">;
 
 /**
- * Runs until all steps are done, one needs the operator, or the signal fires.
+ * Runs until all steps are done, one needs the operator, a pause begins, or the signal fires.
  *
- * @returns "done" when the run has finished, well or not, "blocked" when it needs the operator.
+ * @returns "done" when the run has finished, well or not, "blocked" when it needs the operator, "paused" when he wanted so.
  * @throws {ApplianceError} the reason of the signal; operation/lease-lost when another process has taken over.
  */
 export async function runSteps(
   deps: RunnerDeps,
   recorder: Recorder,
   options: RunnerOptions,
-): Promise<"done" | "blocked"> {
+): Promise<"done" | "blocked" | "paused"> {
   for (;;) {
-    const { view } = recorder.run();
+    const { view, pauseAsked } = recorder.run();
     const next = view.steps[nextStepIndex(view)];
     if (next === undefined) break;
+    // It may have been taken back meanwhile.
+    if (pauseAsked && (await recorder.append({ kind: "paused" }, (run) => !run.pauseAsked))) return "paused";
     const step = options.steps.find(({ id }) => id === next.id);
     if (step === undefined) {
       await recorder.append({ kind: "step-skipped", step: next.id, detail: "No longer part of this operation" });
@@ -64,6 +68,7 @@ async function waitForTurn(deps: RunnerDeps, recorder: Recorder, options: StepOp
   const { retryAtUptimeMs, view, waitsForNetwork } = recorder.run();
   const { problem } = view;
   const poked = options.poked();
+  if (recorder.run().pauseAsked) return;
   if (retryAtUptimeMs !== undefined && !waitsForNetwork) {
     await nap(deps, retryAtUptimeMs - (await deps.machine.uptimeMs()), { signal: options.signal, poked });
   }
@@ -97,8 +102,10 @@ async function attempt(
 ): Promise<"ended" | "blocked" | "done"> {
   const { step, signal } = options;
   const number = recorder.run().failedAttempts + 1;
-  await recorder.append({ kind: "step-started", step: step.id, attempt: number });
-  const outcome = await perform(deps, recorder, options);
+  const paused = options.paused();
+  const started = { kind: "step-started", step: step.id, attempt: number } as const;
+  if (!(await recorder.append(started, (run) => run.pauseAsked))) return "ended";
+  const outcome = await perform(deps, recorder, { ...options, signal: AbortSignal.any([signal, paused]) });
   if ("state" in outcome) {
     const kind = outcome.state === "done" ? "step-done" : "step-skipped";
     await recorder.append({ kind, step: step.id, detail: outcome.detail ?? null });
@@ -106,6 +113,7 @@ async function attempt(
   }
   if (signal.aborted) throw abortReason(signal);
   if (isApplianceError(outcome.thrown, "operation/lease-lost")) throw outcome.thrown;
+  if (paused.aborted) return "ended";
   const problem = problemAfter(outcome);
   deps.log.warn("step failed", { step: step.id, attempt: number, error: outcome.thrown });
   const again = problem.retrySafe && number < step.retry.attempts;

@@ -36,8 +36,10 @@ export interface Step<C> {
   readonly needsNetwork?: boolean;
   /** A failure for good ends the run as failed: there is nothing to correct, and it is begun anew. */
   readonly endsRun?: boolean;
-  /** The operator cannot stop the run here: the box would be left between two states. */
+  /** The operator can neither stop nor pause the run here: the box would be left between two states. */
   readonly unstoppable?: boolean;
+  /** It may take long and mostly waits: a pause stops it where it is, and it is run again from its start. */
+  readonly pausesWithin?: boolean;
   run(context: C, progress: Progress, signal: AbortSignal): Promise<StepResult>;
 }
 
@@ -48,7 +50,7 @@ export interface BoundStep extends Omit<Step<never>, "run"> {
 
 /** The steps of one kind of operation, and how to bind them to a plan, also after a restart. */
 export interface Program {
-  readonly steps: readonly Pick<Step<never>, "id" | "title" | "answers" | "unstoppable">[];
+  readonly steps: readonly Pick<Step<never>, "id" | "title" | "answers" | "unstoppable" | "pausesWithin">[];
   /** @param plan What `start` was given, as it was read back from the journal. */
   open(operation: { readonly id: string; readonly plan: unknown }): Promise<readonly BoundStep[]>;
   /** What a run that is done or has failed has made, for the history; never a secret. */

@@ -18,6 +18,7 @@ export type DocumentName =
   | "updates"
   | "update-policy"
   | "update-run"
+  | "operator-word"
   | "previous-release";
 
 /** Names of secrets that setup keeps until they are used. */
@@ -28,7 +29,8 @@ export type SecretName =
   | "license-key"
   | "tenant"
   | "license"
-  | "new-admin-password";
+  | "new-admin-password"
+  | "parts-login";
 
 /** One operation and its end, in history.ndjson. */
 export interface HistoryRecord {

@@ -129,6 +129,7 @@ const ROWS: readonly Row[] = [
     about: "Images are pulled; database, cache and pooler start.",
     budgetMs: 90 * MINUTE_MS,
     retry: OBSERVE_RETRY,
+    pausesWithin: true,
     work: reconcile,
   },
   {
@@ -137,6 +138,7 @@ const ROWS: readonly Row[] = [
     about: "The bootstrap job creates the organisation and its administrator.",
     budgetMs: 60 * MINUTE_MS,
     retry: OBSERVE_RETRY,
+    pausesWithin: true,
     work: tenantStep,
   },
   {
@@ -145,6 +147,7 @@ const ROWS: readonly Row[] = [
     about: "Setup is done when the login page answers.",
     budgetMs: 60 * MINUTE_MS,
     retry: OBSERVE_RETRY,
+    pausesWithin: true,
     work: login,
   },
 ];

@@ -7,6 +7,7 @@
  * @see Prometheus documentation, "Exposition formats", text format 0.0.4; "Metric and label naming"
  */
 import { parseInstant } from "../core/time.ts";
+import { operationStateSchema } from "../operation/model.ts";
 import { type ApplianceStatus, checkStateSchema, phaseSchema, stateSchema, TIERS } from "./model.ts";
 
 interface Sample {
@@ -110,7 +111,7 @@ function operationFamilies({ operation }: ApplianceStatus): readonly Family[] {
     {
       name: "alga_appliance_operation_state",
       help: "1 for the state of the newest operation.",
-      samples: oneHot("state", ["running", "waiting", "blocked", "done", "failed", "cancelled"], state, { kind }),
+      samples: oneHot("state", operationStateSchema.options, state, { kind }),
     },
     {
       name: "alga_appliance_operation_steps_done",

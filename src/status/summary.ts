@@ -21,7 +21,7 @@ export function foldPhase(view: View): Phase {
   const { claimed, installed } = view.seen;
   // A new password changes nothing of what runs.
   const operation = view.seen.operation?.kind === "password" ? null : view.seen.operation;
-  if (operation !== null && (operation.state === "running" || operation.state === "waiting")) {
+  if (operation !== null && ["running", "waiting", "paused"].includes(operation.state)) {
     if (operation.kind === "setup") return "installing";
     return operation.kind === "recover" ? "recovering" : "updating";
   }
@@ -116,9 +116,11 @@ const NOUN: Readonly<Record<OperationKind, string>> = {
   bootstrap: "The start of the box",
 };
 
-function underWay({ view, judgement }: Given, root: Judged | undefined): Summary {
+function underWay(given: Given, root: Judged | undefined): Summary {
+  const { view, judgement } = given;
   const operation = view.seen.operation;
   const kind = operation?.kind ?? "setup";
+  if (operation?.state === "paused") return standing(given, root);
   if (root !== undefined) {
     const word = (root.finding.retrySafe ?? root.rule.retrySafe) ? "waits" : "cannot go on";
     return { state: "failed", message: `${NOUN[kind]} ${word}: ${root.finding.headline}`, next: nextOf(root) };
@@ -132,6 +134,19 @@ function underWay({ view, judgement }: Given, root: Judged | undefined): Summary
     message: `${DOING[kind]}, ${remaining(operation, view)}`,
     next: "You may close this page: the box goes on by itself",
   };
+}
+
+/** What runs goes on as it was: how it is comes first, then that something stands still by the operator's will. */
+function standing({ view, tiers, judgement }: Given, root: Judged | undefined): Summary {
+  const operation = view.seen.operation;
+  const step = operation?.steps.find(({ id }) => id === operation.step);
+  const noun = NOUN[operation?.kind ?? "setup"];
+  const still = `${noun.slice(0, 1).toLowerCase()}${noun.slice(1)} is paused${step === undefined ? "" : ` before the step "${oneLine(step.title, 80)}"`}`;
+  const paused = judgement.findings.find((one) => one.rule.code === "operation/paused");
+  const next = paused === undefined ? null : nextOf(paused);
+  if (root !== undefined) return { state: "failed", message: `${root.finding.headline}; ${still}`, next: nextOf(root) };
+  if (tiers.login.state === "ready") return { state: "progressing", message: `People can log in; ${still}`, next };
+  return { state: "progressing", message: `${still.slice(0, 1).toUpperCase()}${still.slice(1)}`, next };
 }
 
 /** "about 7 minutes left" where the plan says how long it takes, else the step that runs. */

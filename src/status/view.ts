@@ -131,7 +131,7 @@ function isWhole(object: unknown): object is KubeObject {
 function isInstalling(seen: Observations, items: View["items"]): boolean {
   return (
     seen.installed !== null ||
-    (seen.operation !== null && ["running", "waiting", "blocked", "done"].includes(seen.operation.state)) ||
+    (seen.operation !== null && ["running", "waiting", "blocked", "paused", "done"].includes(seen.operation.state)) ||
     items("helmReleases").length > 0 ||
     items("kustomizations").length > 0
   );

@@ -91,7 +91,7 @@ interface Seen {
 function toneOf(operation: OperationView, { active, finished, here, begun }: Seen): Tone {
   if (finished) return "ready";
   if (here && (operation.state === "blocked" || operation.state === "failed")) return "failed";
-  if (here && (operation.state === "waiting" || operation.state === "cancelled")) return "attention";
+  if (here && ["waiting", "paused", "cancelled"].includes(operation.state)) return "attention";
   if (active?.state === "failed") return "failed";
   if (active?.state === "waiting") return "attention";
   return active !== undefined || begun ? "progressing" : "unknown";

@@ -19,6 +19,8 @@ export function answerOf(view: UpdatesView): UpdateAnswer {
   const { operation, installed, offered } = view;
   if (operation !== null && operation.endedAt === null) {
     const step = operation.steps.find(({ id }) => id === operation.step)?.title ?? "";
+    if (operation.state === "paused")
+      return { tone: "attention", sentence: text("updates.paused", { step }), line: text("updates.paused-about") };
     const tone = operation.state === "blocked" ? "failed" : operation.state === "waiting" ? "attention" : "progressing";
     return { tone, sentence: text("updates.running", { step }), line: text("updates.running-about") };
   }

@@ -57,6 +57,7 @@ function titleOf(run: OperationView, now: number, known: ApplianceStatus | null)
   const name = here === undefined ? "" : rungTitle(here);
   if (run.state === "blocked" || run.state === "failed") return text("install.stopped", { step: name });
   if (run.state === "waiting") return text("install.waiting", { step: name });
+  if (run.state === "paused") return text("install.paused", { step: name });
   const left = timeLeftMs(run, now);
   return left === undefined || left < 20_000 ? text("install.soon") : text("install.left", { time: formatLeft(left) });
 }
@@ -94,7 +95,7 @@ function InstallRung({ rung, run, now }: InstallRungProps): VNode {
   const line = troubled && rung.id === "checks" ? undefined : rung.line;
   return html`<${Rung} tone=${rung.tone} title=${rungTitle(rung)} line=${line} since=${elapsed}
     word=${rung.tone === "unknown" ? text("install.ahead") : undefined}>
-    ${troubled || (rung.here && run.state === "cancelled") ? html`<${Trouble} run=${run} now=${now} />` : undefined}
+    ${troubled || (rung.here && (run.state === "cancelled" || run.state === "paused")) ? html`<${Trouble} run=${run} now=${now} />` : undefined}
   <//>`;
 }
 

@@ -34,6 +34,7 @@ const TONE_OF: Readonly<Record<OperationView["state"], Tone>> = {
   running: "progressing",
   waiting: "attention",
   blocked: "failed",
+  paused: "attention",
   done: "ready",
   failed: "failed",
   cancelled: "attention",
@@ -105,7 +106,7 @@ export function OperationPage({ id }: { readonly id: string }): VNode {
   if (run === null)
     return html`<${PageTitle} title=${text("operations.unknown")} /><${Link} to="/operations">${text("operations.title")}<//>`;
   return html`<${PageTitle} title=${text(`operation.${run.kind}`)} /><p class="state-line"><${RunState} run=${run} /></p>
-    <${StopDeed} run=${run} />
+    <${RunDeeds} run=${run} />
     <div class="stack">
       <${Card} title=${text("operations.steps")}><${StepLadder} run=${run} /><//>
       <${Card} title=${text("operations.times")}><${StepTimes} run=${run} /><//>
@@ -119,16 +120,21 @@ function Stopped({ run, problem }: { readonly run: OperationView; readonly probl
   return html`<${Cause} what=${problem.message} evidence=${problem.evidence} next=${problem.hint}>${deeds ? html`<${Mend} run=${run} />` : undefined}<//>`;
 }
 
-/** Asks first. An installation is stopped where it is shown, in the wizard. */
-function StopDeed({ run }: { readonly run: OperationView }): VNode | null {
+/** Pausing, going on and stopping, which asks first. An installation is stopped where it is shown, in the wizard. */
+function RunDeeds({ run }: { readonly run: OperationView }): VNode | null {
   const [asks, setAsks] = useState(false);
   const { deed, busy, refusal } = useOperationDeed(run);
-  if (run.endedAt !== null || run.kind === "setup") return null;
+  if (run.endedAt !== null) return null;
   const stop = (): void => {
     setAsks(false);
     void deed("cancel");
   };
-  return html`<div class="buttons"><${Button} busy=${busy} onClick=${() => setAsks(true)}>${text("operations.stop")}<//></div>
+  const stands = run.state === "paused" || run.pausing === true;
+  const goesOn = html`<${Button} kind="primary" busy=${busy} onClick=${() => void deed("resume")}>${text("operations.go-on")}<//>`;
+  const pauses = html`<${Button} busy=${busy} onClick=${() => void deed("pause")}>${text("operations.pause")}<//>`;
+  const stops = html`<${Button} busy=${busy} onClick=${() => setAsks(true)}>${text("operations.stop")}<//>`;
+  return html`${stands ? html`<p class="quiet" role="status">${text(run.state === "paused" ? "operations.paused-about" : "operations.pausing-about")}</p>` : undefined}
+    <div class="buttons">${stands ? goesOn : run.state === "blocked" ? undefined : pauses}${run.kind === "setup" ? undefined : stops}</div>
     <div role="alert">${refusal === undefined ? undefined : html`<${Cause} tone="attention" what=${refusal.detail} next=${refusal.hint} />`}</div>
     <${Dialog} open=${asks} title=${text("operations.stop-title")} about=${text("operations.stop-about")} deed=${text("operations.stop")}
       danger onDeed=${stop} onClose=${() => setAsks(false)} />`;

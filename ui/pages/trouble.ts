@@ -29,7 +29,7 @@ export function Trouble({ run, now }: TroubleProps): VNode {
   const check = useStore(status)?.checks.find((one) => stopped(one, run));
   const [what, seen] =
     check === undefined
-      ? [problem?.message ?? text("install.cancelled-about"), wait]
+      ? [problem?.message ?? text(run.state === "paused" ? "install.paused-about" : "install.cancelled-about"), wait]
       : [check.title, [asSentence(check.cause), wait ?? ""].join(" ").trim()];
   return html`<${Cause} tone=${run.state === "blocked" || run.state === "failed" ? "failed" : "attention"}
     what=${what} seen=${seen} evidence=${check?.evidence ?? problem?.evidence ?? []} next=${check?.next ?? problem?.hint}>
@@ -49,6 +49,7 @@ function Deeds({ run }: { readonly run: OperationView }): VNode {
     case "failed":
       return html`<${StartAnew} />`;
     case "waiting":
+    case "paused":
     case "blocked":
       return html`<${Mend} run=${run} />`;
     default:
@@ -103,5 +104,6 @@ function Correct({ run, step }: { readonly run: OperationView; readonly step: Wi
 /** Names what going on means: at once, again, or after something was mended outside. */
 function resumeWord(run: OperationView): string {
   if (run.state === "waiting") return text("install.now");
+  if (run.state === "paused") return text("install.go-on");
   return run.problem?.retrySafe === false ? text("install.go-on") : text("install.again");
 }

@@ -44,6 +44,8 @@ export const INSTALL = {
   "install.kept": "What is done stays done. Nothing starts again from the beginning.",
   "install.stopped": "The installation stopped at: {step}",
   "install.waiting": "The installation waits at: {step}",
+  "install.paused": "The installation is paused before: {step}",
+  "install.paused-about": "Somebody paused it here. It stands still until somebody lets it go on.",
   "install.cancelled": "The installation was stopped",
   "install.cancelled-about": "Somebody stopped it here.",
   "install.done": "People can log in",

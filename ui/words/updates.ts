@@ -4,6 +4,9 @@ export const UPDATES = {
   "updates.asking": "Asking the box for updates",
   "updates.none": "No release is installed yet",
   "updates.none-about": "Updates begin after the installation.",
+  "updates.paused": "An update is paused before: {step}",
+  "updates.paused-about":
+    "Nothing of the application has been changed. It stands still until somebody lets it go on, also after a restart.",
   "updates.running": "An update runs: {step}",
   "updates.running-about":
     "People may notice short pauses. What is done is kept, and a bad release is taken back by itself.",

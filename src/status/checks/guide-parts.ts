@@ -234,6 +234,10 @@ export const PART_WORDS: Readonly<Record<string, GuideWords>> = {
     means: "The operation takes longer. Nothing is lost.",
     look: "The page Operations: what the step waits for, and when it is tried again.",
   },
+  "operation/paused": {
+    means: "What is installed goes on as it is. Nothing else may be changed until it goes on or is stopped.",
+    look: "The page Operations: the step before which it stands, with the buttons that let it go on or stop it.",
+  },
   "flux/chart-not-fetched": {
     means:
       "What is installed goes on. The component of this chart cannot be installed or updated until the chart comes.",

@@ -157,7 +157,7 @@ function findRegistry(view: View, row: Row): Finding[] {
 /** Whether something has to be pulled from the registry now or soon. */
 export function isRegistryNeeded(view: View): boolean {
   const { operation, installed } = view.seen;
-  if (operation !== null && ["running", "waiting", "blocked"].includes(operation.state)) return true;
+  if (operation !== null && ["running", "waiting", "blocked", "paused"].includes(operation.state)) return true;
   if (installed === null && !view.installing) return view.seen.claimed === true;
   const pulls = view.pods.some((pod) =>
     pod.containers.some((one) => ["ErrImagePull", "ImagePullBackOff"].includes(one.waiting?.reason ?? "")),

@@ -43,7 +43,38 @@ export const OPERATION_CHECKS: readonly CheckRule[] = [
     needs: [],
     find: ({ seen }) => find(seen.operation, ["waiting"]),
   },
+  {
+    code: "operation/paused",
+    tier: "platform",
+    title: "No operation is paused",
+    about:
+      "Somebody has paused an operation. It stands still where that is safe, also after a restart, until it is let go on.",
+    next: "Let it go on, or stop it, on its page under Operations; for an update: alga-appliance update resume",
+    retrySafe: true,
+    needs: [],
+    find: ({ seen }) => paused(seen.operation),
+  },
 ];
+
+function paused(operation: OperationView | null): Finding[] {
+  if (operation?.state !== "paused") return [];
+  const step = operation.steps.find((one) => one.id === operation.step);
+  const title = oneLine(step?.title ?? operation.step ?? "start", 80);
+  return [
+    {
+      scope: {},
+      tier: KIND_TIER[operation.kind] ?? STEP_TIER[operation.step ?? ""] ?? "platform",
+      state: "progressing",
+      headline: `${OPERATION_WORDS[operation.kind].toLowerCase()} is paused before the step "${title}"`,
+      title: `${OPERATION_WORDS[operation.kind]} is paused.`,
+      cause: `${OPERATION_WORDS[operation.kind]} stands still before the step "${title}", because somebody has paused it.`,
+      evidence: [
+        evidence(`Operation ${operation.id}`, `${operation.progress.done} of ${operation.progress.total} steps done`),
+      ],
+      sinceMs: parseInstant(step?.startedAt),
+    },
+  ];
+}
 
 function find(operation: OperationView | null, states: readonly OperationView["state"][]): Finding[] {
   const problem = operation?.problem;
