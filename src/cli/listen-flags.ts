@@ -3,6 +3,7 @@ import { ApplianceError } from "../core/errors.ts";
 import type { Flag } from "./command.ts";
 
 const MAX_PORT = 65_535;
+const DEFAULT_TLS_PORT = 8443;
 
 /** `--listen` and `--port` with the defaults of one verb. */
 export function listenFlags(defaults: { readonly listen: string; readonly port: string }): readonly Flag[] {
@@ -22,6 +23,27 @@ export function listenFlags(defaults: { readonly listen: string; readonly port: 
       fallback: defaults.port,
     },
   ];
+}
+
+/** `--tls-port` of the two verbs that serve the page. */
+export const TLS_PORT_FLAG: Flag = {
+  name: "tls-port",
+  type: "string",
+  value: "<port>",
+  summary: 'Port of the page over TLS; 0 takes a free one, "none" serves plain only',
+  fallback: "8443; none with --port 0",
+};
+
+/**
+ * Port of the page over TLS: as asked, else 8443, else none where the plain page takes any free port.
+ *
+ * @returns undefined for none.
+ * @throws {ApplianceError} cli/usage for anything but a number from 0 to 65535 or "none".
+ */
+export function tlsPort(asked: string | undefined, plainPort: number): number | undefined {
+  if (asked === "none") return undefined;
+  if (asked !== undefined) return parsePort(asked);
+  return plainPort === 0 ? undefined : DEFAULT_TLS_PORT;
 }
 
 /**

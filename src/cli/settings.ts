@@ -46,6 +46,12 @@ export const SETTINGS = [
     summary: "Port of the control plane",
   },
   {
+    key: "listen.tlsPort",
+    env: "ALGA_APPLIANCE_TLS_PORT",
+    flag: "tls-port",
+    summary: 'Port of the control plane over TLS; 8443 unless the plain port is 0, "none" for plain only',
+  },
+  {
     key: "kubeconfig",
     env: "ALGA_APPLIANCE_KUBECONFIG",
     flag: "kubeconfig",

@@ -196,9 +196,18 @@ export const ERROR_CODES = {
   "setup/plan-changed": conflict("What a plan was made of has changed meanwhile"),
   "setup/not-done": conflict("Setup has not been completed"),
   "setup/step-failed": failed("A step of setup did not reach its goal", { status: 502 }),
-  "setup/no-storage": failed("No storage class gives volumes", { status: 412 }),
   "setup/license-rejected": input("The license service rejects the install code"),
   "setup/license-unavailable": away("The license service does not answer"),
+
+  "storage/not-ready": failed("The storage provisioner does not run, so no storage class gives volumes", {
+    status: 412,
+    retry: true,
+  }),
+  "storage/busy": conflict("Another one is at work on the storage"),
+  "storage/several-defaults": conflict("More than one storage class is the default"),
+  "storage/name-taken": conflict("The name of the appliance's storage class is another one's"),
+  "storage/unproven": failed("A volume could not be made, written and read again", { retry: true }),
+  "storage/bad-folder": failed("The folder of the volumes is no folder", { status: 412 }),
 
   "update/nothing-installed": conflict("Nothing is installed that could be updated"),
   "update/unknown-plan": failed("The plan of an update was not made by this process", { status: 404, log: "info" }),

@@ -20,10 +20,16 @@ export interface StatePaths {
   readonly history: string;
   readonly sessions: string;
   readonly lockout: string;
+  /** Who claimed the box, and who tried to later. */
+  readonly claims: string;
+  /** Folder of the certificates of the page. */
+  readonly tls: string;
   readonly bootstrapRecord: string;
   readonly resolvedReleases: string;
   /** OCI layout of what `release load` brought: the box's own registry content. */
   readonly store: string;
+  /** OCI layout of what Flux reads of the installed release and of those kept to go back to. */
+  readonly kept: string;
   /** Folder of the numbered leases of the store. */
   readonly storeLease: string;
   /** Signed metadata seen last, one folder for each root that was put on the box. */
@@ -57,9 +63,12 @@ export function statePaths(root = "/"): StatePaths {
     history: join(state, "history.ndjson"),
     sessions: join(state, "sessions.json"),
     lockout: join(state, "lockout.json"),
+    claims: join(state, "claims.json"),
+    tls: join(state, "tls"),
     bootstrapRecord: join(state, "bootstrap.json"),
     resolvedReleases: join(state, "resolved-releases"),
     store: join(state, "store"),
+    kept: join(state, "kept"),
     storeLease: join(state, "store-lease"),
     trust: join(state, "trust"),
     config: join(root, "etc/alga-appliance/config.yaml"),

@@ -4,6 +4,7 @@ import type { Command, CommandContext } from "../cli/command.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { factsCommand } from "./agent-command.ts";
+import { commands as certificateCommands } from "./certificate-command.ts";
 import { CONSOLE_USER, type CredentialVerdict } from "./credential.ts";
 import { ensureConsoleCredential } from "./credential-make.ts";
 import { giveToken } from "./host-files.ts";
@@ -43,6 +44,7 @@ export const commands: readonly Command[] = [
     run: rotateToken,
   },
   factsCommand,
+  ...certificateCommands,
   ...imageCommands,
   ...resolveCommands,
 ];

@@ -17,16 +17,20 @@ type RequestOptions = RequestInit & { readonly duplex?: "half" };
 /**
  * Makes the `Request`.
  *
- * @param signal Fires when the other side goes away or the server is closed.
+ * @param options.signal Fires when the other side goes away or the server is closed.
+ * @param options.secure Over TLS: its URL says https.
  * @throws {ApplianceError} http/bad-request for a target or Host that cannot be used, http/method for a method unknown.
  * @see RFC 9112 section 3.2 (forms of the target, exactly one Host)
  */
-export function toRequest(message: IncomingMessage, signal: AbortSignal): Request {
+export function toRequest(
+  message: IncomingMessage,
+  { signal, secure }: { readonly signal: AbortSignal; readonly secure: boolean },
+): Request {
   const method = message.method ?? "";
   if (!METHODS.has(method)) {
     throw new ApplianceError("http/method", "Cannot use this method: one of GET, HEAD, POST, PUT, DELETE is wanted");
   }
-  const url = `http://${hostOf(message)}${targetOf(message)}`;
+  const url = `${secure ? "https" : "http"}://${hostOf(message)}${targetOf(message)}`;
   const init: RequestOptions = { method, headers: headersOf(message), signal };
   if (method === "GET" || method === "HEAD") return new Request(url, init);
   return new Request(url, { ...init, body: bodyOf(message), duplex: "half" } as RequestOptions);

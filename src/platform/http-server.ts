@@ -117,7 +117,10 @@ async function respond(message: IncomingMessage, signal: AbortSignal, serving: S
       throw new ApplianceError("http/draining", "Cannot take the request: the server stops");
     const identity = identityOf(message.socket);
     const peer = { address: peerAddress(message), ...(identity === undefined ? {} : { identity }) };
-    return await serving.options.handle(toRequest(message, signal), peer);
+    return await serving.options.handle(
+      toRequest(message, { signal, secure: serving.options.tls !== undefined }),
+      peer,
+    );
   } catch (thrown) {
     return problem(thrown, { "x-content-type-options": "nosniff" });
   }

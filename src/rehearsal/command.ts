@@ -4,16 +4,17 @@ import { renderUnicodeCompact } from "uqr";
 import { uiFiles } from "../../embed/ui.ts";
 import type { Command, CommandContext } from "../cli/command.ts";
 import { flagText } from "../cli/flag-values.ts";
-import { listenFlags, parsePort } from "../cli/listen-flags.ts";
+import { listenFlags, parsePort, TLS_PORT_FLAG, tlsPort } from "../cli/listen-flags.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { isLoopbackHost } from "../core/hosts.ts";
-import { statePaths } from "../core/paths.ts";
+import { type StatePaths, statePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
 import { ensureSetupToken, readSetupToken } from "../host/setup-token.ts";
 import { createKube } from "../kube/client.ts";
 import { openTrust } from "../release/trust.ts";
 import { untilStopped } from "../server/command.ts";
 import { type ControlPlane, createControlPlane } from "../server/control-plane.ts";
+import { openSecurePage, type SecurePage } from "../server/secure-listener.ts";
 import { type Box, openBox, SAMPLE_BASE } from "./box.ts";
 import { CONTROL_PLANE_HEADERS } from "./control-plane-identity.ts";
 import { createStage, SCENARIOS, type Stage } from "./faults.ts";
@@ -50,6 +51,7 @@ export const commands: readonly Command[] = [
       },
       { name: "speed", type: "string", value: "<factor>", summary: "How much faster than a real box", fallback: "1" },
       ...listenFlags({ listen: "127.0.0.1", port: "8080, or a free one" }),
+      TLS_PORT_FLAG,
       {
         name: "state",
         type: "string",
@@ -78,13 +80,20 @@ interface Rehearsal {
   readonly plane: ControlPlane;
   readonly stateDir: string;
   readonly deps: Deps;
+  readonly paths: StatePaths;
+}
+
+/** What is known only when it listens. */
+interface Heard {
+  url: string | null;
+  secure?: SecurePage;
 }
 
 async function rehearse(context: CommandContext): Promise<ExitCode> {
   const address = await addressOf(context);
   const stage = createStage(flagText(context.flags, "scenario") ?? null);
-  const heard: { url: string | null } = { url: null };
-  const rehearsal = await openRehearsal(context, stage, () => heard.url);
+  const heard: Heard = { url: null };
+  const rehearsal = await openRehearsal(context, stage, heard);
   try {
     return await perform(context, rehearsal, { address, heard });
   } finally {
@@ -96,11 +105,23 @@ async function rehearse(context: CommandContext): Promise<ExitCode> {
 async function perform(
   context: CommandContext,
   rehearsal: Rehearsal,
-  at: { readonly address: Address; readonly heard: { url: string | null } },
+  at: { readonly address: Address; readonly heard: Heard },
 ): Promise<ExitCode> {
   const { plane } = rehearsal;
   await plane.app.prepare();
-  const listening = await context.listen({ ...at.address, handle: plane.app.handle });
+  const { host: interfaceOf, port, securePort } = at.address;
+  const listening = await context.listen({ host: interfaceOf, port, handle: plane.app.handle });
+  if (securePort !== undefined) {
+    const { deps, paths } = rehearsal;
+    const { listen } = context;
+    at.heard.secure = await openSecurePage(deps, {
+      listen,
+      paths,
+      host: interfaceOf,
+      port: securePort,
+      handle: plane.app.handle,
+    });
+  }
   try {
     const host = listening.address.includes(":") ? `[${listening.address}]` : listening.address;
     const url = `http://${host}:${listening.port}`;
@@ -112,11 +133,11 @@ async function perform(
     return EXIT.done;
   } finally {
     plane.app.stop();
-    await listening.close(DRAIN_MS);
+    await Promise.all([listening.close(DRAIN_MS), at.heard.secure?.close(DRAIN_MS)]);
   }
 }
 
-async function openRehearsal(context: CommandContext, stage: Stage, setupUrl: () => string | null): Promise<Rehearsal> {
+async function openRehearsal(context: CommandContext, stage: Stage, heard: Heard): Promise<Rehearsal> {
   const speed = speedOf(context);
   const folder = flagText(context.flags, "state");
   const stateDir = folder === undefined ? "/rehearsal" : absolute(folder, context);
@@ -146,7 +167,8 @@ async function openRehearsal(context: CommandContext, stage: Stage, setupUrl: ()
     licenseUrl: `https://${LICENSE_HOST}`,
     assets: uiFiles(),
     rehearsal: true,
-    setupUrl,
+    setupUrl: () => heard.url,
+    securePort: () => heard.secure?.port() ?? null,
     routes: scenarioRoutes(stage),
     setup: {
       pollMs: Math.max(50, POLL_MS / speed),
@@ -155,7 +177,7 @@ async function openRehearsal(context: CommandContext, stage: Stage, setupUrl: ()
       passwordIterations: 10_000,
     },
   });
-  return { box, plane, stateDir: folder === undefined ? "memory" : stateDir, deps };
+  return { box, plane, stateDir: folder === undefined ? "memory" : stateDir, deps, paths };
 }
 
 /** What a person puts on a box: the publisher's key and root, where every command of it finds them. */
@@ -169,14 +191,22 @@ async function putTrust({ files }: Pick<Deps, "files">, stateDir: string, publis
 interface Address {
   readonly host: string;
   readonly port: number;
+  /** Absent: plain only. */
+  readonly securePort?: number | undefined;
 }
 
-/** The asked port; without one 8080, or a free port when that is taken. Looked at before anything is opened. */
+/** The asked ports; without them 8080 and 8443, or free ones when those are taken. Looked at before anything is opened. */
 async function addressOf({ flags, deps }: CommandContext): Promise<Address> {
   const host = flagText(flags, "listen") ?? "127.0.0.1";
   const asked = flagText(flags, "port");
-  if (asked === undefined) return { host, port: (await deps.network.isListening(8080)) ? 0 : 8080 };
-  return { host, port: parsePort(asked) };
+  const freeOr = async (port: number): Promise<number> => ((await deps.network.isListening(port)) ? 0 : port);
+  const wanted = asked === undefined ? 8080 : parsePort(asked);
+  const securePort = tlsPort(flagText(flags, "tls-port"), wanted);
+  return {
+    host,
+    port: asked === undefined ? await freeOr(wanted) : wanted,
+    securePort: securePort === undefined ? undefined : await freeOr(securePort),
+  };
 }
 
 async function announce(context: CommandContext, rehearsal: Rehearsal, url: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** `serve`: the control plane as the pod runs it. Prints where it listens, serves until it is told to stop, drains. */
 import { uiFiles } from "../../embed/ui.ts";
 import type { Command, CommandContext, Flag, Listening } from "../cli/command.ts";
-import { listenFlags, parsePort } from "../cli/listen-flags.ts";
+import { listenFlags, parsePort, TLS_PORT_FLAG, tlsPort } from "../cli/listen-flags.ts";
 import { ApplianceError, EXIT, type ExitCode, isApplianceError } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { createKube, type Kube } from "../kube/client.ts";
@@ -10,13 +10,15 @@ import { createLiveRegistry } from "../oci/layout-live.ts";
 import { DEFAULT_PLACE } from "../release/location.ts";
 import { REGISTRY_FLAGS, registryAccess, TRUST_FLAGS } from "../release/registry-flags.ts";
 import { readableTrust } from "../release/trust.ts";
-import { type ControlPlane, createControlPlane } from "./control-plane.ts";
+import { type ControlPlane, type ControlPlaneOptions, createControlPlane } from "./control-plane.ts";
+import { openSecurePage, type SecurePage } from "./secure-listener.ts";
 
 /** Milliseconds that requests get to end after SIGTERM; Kubernetes kills after 20 s. */
 const DRAIN_MS = 5_000;
 
 const FLAGS: readonly Flag[] = [
   ...listenFlags({ listen: "::", port: "8080" }),
+  TLS_PORT_FLAG,
   {
     name: "kubeconfig",
     type: "string",
@@ -46,8 +48,9 @@ export const commands: readonly Command[] = [
     path: ["serve"],
     summary: "Run the control plane: wizard, setup, status",
     description:
-      "Serves the wizard and the status over HTTP until SIGTERM. An interrupted setup goes on by itself. Without a cluster it " +
-      "serves too, and says what is missing.",
+      "Serves the wizard and the status until SIGTERM: plain, and over TLS on a second port with a certificate that the box makes " +
+      "itself (host certificate shows it). An interrupted setup goes on by itself. Without a cluster it serves too, and says what is " +
+      "missing.",
     flags: FLAGS,
     examples: [
       { command: "alga-appliance serve", about: "As the pod does" },
@@ -67,23 +70,42 @@ export const commands: readonly Command[] = [
 async function serve(context: CommandContext): Promise<ExitCode> {
   const { deps, settings, out } = context;
   const port = parsePort(settings.get("listen.port") ?? "8080");
-  const heard: { url: string | null } = { url: null };
-  const plane = await openControlPlane(context, () => heard.url);
+  const securePort = tlsPort(settings.get("listen.tlsPort"), port);
+  const heard: { url: string | null; secure?: SecurePage } = { url: null };
+  const plane = await openControlPlane(context, {
+    setupUrl: () => heard.url,
+    securePort: () => heard.secure?.port() ?? null,
+  });
   await plane.app.prepare();
   const registry = await serveStore(context);
-  const listening = await context.listen({
-    host: settings.get("listen.host") ?? "::",
-    port,
-    handle: plane.app.handle,
-  });
+  const host = settings.get("listen.host") ?? "::";
+  const listening = await context.listen({ host, port, handle: plane.app.handle });
+  if (securePort !== undefined) {
+    heard.secure = await openSecurePage(deps, {
+      listen: context.listen,
+      paths: statePaths(settings.get("root") ?? "/"),
+      host,
+      port: securePort,
+      handle: plane.app.handle,
+    });
+  }
   const url = `http://${urlHost(listening.address)}:${listening.port}`;
   heard.url = `${await reachableUrl(context, listening.port, url)}/setup`;
-  out.event({ url }, () => `Serving on ${url}`);
+  out.event({ url, tlsPort: heard.secure?.port() ?? null }, () => servingText(url, heard.secure?.port() ?? null));
   await plane.start();
   await untilStopped(context.signal);
   deps.log.info("control plane stops");
-  await Promise.all([plane.stop(), listening.close(DRAIN_MS), registry?.close(DRAIN_MS)]);
+  await Promise.all([
+    plane.stop(),
+    listening.close(DRAIN_MS),
+    heard.secure?.close(DRAIN_MS),
+    registry?.close(DRAIN_MS),
+  ]);
   return EXIT.done;
+}
+
+function servingText(url: string, securePort: number | null): string {
+  return `Serving on ${url}${securePort === null ? "" : `, over TLS on port ${securePort}`}`;
 }
 
 /**
@@ -107,7 +129,10 @@ async function serveStore({ settings, deps, listen }: CommandContext): Promise<L
   return listening;
 }
 
-async function openControlPlane(context: CommandContext, setupUrl: () => string | null): Promise<ControlPlane> {
+async function openControlPlane(
+  context: CommandContext,
+  heard: Pick<ControlPlaneOptions, "setupUrl" | "securePort">,
+): Promise<ControlPlane> {
   const { deps, settings } = context;
   const { kube, problem } = await openKube(context);
   const registry = await registryAccess(context);
@@ -124,7 +149,7 @@ async function openControlPlane(context: CommandContext, setupUrl: () => string 
     licenseUrl: settings.get("license.url"),
     assets: uiFiles(),
     rehearsal: false,
-    setupUrl,
+    ...heard,
   });
 }
 

@@ -50,6 +50,8 @@ export interface ControlPlaneOptions {
   readonly rehearsal: boolean;
   /** Address of the wizard as the console shows it; null while nobody listens. */
   readonly setupUrl: () => string | null;
+  /** Port of the page over TLS; null, or absent, while there is none. */
+  readonly securePort?: () => number | null;
   /** Routes beside those of the rooms; the rehearsal has some. */
   readonly routes?: readonly Route[];
   /** What of setup differs from a box: requirements of the machine, times. */
@@ -128,6 +130,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
     assets: options.assets,
     mode: () => mode,
     rehearsal: options.rehearsal,
+    ...(options.securePort === undefined ? {} : { securePort: options.securePort }),
     readiness: () => readiness(deps, options, status),
     documents: () => currentDocuments(status, operations),
     onClaimed: status.refresh,

@@ -10,6 +10,7 @@ import type { Deps } from "../core/ports.ts";
 import { type App, createApp } from "./app.ts";
 import { type AssetFile, createAssetServer, createAssets } from "./assets.ts";
 import { type Claim, createClaim } from "./claim.ts";
+import { createClaims } from "./claims.ts";
 import { eventRoutes } from "./event-routes.ts";
 import { createEventHub, type EventDocument, type EventHub } from "./events.ts";
 import { healthRoute, type Readiness, readyRoute } from "./health-routes.ts";
@@ -35,6 +36,8 @@ export interface ServerOptions {
   readonly readiness?: () => Promise<Readiness>;
   /** Told after the appliance got its owner. */
   readonly onClaimed?: () => void;
+  /** Port of the page over TLS; null, or absent, while there is none. */
+  readonly securePort?: () => number | null;
   readonly limits?: Limits;
 }
 
@@ -72,6 +75,8 @@ export function createServerApp(
   const edge: SessionEdge = {
     sessions,
     claim,
+    claims: createClaims(deps, options.paths),
+    securePort: options.securePort ?? (() => null),
     lockout: createLockout(deps, options.paths),
     mode: options.mode,
     rehearsal: options.rehearsal,

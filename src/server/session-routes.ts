@@ -10,16 +10,20 @@ import { PASSWORD_POLICY } from "../core/password-policy.ts";
 import type { Deps } from "../core/ports.ts";
 import { Secret } from "../core/secret.ts";
 import { assertUnclaimed, type Claim } from "./claim.ts";
+import type { Claims } from "./claims.ts";
 import type { Lockout } from "./lockout.ts";
-import type { Sessions } from "./sessions.ts";
+import { isSecure, type Sessions } from "./sessions.ts";
 
 /** What the routes of claim, login and logout work with. Passwords and tokens pass through and are never logged. */
 export interface SessionEdge {
   readonly sessions: Sessions;
   readonly claim: Claim;
+  readonly claims: Claims;
   readonly lockout: Lockout;
   readonly mode: () => "setup" | "status";
   readonly rehearsal: boolean;
+  /** Port of the page over TLS; null while there is none. */
+  readonly securePort: () => number | null;
   /** Told after sessions ended, so that open event streams are looked at. */
   readonly onRevoked: () => void;
   /** Told after the appliance got its owner. */
@@ -71,6 +75,13 @@ export function sessionRoutes(edge: SessionEdge): readonly Route[] {
       handle: async ({ request }) => json({ sessions: await edge.sessions.list(request) }),
     },
     {
+      method: "GET",
+      path: "/api/claims",
+      access: "session",
+      summary: "Who claimed the box, and whose later claims were refused; oldest first",
+      handle: async () => json({ claims: await edge.claims.list() }),
+    },
+    {
       method: "DELETE",
       path: "/api/sessions",
       access: "session",
@@ -106,7 +117,7 @@ export async function exchangeLink(edge: SessionEdge, request: RouteRequest, tok
   }
 }
 
-async function view(edge: SessionEdge, { request }: RouteRequest): Promise<Response> {
+async function view(edge: SessionEdge, { request, url }: RouteRequest): Promise<Response> {
   const [found, session] = await Promise.all([edge.claim.credential(), edge.sessions.find(request)]);
   const problem = found.state === "unusable" ? publicError(found.problem) : undefined;
   return json({
@@ -115,10 +126,18 @@ async function view(edge: SessionEdge, { request }: RouteRequest): Promise<Respo
     tokenAccepted: session?.kind === "claim",
     mode: edge.mode(),
     rehearsal: edge.rehearsal,
+    secure: isSecure(request),
+    secureUrl: isSecure(request) ? null : secureUrl(edge, url),
     passwordPolicy: PASSWORD_POLICY,
     problem:
       problem === undefined ? null : { code: problem.code, message: problem.message, hint: problem.hint ?? null },
   });
+}
+
+/** The way over to TLS, under the name by which the caller came. */
+function secureUrl(edge: SessionEdge, url: URL): string | null {
+  const port = edge.securePort();
+  return port === null ? null : `https://${url.hostname}:${port}/setup`;
 }
 
 async function logIn(edge: SessionEdge, request: RouteRequest): Promise<Response> {
@@ -134,7 +153,7 @@ async function logIn(edge: SessionEdge, request: RouteRequest): Promise<Response
 }
 
 async function startClaimSession(edge: SessionEdge, request: RouteRequest, token: string): Promise<string> {
-  assertUnclaimed(await edge.claim.credential());
+  await assertFree(edge, request);
   await judged(edge, { peer: request.peer, kind: "token" }, () => assertToken(edge, token));
   edge.log.info("setup token accepted", { peer: request.peer });
   return await edge.sessions.create("claim", request.request);
@@ -142,14 +161,25 @@ async function startClaimSession(edge: SessionEdge, request: RouteRequest, token
 
 async function claimAppliance(edge: SessionEdge, request: RouteRequest): Promise<Response> {
   const body = parse(claimSchema, request.body, "password");
-  assertUnclaimed(await edge.claim.credential());
+  await assertFree(edge, request);
   const { token } = body;
   if (token !== undefined) await judged(edge, { peer: request.peer, kind: "token" }, () => assertToken(edge, token));
   else if ((await edge.sessions.find(request.request))?.kind !== "claim") throw wrongToken();
   await edge.claim.setFirstPassword(new Secret(body.password));
+  await edge.claims.note({ peer: request.peer, secure: isSecure(request.request), outcome: "claimed" });
   edge.log.info("appliance claimed", { peer: request.peer });
   edge.onClaimed?.();
   return await authenticated(edge, request);
+}
+
+/** A claim of a claimed box is refused, and told: somebody may hold a token who should not. */
+async function assertFree(edge: SessionEdge, request: RouteRequest): Promise<void> {
+  const found = await edge.claim.credential();
+  if (found.state === "set") {
+    edge.log.warn("second claim refused", { peer: request.peer });
+    await edge.claims.note({ peer: request.peer, secure: isSecure(request.request), outcome: "refused" });
+  }
+  assertUnclaimed(found);
 }
 
 /** Asks for the password in force: an unlocked screen is not enough. Guesses count as those of the login. */

@@ -12,7 +12,11 @@ import type { Deps } from "../core/ports.ts";
 import { elapsedMs, type Moment, momentNow, momentSchema } from "./moment.ts";
 import { createStored } from "./stored.ts";
 
-const SESSION_COOKIE = "alga_appliance_session";
+/**
+ * Over TLS the name has the prefix that binds it to this host and to TLS (RFC 6265bis, section 4.1.3.2): the plain page of the same host
+ * can neither read nor set it. Two names also because a browser refuses a plain cookie that would replace a Secure one.
+ */
+const SESSION_COOKIE = { plain: "alga_appliance_session", secure: "__Host-alga_appliance_session" } as const;
 
 const IDLE_MS = 12 * 3_600_000;
 const LONGEST_MS = 7 * 24 * 3_600_000;
@@ -155,8 +159,12 @@ function touched(sessions: readonly Session[], idHash: string, now: Moment): Ses
 
 function hashesOf(request: Request): readonly string[] {
   const header = request.headers.get("cookie") ?? "";
-  const ids = [...header.matchAll(/(?:^|;)\s*alga_appliance_session=([A-Za-z0-9_-]{43})(?=\s*(?:;|$))/g)];
-  return ids.slice(0, MAX_COOKIES).map(([, id]) => hashOf(id ?? ""));
+  const ids = [...header.matchAll(/(?:^|;)\s*((?:__Host-)?alga_appliance_session)=([A-Za-z0-9_-]{43})(?=\s*(?:;|$))/g)];
+  const wanted = cookieName(request);
+  return ids
+    .filter(([, name]) => name === wanted)
+    .slice(0, MAX_COOKIES)
+    .map(([, , id]) => hashOf(id ?? ""));
 }
 
 function hashOf(id: string): string {
@@ -164,6 +172,15 @@ function hashOf(id: string): string {
 }
 
 function cookie(id: string, request: Request, maxAgeMs: number): string {
-  const secure = request.url.startsWith("https:") ? "; Secure" : "";
-  return `${SESSION_COOKIE}=${id}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${maxAgeMs / 1_000}${secure}`;
+  const secure = isSecure(request) ? "; Secure" : "";
+  return `${cookieName(request)}=${id}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${maxAgeMs / 1_000}${secure}`;
+}
+
+function cookieName(request: Request): string {
+  return isSecure(request) ? SESSION_COOKIE.secure : SESSION_COOKIE.plain;
+}
+
+/** Tells whether a request came over TLS; the listener says so, not the client. */
+export function isSecure(request: Request): boolean {
+  return request.url.startsWith("https:");
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parse } from "yaml";
 import { isApplianceError } from "../core/errors.ts";
 import type { OperationView } from "../operation/model.ts";
-import { EXAMPLE_ANSWERS, entryText, historyText, operationText } from "./command-text.ts";
+import { EXAMPLE_ANSWERS, historyText, operationText } from "./command-text.ts";
 import { answersSchema, validateAnswers } from "./model.ts";
 
 test("the example answers name every field, and only the password is missing", () => {
@@ -24,21 +24,7 @@ test("the example answers name every field, and only the password is missing", (
   );
 });
 
-const stamp = { seq: 1, at: "2026-11-21T00:00:00.000Z", uptimeMs: 0 };
 const problem = { code: "x/y", message: "It is broken", hint: "Mend it", retrySafe: true, fields: [], evidence: [] };
-test("each transition that says something has a line", () => {
-  const titles = new Map([["flux", "Install Flux"]]);
-  const text = (entry: Parameters<typeof entryText>[0]) => entryText(entry, titles);
-  assert.equal(text({ ...stamp, kind: "step-started", step: "flux", attempt: 1 }), "Install Flux");
-  assert.equal(text({ ...stamp, kind: "step-started", step: "flux", attempt: 2 }), "Install Flux (attempt 2)");
-  assert.equal(text({ ...stamp, kind: "step-done", step: "flux", detail: "v2" }), "  done: v2");
-  assert.equal(
-    text({ ...stamp, kind: "step-failed", step: "flux", attempt: 1, problem, retryInMs: 15_000 }),
-    "  failed: It is broken; tries again in 15 s",
-  );
-  assert.equal(text({ ...stamp, kind: "finished" }), undefined);
-});
-
 test("a blocked setup is told with cause, evidence, next step and the answers to correct", () => {
   const view: OperationView = {
     id: "0001-setup",
@@ -75,4 +61,15 @@ test("history is a line an operation, or a sentence", () => {
     about: { version: "1.0.3" },
   } as const;
   assert.equal(historyText([record]), "A  0001-setup  done       1.0.3");
+  const claim = { at: "2026-11-20T00:00:00.000Z", peer: "192.0.2.7", secure: true, outcome: "claimed" } as const;
+  const refused = { ...claim, at: "2026-11-22T00:00:00.000Z", secure: false, outcome: "refused" } as const;
+  const dated = { ...record, at: "2026-11-21T00:00:00.000Z" };
+  assert.equal(
+    historyText([dated], [claim, refused]),
+    [
+      "2026-11-20T00:00:00.000Z  claim       claimed    from 192.0.2.7, over TLS",
+      "2026-11-21T00:00:00.000Z  0001-setup  done       1.0.3",
+      "2026-11-22T00:00:00.000Z  claim       refused    from 192.0.2.7, not encrypted",
+    ].join("\n"),
+  );
 });

@@ -1,9 +1,9 @@
 /** What the setup commands print for people. Pure. */
 
+import type { ClaimRecord } from "../core/claims.ts";
 import { shortDigest } from "../core/digest.ts";
 import { humanDuration } from "../core/duration.ts";
 import { humanBytes } from "../core/quantity.ts";
-import type { JournalEntry } from "../operation/journal.ts";
 import type { OperationView } from "../operation/model.ts";
 import type { HistoryRecord } from "../operation/store.ts";
 import { verifiedText } from "../release/resolved.ts";
@@ -69,25 +69,6 @@ export function addressPlanText(plan: AddressPlan): string {
   ].join("\n");
 }
 
-/** One line for one transition, nothing for those that say nothing new. */
-export function entryText(entry: JournalEntry, titles: ReadonlyMap<string, string>): string | undefined {
-  switch (entry.kind) {
-    case "step-started":
-      return `${titles.get(entry.step) ?? entry.step}${entry.attempt > 1 ? ` (attempt ${entry.attempt})` : ""}`;
-    case "step-progress":
-      return `  ${entry.detail}${entry.problem === null ? "" : `: ${entry.problem.message}`}`;
-    case "step-done":
-    case "step-skipped":
-      return `  ${entry.kind === "step-done" ? "done" : "skipped"}${entry.detail === null ? "" : `: ${entry.detail}`}`;
-    case "step-failed":
-      return `  failed: ${entry.problem.message}${entry.retryInMs === null ? "" : `; tries again in ${humanDuration(entry.retryInMs)}`}`;
-    case "step-waits-for-network":
-      return "  waits for the network";
-    default:
-      return undefined;
-  }
-}
-
 /** Writes how far a setup is; with a problem its cause, evidence, next step and the answers that mend it. */
 export function operationText(view: OperationView): string {
   const { problem } = view;
@@ -100,15 +81,31 @@ export function operationText(view: OperationView): string {
   return lines.join("\n");
 }
 
-/** Writes one line for each operation that has ended, as they came. */
-export function historyText(records: readonly HistoryRecord[]): string {
-  if (records.length === 0) return "Nothing has been done yet";
-  return records
-    .map(({ at, operationId, state, about }) => {
-      const named = typeof about.version === "string" ? about.version : String(about.release ?? "");
-      const release =
-        typeof about.verifiedBy === "string" ? `${named}  ${verifiedText({ verifiedBy: about.verifiedBy })}` : named;
-      return `${at}  ${operationId}  ${state.padEnd(9)}  ${release}`.trimEnd();
-    })
+/** Writes one line for each operation that has ended and for each claim of the box, as they came. */
+export function historyText(records: readonly HistoryRecord[], claims: readonly ClaimRecord[] = []): string {
+  if (records.length === 0 && claims.length === 0) return "Nothing has been done yet";
+  const lines = [...records.map(recordLine), ...claims.map(claimLine)];
+  return lines
+    .sort((a, b) => (a.at < b.at ? -1 : Number(a.at > b.at)))
+    .map(({ line }) => line)
     .join("\n");
+}
+
+interface HistoryLine {
+  readonly at: string;
+  readonly line: string;
+}
+
+function recordLine({ at, operationId, state, about }: HistoryRecord): HistoryLine {
+  const named = typeof about.version === "string" ? about.version : String(about.release ?? "");
+  const release =
+    typeof about.verifiedBy === "string" ? `${named}  ${verifiedText({ verifiedBy: about.verifiedBy })}` : named;
+  return { at, line: `${at}  ${operationId}  ${state.padEnd(9)}  ${release}`.trimEnd() };
+}
+
+function claimLine({ at, peer, secure, outcome }: ClaimRecord): HistoryLine {
+  return {
+    at,
+    line: `${at}  claim       ${outcome.padEnd(9)}  from ${peer}, ${secure ? "over TLS" : "not encrypted"}`,
+  };
 }

@@ -1,11 +1,14 @@
 /** `setup plan`, `run`, `resume`, `answers`, `history`: the wizard without a page, for automation and for a console. */
 import { parse, stringify } from "yaml";
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
+import { readClaims } from "../core/claims.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { isPlainObject } from "../core/json.ts";
+import { statePaths } from "../core/paths.ts";
+import { followRun } from "../operation/follow.ts";
 import type { OperationView } from "../operation/model.ts";
 import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
-import { addressPlanText, EXAMPLE_ANSWERS, entryText, historyText, operationText, planText } from "./command-text.ts";
+import { addressPlanText, EXAMPLE_ANSWERS, historyText, operationText, planText } from "./command-text.ts";
 import { readAnswers } from "./documents.ts";
 import { validateAnswers } from "./model.ts";
 import { type OpenSetup, openSetup, openStore } from "./open.ts";
@@ -92,12 +95,16 @@ export const commands: readonly Command[] = [
   },
   {
     path: ["setup", "history"],
-    summary: "List every operation and its end",
+    summary: "List every operation and its end, and who claimed the box",
     flags: [],
     examples: [{ command: "alga-appliance setup history -o json", about: "For scripts" }],
     run: async (context) => {
-      const records = await openStore(context).readHistory();
-      context.out.result({ history: records }, () => historyText(records));
+      const { claims: path } = statePaths(context.settings.get("root") ?? "/");
+      const [history, claims] = await Promise.all([
+        openStore(context).readHistory(),
+        readClaims(context.deps.files, path),
+      ]);
+      context.out.result({ history, claims }, () => historyText(history, claims));
       return EXIT.done;
     },
   },
@@ -131,21 +138,10 @@ async function runSetup(context: CommandContext): Promise<ExitCode> {
 async function work(context: CommandContext, begin: (open: OpenSetup) => Promise<void>): Promise<ExitCode> {
   const open = await openSetup(context);
   const { operations } = open;
-  const untold = operations.subscribe((event) => {
-    if (event.type !== "journal") return;
-    const titles = new Map(operations.current()?.steps.map(({ id, title }) => [id, title]));
-    const line = entryText(event.entry, titles);
-    if (line !== undefined) context.out.progress(line);
-  });
   try {
     await operations.recover();
-    await begin(open);
-    const view = await operations.settled(context.signal);
-    if (view === undefined) throw nothingToDo();
-    context.out.result({ operation: view }, () => operationText(view));
-    return view.state === "done" ? EXIT.done : EXIT.failed;
+    return await followRun(context, operations, { begin: () => begin(open), text: operationText });
   } finally {
-    untold();
     await open.close();
   }
 }
@@ -185,7 +181,7 @@ async function setAdminPassword(context: CommandContext): Promise<ExitCode> {
 async function resume({ operations }: OpenSetup): Promise<void> {
   const view = operations.current();
   if (view === undefined) throw nothingToDo();
-  if (isBlocked(view) || view.state === "failed") await operations.resume(view.id);
+  if (isBlocked(view) || view.state === "paused" || view.state === "failed") await operations.resume(view.id);
 }
 
 function isBlocked(view: OperationView): boolean {

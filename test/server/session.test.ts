@@ -141,7 +141,7 @@ describe("login", () => {
     assert.equal(wrong.headers.getSetCookie().length, 0);
   });
 
-  it("marks the cookie Secure under TLS and then sends HSTS", async () => {
+  it("marks the cookie Secure under TLS, and never sends HSTS, which would break the plain port", async () => {
     const server = await startServer();
     await claimed(server);
     const request = new Request("https://box.example/api/session", {
@@ -151,7 +151,7 @@ describe("login", () => {
     });
     const answer = await server.app.handle(request, { address: "192.0.2.7" });
     assert.ok(answer.headers.getSetCookie()[0]?.endsWith("; Secure"));
-    assert.match(answer.headers.get("strict-transport-security") ?? "", /max-age=/);
+    assert.equal(answer.headers.get("strict-transport-security"), null);
   });
 
   it("is refused before the claim", async () => {
@@ -258,5 +258,98 @@ describe("sessions", () => {
     const cookie = await claimed(server);
     const both = `theme=dark; alga_appliance_session=${"B".repeat(43)}; ${cookie}`;
     assert.equal((await server.call("GET", "/api/thing", { cookie: both })).status, 200);
+  });
+});
+
+describe("claims", () => {
+  const claimsOf = async (server: Awaited<ReturnType<typeof startServer>>, cookie: string) =>
+    ((await (await server.call("GET", "/api/claims", { cookie })).json()) as { claims: Record<string, unknown>[] })
+      .claims;
+
+  it("are remembered with time, address and whether the line was encrypted; nothing of the token or the password", async () => {
+    const server = await startServer();
+    const cookie = await claim(server);
+    const [first, ...more] = await claimsOf(server, cookie);
+    assert.deepEqual(first, { at: "2026-11-21T00:00:00.000Z", peer: "192.0.2.7", secure: false, outcome: "claimed" });
+    assert.deepEqual(more, []);
+    const stored = server.files.snapshot().get(PATHS.claims) ?? "";
+    assert.equal(stored.includes(TOKEN) || stored.includes(PASSWORD), false);
+    assert.equal((await server.call("GET", "/api/claims")).status, 401);
+  });
+
+  it("that come later are refused and told, by each of the three ways, and do not make the disk write at will", async () => {
+    const server = await startServer();
+    const cookie = await claim(server);
+    const body = { token: TOKEN, password: PASSWORD };
+    const tries = [
+      () => server.call("POST", "/api/session/claim", { body, peer: "203.0.113.9" }),
+      () => server.call("POST", "/api/session", { body: { token: TOKEN }, peer: "203.0.113.9" }),
+      () => server.call("GET", `/setup?token=${TOKEN}`, { peer: "203.0.113.9" }),
+    ];
+    for (const again of tries) {
+      await again();
+      await again();
+      await server.box.pass(11_000);
+    }
+    const refused = (await claimsOf(server, cookie)).filter(({ outcome }) => outcome === "refused");
+    assert.equal(refused.length, 3);
+    assert.ok(refused.every(({ peer }) => peer === "203.0.113.9"));
+  });
+
+  it("stay bounded, and the claim itself stays among them over a restart", async () => {
+    const server = await startServer();
+    await claim(server);
+    for (let count = 0; count < 40; count += 1) {
+      await server.call("GET", `/setup?token=${TOKEN}`, { peer: `203.0.113.${count}` });
+      await server.box.pass(11_000);
+    }
+    const again = await server.restart();
+    const cookie = cookieOf(await again.call("POST", "/api/session", { body: { password: PASSWORD } }));
+    const known = await claimsOf(again, cookie);
+    assert.equal(known.length, 20);
+    assert.equal(known[0]?.outcome, "claimed");
+    assert.equal(known.at(-1)?.peer, "203.0.113.39");
+  });
+
+  it("succeed on a full disk's edge too: what cannot be noted keeps nobody out", async () => {
+    const server = await startServer(
+      {},
+      {
+        wrap: (files) => ({
+          ...files,
+          write: (path, content, options) =>
+            path === PATHS.claims
+              ? Promise.reject(new ApplianceError("file/disk-full", "Cannot write"))
+              : files.write(path, content, options),
+        }),
+      },
+    );
+    const cookie = await claim(server);
+    assert.equal((await claimsOf(server, cookie)).length, 1);
+  });
+});
+
+describe("the cookie over TLS", () => {
+  const over = (server: Awaited<ReturnType<typeof startServer>>, cookie: string, scheme: "http" | "https") =>
+    server.app.handle(new Request(`${scheme}://box.example/api/thing`, { headers: { cookie } }), {
+      address: "192.0.2.7",
+    });
+
+  it("has a name of its own: neither page takes the other's", async () => {
+    const server = await startServer();
+    const plain = await claim(server);
+    const request = new Request("https://box.example/api/session", {
+      method: "POST",
+      headers: { origin: "https://box.example", "content-type": "application/json" },
+      body: JSON.stringify({ password: PASSWORD }),
+    });
+    const [set = ""] = (await server.app.handle(request, { address: "192.0.2.7" })).headers.getSetCookie();
+    assert.match(set, /^__Host-alga_appliance_session=[^;]+; HttpOnly; SameSite=Strict; Path=\/; Max-Age=\d+; Secure$/);
+    const secure = set.split(";")[0] ?? "";
+    assert.equal((await over(server, secure, "https")).status, 200);
+    assert.equal((await over(server, plain, "http")).status, 200);
+    assert.equal((await over(server, plain, "https")).status, 401);
+    assert.equal((await over(server, secure, "http")).status, 401);
+    assert.equal((await over(server, secure.replace("__Host-", ""), "https")).status, 401);
   });
 });

@@ -10,8 +10,7 @@ import type { KeyPair } from "./tls.ts";
 /** Serves any `Fetch` on loopback and a free port. */
 export function serveFetch(handle: Fetch, tls?: KeyPair): Promise<Running> {
   const answer = async (message: IncomingMessage, reply: ServerResponse): Promise<void> => {
-    const plain = toRequest(message, new AbortController().signal);
-    const request = tls === undefined ? plain : new Request(plain.url.replace(/^http:/, "https:"), plain);
+    const request = toRequest(message, { signal: new AbortController().signal, secure: tls !== undefined });
     await sendResponse(await handle(request), { message, answer: reply, last: false, onStream: () => {} });
   };
   const listener = (message: IncomingMessage, reply: ServerResponse): void => {
