@@ -110,7 +110,11 @@ class Engine implements Operations {
       const run = await this.#unfinished(id, "operation/not-resumable");
       const active = await this.#working(id);
       if (active !== undefined) return this.#poke(active);
-      return this.#takeOver(run, (recorder) => recorder.append({ kind: "resumed" }));
+      const taken = this.#takeOver(run, (recorder) => recorder.append({ kind: "resumed" }));
+      return taken.catch((thrown: unknown) => {
+        if (!run.pauseAsked || !isApplianceError(thrown, "operation/busy")) throw thrown;
+        return this.#say({ operationId: id, deed: "resume" });
+      });
     });
   }
 
@@ -182,7 +186,7 @@ class Engine implements Operations {
       try {
         await clock.sleep(this.#options.followMs ?? FOLLOW_MS, this.#stop.signal);
         if (this.#active === undefined) await this.#exclusive(() => this.#advance(false));
-        else await this.#heed(this.#active.id);
+        else await this.#heed(this.#active);
       } catch (thrown) {
         if (!this.#stop.signal.aborted) log.error("operations not read", { error: thrown });
       }
@@ -233,7 +237,7 @@ class Engine implements Operations {
   }
 
   /** Pauses or ends a run that nobody works on; where somebody does, leaves a word and waits until it was heard. */
-  async #alone(id: string, deed: Spoken["deed"]): Promise<OperationView> {
+  async #alone(id: string, deed: "pause" | "cancel"): Promise<OperationView> {
     const lease = await acquireLease(this.#deps);
     if (lease === undefined) return this.#say({ operationId: id, deed });
     try {
@@ -256,8 +260,8 @@ class Engine implements Operations {
     return sayWord(this.#deps, word, { look, signal: this.#stop.signal });
   }
 
-  #heed(id: string): Promise<void> {
-    return heedWord(this.#deps, id, (deed) => (deed === "pause" ? this.pause(id) : this.cancel(id)));
+  #heed({ id }: Active): Promise<void> {
+    return heedWord(this.#deps, id, (deed) => this[deed](id));
   }
 
   async #poke(active: Active): Promise<OperationView> {
@@ -297,19 +301,14 @@ class Engine implements Operations {
     const recorder = this.#recorder(run, lease, signal);
     const steps = await this.#program(run.kind).open({ id: run.id, plan: run.plan });
     const active: Active = {
-      id: run.id,
-      abort,
-      recorder,
+      ...{ id: run.id, abort, recorder, cancelled: false, ended: Promise.resolve() },
       poke: new AbortController(),
       pause: new AbortController(),
-      cancelled: false,
-      ended: Promise.resolve(),
     };
-    const { networkReady } = this.#options;
     const work = runSteps(this.#deps, recorder, {
       steps,
       signal,
-      ...(networkReady === undefined ? {} : { networkReady }),
+      networkReady: this.#options.networkReady,
       poked: () => {
         active.poke = new AbortController();
         return active.poke.signal;

@@ -259,8 +259,12 @@ test("killed after any line of its journal, and booted, a paused run stays pause
   }
 });
 
-test("a command beside the process that works pauses and stops it by a word", async () => {
-  const { open, box, files, ran } = scene([{ id: "wait", pausesWithin: true, run: untilStopped }]);
+test("a command beside the process that works pauses, resumes and stops it by a word", async () => {
+  const gate = Promise.withResolvers<StepResult>();
+  const { open, box, files, ran } = scene([
+    { id: "move", run: () => gate.promise },
+    { id: "wait", pausesWithin: true, run: untilStopped },
+  ]);
   const worker = open();
   const command = open();
   await worker.operations.recover();
@@ -268,14 +272,22 @@ test("a command beside the process that works pauses and stops it by a word", as
   await settle();
   const pausing = command.operations.pause(ID);
   await box.pass(3_000);
-  const heard = await pausing;
-  assert.ok(heard.pausing === true || heard.state === "paused");
+  assert.equal((await pausing).pausing, true);
+  const again = command.operations.resume(ID);
+  await box.pass(3_000);
+  assert.equal((await again).pausing, undefined, "it was taken back before it began");
+  gate.resolve({ state: "done" });
+  await settle();
+  assert.deepEqual(ran, ["move", "wait"]);
+  const once = command.operations.pause(ID);
+  await box.pass(3_000);
+  await once;
   await box.pass(1_000);
-  assert.deepEqual([worker.operations.current()?.state, ran.length], ["paused", 1]);
+  assert.deepEqual([worker.operations.current()?.state, ran.length], ["paused", 2]);
   assert.equal(files.snapshot().has(WORD), false, "the word is taken away");
   await command.operations.resume(ID);
   await settle();
-  assert.deepEqual([command.operations.current()?.state, ran.length], ["running", 2]);
+  assert.deepEqual([command.operations.current()?.state, ran.length], ["running", 3]);
   await command.operations.recover();
   const stopping = worker.operations.cancel(ID);
   await box.pass(3_000);

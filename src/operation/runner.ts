@@ -21,8 +21,8 @@ const SETTLE_MS = 5_000;
 export interface RunnerOptions {
   readonly steps: readonly BoundStep[];
   readonly signal: AbortSignal;
-  /** Tells whether the network answers now. Absent: it is taken to answer. */
-  readonly networkReady?: (signal: AbortSignal) => Promise<boolean>;
+  /** Tells whether the network answers now; undefined: it is taken to answer. */
+  readonly networkReady: ((signal: AbortSignal) => Promise<boolean>) | undefined;
   /** Fires when the operator does not want to wait any longer; a new one for each wait. */
   readonly poked: () => AbortSignal;
   /** Fires when a pause is to stop the step where it is; a new one for each attempt. */

@@ -22,7 +22,7 @@ const POLL_MS = 250;
 const wordSchema = z.object({
   schema: z.literal(WORD_SCHEMA),
   operationId: z.string(),
-  deed: z.enum(["pause", "cancel"]),
+  deed: z.enum(["pause", "resume", "cancel"]),
   at: z.string(),
 });
 export type Spoken = Pick<z.infer<typeof wordSchema>, "operationId" | "deed">;
@@ -62,6 +62,7 @@ export function heard({ deed }: Spoken, program: Program | undefined, run: Run):
     assertStoppable(program, run);
     return undefined;
   }
+  if (deed === "resume") return pauseAsked ? undefined : view;
   if (pauseAsked || view.state === "paused") return view;
   if (hasEnded(view)) throw ended("operation/not-pausable", id, view);
   assertPausable(program, run);

@@ -82,9 +82,20 @@ function notNowLines(reasons: readonly NotNow[]): readonly string[] {
   ]);
 }
 
+/** Writes whether a run stands still now, will, or was ended; with what to type next. */
+export function haltText(view: OperationView): string {
+  const { id, state, steps, step } = view;
+  const title = steps.find((one) => one.id === step)?.title ?? "";
+  if (state === "cancelled") return `The update ${id} was ended: nothing of the application was changed`;
+  const paused = `The update ${id} is paused before the step "${title}"`;
+  const line = state === "paused" ? paused : `The update ${id} pauses when the step "${title}" has ended`;
+  return `${line}\nNext: alga-appliance update resume`;
+}
+
 /** Writes how an update ended; with a problem its cause and next step. */
 export function endText(view: OperationView): string {
   const { problem } = view;
+  if (view.state === "paused") return haltText(view);
   const what = view.kind === "rollback" ? "The return" : "The update";
   const last = view.steps.findLast((step) => step.id === "judge" && step.detail !== null);
   const lines = [`${what} ${view.id} is ${view.state}${view.state === "done" ? `: ${last?.detail ?? "ok"}` : ""}`];

@@ -4,9 +4,10 @@ import { flagText } from "../cli/flag-values.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { createFileStore } from "../operation/file-store.ts";
-import type { OperationView } from "../operation/model.ts";
+import { followRun } from "../operation/follow.ts";
 import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
 import { endText, historyText, planText, viewText } from "./command-text.ts";
+import { haltCommands } from "./halt-command.ts";
 import { updateRecords } from "./history.ts";
 import { type OpenUpdates, openUpdates } from "./open.ts";
 
@@ -74,6 +75,7 @@ export const commands: readonly Command[] = [
     examples: [{ command: "alga-appliance update rollback --yes", about: "Install the release before again" }],
     run: goBack,
   },
+  ...haltCommands(COMMON, withUpdates),
   {
     path: ["update", "history"],
     summary: "List every update and how it ended",
@@ -128,42 +130,22 @@ async function runPlan(context: CommandContext, open: OpenUpdates, seen: string 
   await open.operations.recover();
   const request = requestOf(context);
   const planDigest = seen ?? (await open.updates.plan(request, context.signal)).digest;
-  return follow(context, open, () => open.updates.start({ ...request, planDigest }, context.signal));
+  const begin = () => open.updates.start({ ...request, planDigest }, context.signal);
+  return followRun(context, open.operations, { begin, text: endText });
 }
 
 async function goBack(context: CommandContext): Promise<ExitCode> {
   assertYes(context, "Cannot go back without being asked: --yes is wanted");
   return withUpdates(context, async (_context, open) => {
     await open.operations.recover();
-    return follow(context, open, () => open.updates.rollback(context.signal));
+    const begin = () => open.updates.rollback(context.signal);
+    return followRun(context, open.operations, { begin, text: endText });
   });
 }
 
 function assertYes({ flags }: CommandContext, message: string): void {
   if (flags.yes === true) return;
   throw new ApplianceError("cli/usage", message, { hint: "Look at it first: alga-appliance update plan" });
-}
-
-/** Starts the work, tells its progress, and prints how it ended. */
-async function follow(
-  context: CommandContext,
-  { operations }: OpenUpdates,
-  begin: () => Promise<OperationView>,
-): Promise<ExitCode> {
-  const untold = operations.subscribe((event) => {
-    if (event.type !== "operation") return;
-    const step = event.operation.steps.find(({ id }) => id === event.operation.step);
-    if (step !== undefined) context.out.progress(`${step.title}${step.detail === null ? "" : `: ${step.detail}`}`);
-  });
-  try {
-    await begin();
-    const view = await operations.settled(context.signal);
-    if (view === undefined) throw new TypeError("an operation was started and is not there");
-    context.out.result({ operation: view }, () => endText(view));
-    return view.state === "done" ? EXIT.done : EXIT.failed;
-  } finally {
-    untold();
-  }
 }
 
 async function history(context: CommandContext): Promise<ExitCode> {

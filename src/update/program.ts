@@ -17,6 +17,12 @@ export function rollbackProgram(deps: UpdateDeps, settings: UpdateSettings): Pro
   return programOf(RETURN_STEPS, { deps, settings });
 }
 
+/** The steps alone, for a process that works on none: to know where a run may stand still. */
+export function stepsOfUpdates(): Readonly<Record<"update" | "rollback", Program>> {
+  const open = (): Promise<never> => Promise.reject(new TypeError("this process works on no update"));
+  return { update: { steps: UPDATE_STEPS, open }, rollback: { steps: RETURN_STEPS, open } };
+}
+
 function programOf(
   steps: readonly Step<UpdateContext>[],
   ports: { readonly deps: UpdateDeps; readonly settings: UpdateSettings },
