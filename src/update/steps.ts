@@ -53,6 +53,7 @@ const UPDATE_ROWS: readonly Row[] = [
     budgetMs: 120 * MINUTE_MS,
     needsNetwork: true,
     endsRun: true,
+    pausesWithin: true,
     work: async (call) => fetchImages(call, await wantedOf(call)),
   },
   {
