@@ -30,9 +30,14 @@ const CHART_SOURCE = "alga-chart-";
 export const CHILD_KUSTOMIZATIONS = ["alga-platform", "alga-core", "alga-background"] as const;
 const CA_SECRET = "alga-appliance-registry-ca";
 const AUTH_SECRET = "alga-appliance-registry-auth";
+/** The login for what the box keeps itself; apart, so that the registry's own stays as it is. */
+const PARTS_SECRET = "alga-appliance-parts-auth";
 
 /** How Flux reaches the registry: as this process does. */
 export type SourceAccess = Pick<RegistryAccess, "place" | "plainHttp" | "ca" | "credentials">;
+
+/** The Secret of Flux's login for what the box keeps. */
+export const PARTS_SECRET_REF = { apiVersion: "v1", kind: "Secret", namespace: FLUX_NAMESPACE, name: PARTS_SECRET };
 
 /** The part of a resolved release that the source needs. */
 export interface SourceRelease {
@@ -41,15 +46,30 @@ export interface SourceRelease {
   readonly digest: Digest;
 }
 
-/** Everything that `source` applies: Secrets for the registry where they are needed, the source, the parent. */
-export function sourceObjects(release: SourceRelease, access: SourceAccess): readonly KubeObject[] {
-  return [...accessSecrets(access), ociRepository(release, access), kustomization(release, access)];
+/** Where Flux reads: the registry of the images, or another place that has bundle and charts. */
+interface Reads extends SourceAccess {
+  /** Of the Secret with its login. */
+  readonly login: string;
+}
+
+/**
+ * Everything that `source` applies: Secrets for the registry where they are needed, the source, the parent.
+ *
+ * @param parts Where bundle and charts are read instead: what the box keeps. Images stay those of `access`.
+ */
+export function sourceObjects(
+  release: SourceRelease,
+  access: SourceAccess,
+  parts?: SourceAccess,
+): readonly KubeObject[] {
+  const reads: Reads = parts === undefined ? { ...access, login: AUTH_SECRET } : { ...parts, login: PARTS_SECRET };
+  return [...accessSecrets(reads), ociRepository(release, reads), kustomization(release, { access, reads })];
 }
 
 /** The config bundle, pinned by digest. */
-function ociRepository(release: SourceRelease, access: SourceAccess): KubeObject {
+function ociRepository(release: SourceRelease, reads: Reads): KubeObject {
   const { config } = release.manifest;
-  const repository = locate(config.repository, { published: publishedPlace(release.manifest), place: access.place });
+  const repository = locate(config.repository, { published: publishedPlace(release.manifest), place: reads.place });
   return {
     apiVersion: "source.toolkit.fluxcd.io/v1",
     kind: "OCIRepository",
@@ -59,7 +79,7 @@ function ociRepository(release: SourceRelease, access: SourceAccess): KubeObject
       timeout: "2m",
       url: `oci://${repository}`,
       ref: { digest: config.digest },
-      ...registryFields(access),
+      ...registryFields(reads),
     },
   };
 }
@@ -70,7 +90,10 @@ function ociRepository(release: SourceRelease, access: SourceAccess): KubeObject
  * It does not wait for the children: they are watched one by one, and a waiting parent would hold a corrected release
  * back until its timeout.
  */
-function kustomization(release: SourceRelease, access: SourceAccess): KubeObject {
+function kustomization(
+  release: SourceRelease,
+  { access, reads }: { readonly access: SourceAccess; readonly reads: Reads },
+): KubeObject {
   return {
     apiVersion: "kustomize.toolkit.fluxcd.io/v1",
     kind: "Kustomization",
@@ -83,7 +106,7 @@ function kustomization(release: SourceRelease, access: SourceAccess): KubeObject
       prune: true,
       wait: false,
       sourceRef: { kind: "OCIRepository", name: SOURCE_NAME },
-      patches: [...chartPatches(release.manifest, access), ...childPatches(release.manifest, access)],
+      patches: [...chartPatches(release.manifest, reads), ...childPatches(release.manifest, access)],
     },
   };
 }
@@ -101,16 +124,16 @@ function metadataOf(release: SourceRelease): KubeObject["metadata"] {
 }
 
 /** The fields that OCIRepository and HelmRepository share. */
-function registryFields(access: SourceAccess): Readonly<Record<string, unknown>> {
+function registryFields(access: Reads): Readonly<Record<string, unknown>> {
   return {
     ...(access.plainHttp === true ? { insecure: true } : {}),
     ...(access.ca === undefined ? {} : { certSecretRef: { name: CA_SECRET } }),
-    ...(access.credentials === undefined ? {} : { secretRef: { name: AUTH_SECRET } }),
+    ...(access.credentials === undefined ? {} : { secretRef: { name: access.login } }),
   };
 }
 
 /** The charts come from this appliance's registry, by the digests of the release. */
-function chartPatches(manifest: ReleaseManifest, access: SourceAccess): readonly Patch[] {
+function chartPatches(manifest: ReleaseManifest, access: Reads): readonly Patch[] {
   const charts = `oci://${placeText(access.place)}/charts`;
   const fields = registryFields(access);
   if (!isPinnedByDigest(manifest)) {
@@ -179,11 +202,11 @@ function patchOf(
 }
 
 /** Secrets by which Flux trusts and enters the registry; none for a public one. */
-function accessSecrets(access: SourceAccess): readonly KubeObject[] {
+function accessSecrets(access: Reads): readonly KubeObject[] {
   const secrets: KubeObject[] = [];
   if (access.ca !== undefined)
     secrets.push(secretOf(CA_SECRET, { type: "Opaque", data: { "ca.crt": base64(access.ca) } }));
-  if (access.credentials !== undefined) secrets.push(secretOf(AUTH_SECRET, dockerConfig(access, access.credentials)));
+  if (access.credentials !== undefined) secrets.push(secretOf(access.login, dockerConfig(access, access.credentials)));
   return secrets;
 }
 

@@ -12,6 +12,7 @@ import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
 import { blobPath, isWhole, type Layout, type LayoutEntry, type LayoutWriter } from "../oci/layout.ts";
 import { type LayoutCatalog, readCatalog } from "../oci/layout-catalog.ts";
+import { removeLeftovers } from "../oci/layout-sweep.ts";
 import { unionOf } from "../oci/layout-union.ts";
 import { createLayout } from "../oci/layout-writer.ts";
 import type { Descriptor } from "../oci/model.ts";
@@ -21,7 +22,7 @@ import { RELEASE_REPOSITORY } from "../release/model.ts";
 import { compareVersions } from "../release/version.ts";
 import type { BundleToTrust, SignedBy } from "./bundle-trust.ts";
 import { type Completeness, completenessOf } from "./completeness.ts";
-import { keepReleases, removeLeftovers } from "./store-garbage.ts";
+import { keepReleases } from "./store-garbage.ts";
 
 export type LoadDeps = Pick<Deps, "files" | "clock" | "machine" | "random" | "log">;
 

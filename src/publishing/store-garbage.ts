@@ -3,12 +3,12 @@
  *
  * Only for the holder of the store's lease. What no bundle document names was put there by hand and stays.
  */
-import { join } from "node:path/posix";
 import { type Digest, isDigest } from "../core/digest.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
 import { type Layout, type LayoutEntry, openLayout } from "../oci/layout.ts";
 import { readCatalog } from "../oci/layout-catalog.ts";
+import { sweepLayout } from "../oci/layout-sweep.ts";
 import { createLayout } from "../oci/layout-writer.ts";
 import { compareVersions } from "../release/version.ts";
 import { BUNDLE_REPOSITORY, type BundleDocument, readBundleDocuments } from "./bundle-document.ts";
@@ -43,7 +43,7 @@ export async function keepReleases(deps: FilesDeps, options: KeepOptions): Promi
   const newest = [...bundles].sort((a, b) => compareVersions(b.release.version, a.release.version) ?? 0);
   const kept = bundles.filter((one) => newest.indexOf(one) < options.keep || needed.has(one.release.digest));
   await writeRoots(deps, before, rootsOf(before, { kept, dropped: bundles.filter((one) => !kept.includes(one)) }));
-  return sweep(deps, paths.store);
+  return sweepLayout(deps, paths.store);
 }
 
 /** Every digest in the document of the installed release: which of them it is needs no knowledge of its form. */
@@ -80,30 +80,4 @@ async function writeRoots(deps: FilesDeps, before: Layout, roots: readonly Layou
     await after.putManifest({ repository, mediaType: descriptor.mediaType, bytes, ...named });
   }
   await after.finish();
-}
-
-/** Removes content that no root leads to. */
-async function sweep(deps: FilesDeps, folder: string): Promise<number> {
-  const catalog = await readCatalog(await openLayout(deps, folder));
-  const needed = new Set<string>();
-  for (const { manifests, blobs } of catalog.repositories.values()) {
-    for (const digest of [...manifests.keys(), ...blobs.keys()]) needed.add(digest.slice("sha256:".length));
-  }
-  let freedBytes = 0;
-  const blobs = join(folder, "blobs/sha256");
-  for (const name of await deps.files.list(blobs)) {
-    if (needed.has(name)) continue;
-    freedBytes += (await deps.files.stat(join(blobs, name), { links: "show" }))?.sizeBytes ?? 0;
-    await deps.files.remove(join(blobs, name));
-  }
-  return freedBytes;
-}
-
-/** Removes the hidden files of writers that died. Whoever holds the lease is the only writer. */
-export async function removeLeftovers({ files }: FilesDeps, folder: string): Promise<void> {
-  for (const place of [folder, join(folder, "blobs/sha256")]) {
-    for (const name of await files.list(place)) {
-      if (/^\..+\.[0-9a-f]{12}\.tmp$/.test(name)) await files.remove(join(place, name));
-    }
-  }
 }

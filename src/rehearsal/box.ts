@@ -13,13 +13,14 @@ import { createKube, type Kube } from "../kube/client.ts";
 import { createRegistryClient } from "../oci/client.ts";
 import { createRegistryServer } from "../oci/registry-server.ts";
 import { DEFAULT_COMPONENTS } from "../release/components.ts";
+import { PARTS_HOST } from "../release/parts-registry.ts";
 import { CONTROL_PLANE_HEADERS, controlPlaneIdentity } from "./control-plane-identity.ts";
 import type { Stage } from "./faults.ts";
 import { type ApiServer, type ApiServerState, createApiServer } from "./kubernetes/api-server.ts";
 import { answerAsApplication, isApplicationServing } from "./login-page.ts";
 import { openPublisher, type Publisher } from "./publisher.ts";
 import { refusedConnection } from "./rehearsed-deps.ts";
-import { openTheater } from "./theater.ts";
+import { openTheater, type TheaterOptions } from "./theater.ts";
 
 /** Of the embedded API: what the control plane has asked it for so far. */
 const ASKED_PATH = "/rehearsal/asked";
@@ -34,6 +35,8 @@ export interface BoxOptions {
   readonly speed: number;
   /** Folder for the cluster and the control plane's state. */
   readonly stateDir: string;
+  /** The control plane as the cluster's pods reach it. Absent: it serves them nothing. */
+  readonly controlPlane?: Fetch;
 }
 
 /** What surrounds the control plane in a rehearsal, until `close()`. */
@@ -71,6 +74,7 @@ export async function openBox(deps: Deps, listen: Listen, options: BoxOptions): 
     stage: options.stage,
     speed: options.speed,
     registryHost: registry.host,
+    ...ownRegistry(deps, options),
     registry: createRegistryClient({ ...deps, fetch: registry.fetch }, { registry: registry.host, plainHttp: true }),
     components: DEFAULT_COMPONENTS,
     logs: cluster.server.logs,
@@ -98,6 +102,13 @@ export async function openBox(deps: Deps, listen: Listen, options: BoxOptions): 
       await registry.close();
     },
   };
+}
+
+/** What the control plane serves to pods, with the login that they show. */
+function ownRegistry(deps: Deps, { controlPlane: fetch }: BoxOptions): Pick<TheaterOptions, "ownRegistry"> {
+  if (fetch === undefined) return {};
+  const at = { registry: PARTS_HOST, plainHttp: true };
+  return { ownRegistry: (credentials) => createRegistryClient({ ...deps, fetch }, { ...at, credentials }) };
 }
 
 /**

@@ -8,7 +8,7 @@ import { listenFlags, parsePort, TLS_PORT_FLAG, tlsPort } from "../cli/listen-fl
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { isLoopbackHost } from "../core/hosts.ts";
 import { type StatePaths, statePaths } from "../core/paths.ts";
-import type { Deps } from "../core/ports.ts";
+import type { Deps, Fetch } from "../core/ports.ts";
 import { ensureSetupToken, readSetupToken } from "../host/setup-token.ts";
 import { createKube } from "../kube/client.ts";
 import { openTrust } from "../release/trust.ts";
@@ -21,7 +21,7 @@ import { createStage, SCENARIOS, type Stage } from "./faults.ts";
 import { LICENSE_HOST } from "./license-service.ts";
 import { createMemoryFiles } from "./memory-files.ts";
 import type { Publisher } from "./publisher.ts";
-import { rehearsedDeps } from "./rehearsed-deps.ts";
+import { refusedConnection, rehearsedDeps } from "./rehearsed-deps.ts";
 import { scenarioRoutes } from "./scenario-routes.ts";
 
 const DRAIN_MS = 1_000;
@@ -145,7 +145,12 @@ async function openRehearsal(context: CommandContext, stage: Stage, heard: Heard
     folder === undefined ? { ...context.deps, files: createMemoryFiles(() => context.deps.clock.now()) } : context.deps;
   await real.files.makeDirectory(stateDir);
   const paths = statePaths(stateDir);
-  const box = await openBox(real, context.listen, { stage, speed, stateDir });
+  const late: { plane?: ControlPlane } = {};
+  const controlPlane: Fetch = async (request) => {
+    if (late.plane === undefined) throw refusedConnection(request);
+    return late.plane.app.handle(request, { address: "127.0.0.1" });
+  };
+  const box = await openBox(real, context.listen, { stage, speed, stateDir, controlPlane });
   const deps = rehearsedDeps(real, { stage, application: box.application });
   await putTrust(deps, stateDir, box.publisher);
   await deps.files.makeDirectory(paths.state);
@@ -177,6 +182,7 @@ async function openRehearsal(context: CommandContext, stage: Stage, heard: Heard
       passwordIterations: 10_000,
     },
   });
+  late.plane = plane;
   return { box, plane, stateDir: folder === undefined ? "memory" : stateDir, deps, paths };
 }
 

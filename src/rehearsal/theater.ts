@@ -27,6 +27,8 @@ export interface TheaterOptions {
   readonly kubeFor: (manager: string) => Kube;
   readonly registry: RegistryClient;
   readonly registryHost: string;
+  /** What the control plane serves itself, for Flux. Absent: nothing. */
+  readonly ownRegistry?: ActorContext["ownRegistry"];
   /** No node reaches any other registry. Absent: what lies there is taken as present. */
   readonly isCutOff?: boolean;
   readonly components: readonly ComponentSpec[];
@@ -82,6 +84,7 @@ function contextOf(deps: Pick<Deps, "clock" | "log">, options: TheaterOptions, a
     kube: options.kubeFor(actor.name),
     registry: options.registry,
     registryHost: options.registryHost,
+    ...(options.ownRegistry === undefined ? {} : { ownRegistry: options.ownRegistry }),
     isCutOff: options.isCutOff === true,
     components: options.components,
     logs: options.logs,

@@ -7,12 +7,14 @@
 import type { BuildInfo } from "../core/build.ts";
 import type { Route } from "../core/http.ts";
 import type { StatePaths } from "../core/paths.ts";
-import type { Deps } from "../core/ports.ts";
+import type { Deps, Fetch } from "../core/ports.ts";
 import type { Kube } from "../kube/calls.ts";
 import { createOperations } from "../operation/engine.ts";
 import { createFileStore } from "../operation/file-store.ts";
 import type { Operations } from "../operation/operations.ts";
 import type { StateStore } from "../operation/store.ts";
+import { createPartsShelf } from "../release/kept-parts.ts";
+import { createPartsRegistry, isForRegistry } from "../release/parts-registry.ts";
 import { openRegistry, type RegistryAccess } from "../release/registry-access.ts";
 import { createResolvedStore, type ResolvedStore } from "../release/resolved-store.ts";
 import { createAddress } from "../setup/address.ts";
@@ -77,7 +79,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   const late: { status?: StatusEngine } = {};
   const setupDeps = createSetupDeps(deps, options, { store, releases, status: () => late.status });
   const hostAgent = deps.transports.open({ socketPath: options.paths.hostAgentSocket });
-  const updateDeps = { ...setupDeps, hostAgent };
+  const updateDeps = { ...setupDeps, hostAgent, parts: createPartsShelf(deps, options.paths.kept) };
   const operations = createOperations(
     { ...deps, store },
     {
@@ -146,8 +148,9 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
       if (current?.kind === "setup" && current.state === "done") mode = "status";
     }),
   ];
+  const { kept: folder } = options.paths;
   return {
-    app,
+    app: besideRegistry(app, createPartsRegistry(deps, { folder, base: options.registry.place.base, store })),
     setup,
     operations,
     status,
@@ -165,6 +168,11 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
       status.stop();
     },
   };
+}
+
+/** What is kept of releases is asked for under `/v2/`, with a login of its own. */
+function besideRegistry(app: ServerApp, registry: Fetch): ServerApp {
+  return { ...app, handle: (request, peer) => (isForRegistry(request) ? registry(request) : app.handle(request, peer)) };
 }
 
 /** Tells what is offered, without the history, which is asked for. */

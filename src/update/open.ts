@@ -6,6 +6,7 @@ import { findKubeAccess, openConnection } from "../kube/config.ts";
 import { createOperations } from "../operation/engine.ts";
 import { createFileStore } from "../operation/file-store.ts";
 import type { Operations } from "../operation/operations.ts";
+import { createPartsShelf } from "../release/kept-parts.ts";
 import { openRegistryOf } from "../release/registry-flags.ts";
 import { openLocalSources } from "../status/local-sources.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
@@ -38,6 +39,7 @@ export async function openUpdates(context: CommandContext): Promise<OpenUpdates>
     kube: createKube(deps, openConnection(deps.transports, found)),
     registry: access,
     releases,
+    parts: createPartsShelf(deps, paths.kept),
     // The cluster is watched only when somebody asks how it is.
     observe: async (signal) => {
       status ??= createStatusEngine(deps, await openLocalSources(context));

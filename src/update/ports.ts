@@ -2,6 +2,7 @@
 import type { Deps, Fetch } from "../core/ports.ts";
 import type { Kube } from "../kube/calls.ts";
 import type { StateStore } from "../operation/store.ts";
+import type { PartsShelf } from "../release/kept-parts.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
 import type { ResolvedStore } from "../release/resolved-store.ts";
 import type { ApplianceStatus } from "../status/model.ts";
@@ -14,6 +15,8 @@ export interface UpdateDeps extends Pick<Deps, "clock" | "random" | "files" | "t
   readonly registry: RegistryAccess;
   /** Releases that were resolved before. */
   readonly releases: ResolvedStore;
+  /** What Flux reads of the releases that are kept. */
+  readonly parts: PartsShelf;
   readonly observe: (signal: AbortSignal) => Promise<ApplianceStatus>;
   /** The agent of the host, over its socket. Absent: there is none. */
   readonly hostAgent?: Fetch;

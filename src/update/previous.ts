@@ -7,6 +7,7 @@ import { z } from "zod";
 import { type Digest, isDigest } from "../core/digest.ts";
 import { isKubeObject, type KubeObject } from "../kube/model.ts";
 import type { StateStore } from "../operation/store.ts";
+import { keptPartSchema } from "../release/kept-parts.ts";
 import { type ReleaseManifest, readReleaseManifest } from "../release/model.ts";
 import { updateRulesOf } from "../release/update-rules.ts";
 import { type Installed, installedSchema } from "../status/installed.ts";
@@ -22,6 +23,8 @@ const keptSchema = z.object({
   manifest: z.custom<ReleaseManifest>((value) => typeof value === "object" && value !== null),
   /** ConfigMaps of the values, without what the cluster adds. */
   values: z.array(z.custom<KubeObject>(isKubeObject)),
+  /** What Flux reads of it, where the box keeps that too; none of a release that was kept by an older control plane. */
+  parts: z.array(keptPartSchema).default([]),
 });
 const previousSchema = keptSchema.extend({
   schema: z.literal(PREVIOUS_SCHEMA),
@@ -59,8 +62,8 @@ export async function forgetPrevious(store: PreviousStore, which: Digest): Promi
   else await store.writeDocument("previous-release", { schema: PREVIOUS_SCHEMA, ...before.earlier, earlier: null });
 }
 
-function withoutEarlier({ digest: which, installed, manifest, values }: PreviousRelease): KeptRelease {
-  return { digest: which, installed, manifest, values };
+function withoutEarlier({ earlier: _earlier, schema: _schema, ...kept }: PreviousRelease): KeptRelease {
+  return kept;
 }
 
 /** Why the kept release cannot be gone back to, one sentence; undefined when it can. */

@@ -1,12 +1,14 @@
 /** The steps before anything is touched: is it still so, is everything there and whole, and keep what is installed. */
-import { ApplianceError } from "../core/errors.ts";
+import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { KubeObject } from "../kube/model.ts";
 import { type StepResult, stepError } from "../operation/step.ts";
 import { askForAll } from "../release/ask.ts";
+import { partsOf } from "../release/kept-parts.ts";
 import { componentsOf, type ReleaseManifest } from "../release/model.ts";
 import type { ResolvedArtifact } from "../release/resolved.ts";
 import { note, type UpdateCall } from "./context.ts";
+import { clearShelf, partsOfInstalled } from "./parts.ts";
 import { keepPrevious } from "./previous.ts";
 import { installedNow, wantedOf } from "./release-of-run.ts";
 import { openUpdateRegistry, resolveInstalled } from "./releases.ts";
@@ -42,25 +44,55 @@ export async function check(call: UpdateCall): Promise<StepResult> {
   return { state: "done", detail: failed.length === 0 ? "All is well" : `${failed.length} checks failed before` };
 }
 
-/** Asks the registry for every part again and reads bundle, charts and Flux whole: their bytes have their digests. */
+/**
+ * Asks the registry for every part again and reads bundle, charts and Flux whole: their bytes have their digests. Bundle and
+ * charts stay on the box, and those of the installed release with them: the line may be cut from here on.
+ */
 export async function fetchParts(call: UpdateCall): Promise<StepResult> {
+  const { context, signal } = call;
+  const { deps } = context;
   const release = await wantedOf(call);
-  const { deps } = call.context;
   const registry = await openUpdateRegistry(deps);
   const { base } = deps.registry.place;
-  const now = await askForAll(registry, release.manifest, { base, signal: call.signal });
+  const now = await askForAll(registry, release.manifest, { base, signal });
   for (const part of now.artifacts) assertSame(part, release.artifacts);
-  const parts = now.artifacts.filter(({ kind }) => kind !== "image");
-  let bytes = 0;
-  for (const [index, part] of parts.entries()) {
-    call.progress(`${index + 1} of ${parts.length}: ${part.name}`);
-    const repository = repositoryOf(part, registry.registry);
-    const { manifest } = await registry.manifest(repository, part.digest, { signal: call.signal });
-    for (const layer of manifest.layers) {
-      bytes += (await registry.blob(repository, layer, { maxBytes: MAX_PART_BYTES, signal: call.signal })).length;
-    }
+  const parts = partsOf({ ...release, artifacts: now.artifacts }, base);
+  await clearShelf(call, parts);
+  const onProgress = (name: string, done: number): void => call.progress(`${done + 1} of ${parts.length}: ${name}`);
+  let bytes = await deps.parts.keep(registry, parts, { base, signal, onProgress });
+  for (const part of now.artifacts.filter(({ kind }) => kind === "flux"))
+    bytes += await readWhole(call, registry, part);
+  await fetchInstalled(call, registry);
+  const count = now.artifacts.filter(({ kind }) => kind !== "image").length;
+  return { state: "done", detail: `${count} parts, ${humanBytes(bytes)} fetched, all as the release pins them` };
+}
+
+async function readWhole(
+  { signal }: UpdateCall,
+  registry: Awaited<ReturnType<typeof openUpdateRegistry>>,
+  part: ResolvedArtifact,
+): Promise<number> {
+  const repository = repositoryOf(part, registry.registry);
+  const { manifest } = await registry.manifest(repository, part.digest, { signal });
+  const sizes = manifest.layers.map(async (layer) => {
+    return (await registry.blob(repository, layer, { maxBytes: MAX_PART_BYTES, signal })).length;
+  });
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
+
+/** The installed release's own, where they are not there from its own update. A registry that has them no more is told by "keep". */
+async function fetchInstalled(
+  call: UpdateCall,
+  registry: Awaited<ReturnType<typeof openUpdateRegistry>>,
+): Promise<void> {
+  const { deps } = call.context;
+  const parts = await partsOfInstalled(deps);
+  try {
+    await deps.parts.keep(registry, parts ?? [], { base: deps.registry.place.base, signal: call.signal });
+  } catch (thrown) {
+    if (!isApplianceError(thrown, "oci/not-found", "oci/forbidden", "oci/unauthorized")) throw thrown;
+    deps.log.warn("parts of the installed release are not in the registry any more", { error: thrown });
   }
-  return { state: "done", detail: `${parts.length} parts, ${humanBytes(bytes)}, all as the release pins them` };
 }
 
 /** A tag that means something else than when the plan was made is no release that anybody saw. */
@@ -92,8 +124,12 @@ export async function keep(call: UpdateCall): Promise<StepResult> {
     });
   }
   const values = await valuesInCluster(call, release.manifest);
-  await keepPrevious(deps.store, { digest: installed.digest, installed, manifest: release.manifest, values });
-  return { state: "done", detail: `${installed.version} can be gone back to` };
+  const wanted = partsOf(release, deps.registry.place.base);
+  const lacking = await deps.parts.lacking(wanted, call.signal);
+  const parts = lacking.length === 0 ? wanted : [];
+  await keepPrevious(deps.store, { digest: installed.digest, installed, manifest: release.manifest, values, parts });
+  const how = lacking.length === 0 ? ", also without the registry" : `, as long as the registry has its ${lacking[0]}`;
+  return { state: "done", detail: `${installed.version} can be gone back to${how}` };
 }
 
 /** Only what we wrote: names, labels and texts. */

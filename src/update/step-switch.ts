@@ -14,6 +14,7 @@ import type { StepResult } from "../operation/step.ts";
 import { componentsOf, type ReleaseManifest } from "../release/model.ts";
 import { INSTALLED_SCHEMA, type Installed } from "../status/installed.ts";
 import { note, type UpdateCall } from "./context.ts";
+import { findWay, isSourceFailing } from "./parts.ts";
 import type { KeptRelease } from "./previous.ts";
 import { installedNow, type RunRelease, wantedOf } from "./release-of-run.ts";
 import { openUpdateRegistry, resolveInstalled } from "./releases.ts";
@@ -74,7 +75,8 @@ function installedRecord(release: RunRelease, before: Installed): Installed {
 
 /**
  * Hands the kept release to Flux again, with the values as they were. A way back is about the release, not the answers: where the
- * address has been changed since, the kept release gets its values with the address of now. No registry is asked. Safe to call again.
+ * address has been changed since, the kept release gets its values with the address of now. Where the registry has no answer
+ * Flux reads it from the box. Safe to call again.
  */
 export async function switchBack(
   call: UpdateCall,
@@ -87,14 +89,26 @@ export async function switchBack(
   const selection = { ref: { digest }, manifest, digest, registry, repository, verifiedBy };
   const { appUrl, answersDigest } = await installedNow(call);
   const values = appUrl === installed.appUrl ? kept.values : await renderedValues(call, manifest, { appUrl });
+  const way = await findWay(call, kept);
   const result = await applyAll(call, [
     ...values,
     selectionObject(selection, installed.channel),
-    ...sourceObjects({ manifest, digest }, deps.registry),
+    ...sourceObjects({ manifest, digest }, deps.registry, way.parts),
   ]);
   await removeLeftValues(call, kept, left);
   await deps.store.writeDocument("release", { ...installed, appUrl, answersDigest });
-  return result;
+  return way.told === undefined ? result : { state: "done", detail: way.told };
+}
+
+/** Shows Flux the other place where it could not have the kept release from the one it was shown. Safe to call again. */
+export async function showOtherWay(call: UpdateCall, { manifest, digest, ...kept }: KeptRelease): Promise<void> {
+  if (!(await isSourceFailing(call))) return;
+  const way = await findWay(call, kept);
+  if (way.told !== undefined) call.progress(way.told);
+  await applyAll(
+    { ...call, progress: () => {} },
+    sourceObjects({ manifest, digest }, call.context.deps.registry, way.parts),
+  );
 }
 
 /** Values of components that only the left release has. */

@@ -6,6 +6,7 @@ import { PATIENT_RETRY, type Step, type StepResult, stepError } from "../operati
 import type { Installed } from "../status/installed.ts";
 import { note, readNotes, type UpdateCall, type UpdateContext } from "./context.ts";
 import type { UpdatePlan } from "./model.ts";
+import { clearShelf, closeWay } from "./parts.ts";
 import { forgetPrevious, type KeptRelease } from "./previous.ts";
 import { freeStuckReleases } from "./reached.ts";
 import { installedNow, keptOf, wantedManifest, wantedOf } from "./release-of-run.ts";
@@ -13,7 +14,7 @@ import { manifestOnDisk } from "./releases.ts";
 import { updateControlPlane } from "./step-control-plane.ts";
 import { fetchImages } from "./step-images.ts";
 import { check, fetchParts, keep } from "./step-prepare.ts";
-import { switchBack, switchOver, updateFlux } from "./step-switch.ts";
+import { showOtherWay, switchBack, switchOver, updateFlux } from "./step-switch.ts";
 import { judge, reconcile, WATCH_BUDGET_MS, watchRelease } from "./step-watch.ts";
 
 /** A step of an update with a sentence for the plan. */
@@ -222,7 +223,7 @@ async function watchKept(call: UpdateCall, kept: KeptRelease): Promise<StepResul
   const { operationId, deps } = call.context;
   const goal = { manifest: kept.manifest, word: `${operationId}-back-${deps.random.uuid().slice(0, 8)}` };
   await freeStuckReleases(call, goal);
-  const end = await watchRelease(call, goal);
+  const end = await watchRelease(call, goal, () => showOtherWay(call, kept));
   if (end.ready) return { state: "done", detail: `${kept.installed.version} works again` };
   throw stepError({
     ...end.problem,
@@ -240,9 +241,12 @@ async function conclude(call: UpdateCall): Promise<StepResult> {
   const { verdict, reason, returned } = await readNotes(context);
   if (verdict !== "failed") {
     await deps.store.writeDocument("release", await installedAnew(call));
+    await closeWay(call);
+    await clearShelf(call);
     return { state: "done", detail: [verdict ?? "ok", reason].filter(Boolean).join(": ") };
   }
   if (returned) await forgetPrevious(deps.store, plan.from.digest);
+  await clearShelf(call);
   throw stepError({
     code: "update/returned",
     message: returned
@@ -260,6 +264,7 @@ async function concludeReturn(call: UpdateCall): Promise<StepResult> {
   const { verdict, reason } = await readNotes(call.context);
   await deps.store.writeDocument("release", await installedAnew(call));
   await forgetPrevious(deps.store, plan.to.digest);
+  await clearShelf(call);
   return { state: "done", detail: [verdict ?? "ok", reason].filter(Boolean).join(": ") };
 }
 

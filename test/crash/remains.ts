@@ -11,8 +11,16 @@ const INSTANT = /\d{4}-\d{2}-\d{2}T[\d:.]+Z/g;
 export function comparableFiles(files: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   const entries = [...files].filter(([path]) => !path.includes("/lease/"));
   return new Map(
-    entries.map(([path, text]) => [path, path.endsWith(".ndjson") ? comparableLines(path, text) : masked(text)]),
+    entries.map(([path, text]) => [
+      path,
+      path.endsWith(".ndjson") ? comparableLines(path, text) : comparableText(path, text),
+    ]),
   );
+}
+
+/** A login that is made at random differs by design; how long it is does not. */
+function comparableText(path: string, text: string): string {
+  return path.endsWith("/secrets/parts-login") ? `${text.length} characters` : masked(text);
 }
 
 function comparableLines(path: string, text: string): string {

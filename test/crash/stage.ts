@@ -200,7 +200,7 @@ function withoutTimes(value: unknown): unknown {
 
 /** Generated values differ by design; that they are there, once and never replaced, is checked beside this. */
 function comparableData(object: KubeObject): unknown {
-  const generated = new Set(["ALGA_AUTH_KEY", "INITIAL_ADMIN_PASSWORD_HASH"]);
+  const generated = new Set(["ALGA_AUTH_KEY", "INITIAL_ADMIN_PASSWORD_HASH", ".dockerconfigjson"]);
   const entries = Object.entries((object.data ?? {}) as Record<string, string>);
   return Object.fromEntries(
     entries.map(([key, value]) => [key, generated.has(key) ? `${value.length} characters` : value]),

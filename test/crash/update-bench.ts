@@ -9,6 +9,7 @@ import { createFileStore } from "../../src/operation/file-store.ts";
 import type { OperationView } from "../../src/operation/model.ts";
 import type { Operations } from "../../src/operation/operations.ts";
 import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
+import { createPartsShelf } from "../../src/release/kept-parts.ts";
 import { RELEASE_REPOSITORY } from "../../src/release/model.ts";
 import { createResolvedStore } from "../../src/release/resolved-store.ts";
 import type { ApplianceStatus, Check } from "../../src/status/model.ts";
@@ -71,6 +72,7 @@ export function openUpdateBench(
     kube,
     registry: { place: { registry: options.registry, base: "nine-minds" }, plainHttp: true },
     releases: createResolvedStore(deps, paths.resolvedReleases),
+    parts: createPartsShelf(deps, paths.kept),
     ...(options.hostAgent === undefined ? {} : { hostAgent: options.hostAgent }),
     observe: async (signal) => {
       const found = await kube.get({ ...source, name: "alga-appliance" }, { signal });

@@ -9,6 +9,7 @@ import type { Clock } from "../../core/ports.ts";
 import type { Kube } from "../../kube/calls.ts";
 import { conditionOf, type KindRef, type KubeObject, listAt, numberAt, refOf } from "../../kube/model.ts";
 import type { RegistryClient } from "../../oci/client.ts";
+import type { Credentials } from "../../oci/credentials.ts";
 import type { ComponentSpec } from "../../release/components.ts";
 import type { Faults } from "../faults.ts";
 import type { PodLogs } from "../kubernetes/api-server.ts";
@@ -19,6 +20,8 @@ export interface ActorContext {
   readonly registry: RegistryClient;
   /** `host:port` of the embedded registry, as it stands in references. */
   readonly registryHost: string;
+  /** A client of what the control plane itself serves, with Flux's login for it; undefined where it serves nothing. */
+  readonly ownRegistry?: (login: Credentials | undefined) => RegistryClient;
   /** No other registry can be reached. */
   readonly isCutOff: boolean;
   readonly components: readonly ComponentSpec[];

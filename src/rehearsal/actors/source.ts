@@ -4,11 +4,15 @@
  * The trees are kept in memory by digest; after a restart they are pulled again, as the real one does with an empty disk.
  */
 import { ApplianceError } from "../../core/errors.ts";
+import { Secret } from "../../core/secret.ts";
 import { toInstant } from "../../core/time.ts";
 import type { FileTree } from "../../flux/tree.ts";
 import { conditionOf, type KubeObject, numberAt, textAt } from "../../kube/model.ts";
+import type { RegistryClient } from "../../oci/client.ts";
+import type { Credentials } from "../../oci/credentials.ts";
 import { parseReference, type Reference } from "../../oci/reference.ts";
 import { readTarGz } from "../../oci/tar.ts";
+import { PARTS_HOST } from "../../release/parts-registry.ts";
 import {
   type Actor,
   type ActorContext,
@@ -75,21 +79,41 @@ function sourceReference(source: KubeObject): Reference {
   return parseReference(`${textAt(source, "spec", "url") ?? ""}${digest === undefined ? `:${tag}` : `@${digest}`}`);
 }
 
+/** The registry that a source names: the embedded one, or what the control plane serves. */
+async function registryOf(context: ActorContext, source: KubeObject, { registry }: Reference): Promise<RegistryClient> {
+  if (registry === PARTS_HOST && context.ownRegistry !== undefined)
+    return context.ownRegistry(await loginOf(context, source));
+  if (!context.faults().registryDown) return context.registry;
+  throw new ApplianceError("net/unreachable", `dial tcp ${registry}: connect: connection refused`);
+}
+
+/** What the Secret of a source says, as Docker's configuration does. */
+async function loginOf(context: ActorContext, source: KubeObject): Promise<Credentials | undefined> {
+  const name = textAt(source, "spec", "secretRef", "name");
+  if (name === undefined) return undefined;
+  const namespace = source.metadata.namespace ?? "";
+  const secret = await context.kube.get({ apiVersion: "v1", kind: "Secret", namespace, name });
+  const text = Buffer.from(textAt(secret, "data", ".dockerconfigjson") ?? "", "base64").toString("utf8");
+  const auth = Buffer.from(/"auth":"([^"]+)"/.exec(text)?.[1] ?? "", "base64").toString("utf8");
+  const colon = auth.indexOf(":");
+  if (colon < 0) return undefined;
+  return { kind: "password", username: auth.slice(0, colon), password: new Secret(auth.slice(colon + 1)) };
+}
+
 async function pullArtifact(
   context: ActorContext,
   source: KubeObject,
   trees: Trees,
 ): Promise<Record<string, unknown> & { revision: string }> {
   const reference = sourceReference(source);
-  if (context.faults().registryDown)
-    throw new ApplianceError("net/unreachable", `dial tcp ${reference.registry}: connect: connection refused`);
+  const registry = await registryOf(context, source, reference);
   const wanted = reference.digest ?? reference.tag ?? "latest";
-  const { descriptor, manifest } = await context.registry.manifest(reference.repository, wanted);
+  const { descriptor, manifest } = await registry.manifest(reference.repository, wanted);
   const selected = textAt(source, "spec", "layerSelector", "mediaType");
   const layer = manifest.layers.find((one) => one.mediaType === selected) ?? manifest.layers[0];
   if (layer === undefined) throw new ApplianceError("oci/bad-manifest", "the artifact has no layer");
   if (trees.get(layer.digest) === undefined)
-    trees.set(layer.digest, textTree(await context.registry.blob(reference.repository, layer)));
+    trees.set(layer.digest, textTree(await registry.blob(reference.repository, layer)));
   const revision = `${reference.tag ?? "latest"}@${descriptor.digest}`;
   return {
     digest: layer.digest,
