@@ -112,11 +112,11 @@ async function perform(
   const { host: interfaceOf, port, securePort } = at.address;
   const listening = await context.listen({ host: interfaceOf, port, handle: plane.app.handle });
   if (securePort !== undefined) {
-    const { deps, paths } = rehearsal;
-    const { listen } = context;
-    at.heard.secure = await openSecurePage(deps, {
-      listen,
-      paths,
+    // Its certificate is for this machine, not for the box that is played.
+    const { network } = context.deps;
+    at.heard.secure = await openSecurePage({ ...rehearsal.deps, network }, {
+      listen: context.listen,
+      paths: rehearsal.paths,
       host: interfaceOf,
       port: securePort,
       handle: plane.app.handle,

@@ -1,5 +1,5 @@
 /** Pods, warnings and logs of the mock box. Some were named and written by somebody who means harm. */
-import type { EventList, HostSample, Inventory, LogTail, OpenSession } from "../../ui/state/wire.ts";
+import type { ClaimRecord, EventList, HostSample, Inventory, LogTail, OpenSession } from "../../ui/state/wire.ts";
 
 /** Markup, terminal escapes as the box writes them out, and a raw mark that turns the reading direction. */
 export const HOSTILE =
@@ -83,6 +83,13 @@ export function mockSamples(): readonly HostSample[] {
     diskBytes: 40e9 + index * 4e6,
     memoryBytes: 6e9 + Math.sin(index / 9) * 4e8,
   }));
+}
+
+export function mockClaims(): readonly ClaimRecord[] {
+  return [
+    { at: new Date(Date.now() - 86_400_000).toISOString(), peer: "192.0.2.20", secure: true, outcome: "claimed" },
+    { at: new Date(Date.now() - 7_200_000).toISOString(), peer: "203.0.113.9", secure: false, outcome: "refused" },
+  ];
 }
 
 export function mockSessions(): readonly OpenSession[] {

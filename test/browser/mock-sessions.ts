@@ -39,6 +39,8 @@ export function createMockSessions(): MockSessions {
         tokenAccepted: kindOf(cookie) === "claim",
         mode,
         rehearsal: true,
+        secure: false,
+        secureUrl: "https://127.0.0.1:8443/setup",
         passwordPolicy: MOCK_POLICY,
         problem: null,
       },

@@ -13,6 +13,8 @@ export interface RehearsalOptions {
   readonly scenario?: string;
   /** How much faster than a box. Default 20. */
   readonly speed?: number;
+  /** More words of the command line. */
+  readonly words?: readonly string[];
 }
 
 export interface Rehearsal {
@@ -23,8 +25,12 @@ export interface Rehearsal {
 }
 
 /** Starts a rehearsal on a free port and waits for its first line. */
-export async function startRehearsal({ scenario, speed = 20 }: RehearsalOptions = {}): Promise<Rehearsal> {
-  const words = ["rehearse", "--port", "0", "-o", "json", "--speed", String(speed)];
+export async function startRehearsal({
+  scenario,
+  speed = 20,
+  words: more = [],
+}: RehearsalOptions = {}): Promise<Rehearsal> {
+  const words = ["rehearse", "--port", "0", "-o", "json", "--speed", String(speed), ...more];
   const child = spawnAppliance([...words, ...(scenario === undefined ? [] : ["--scenario", scenario])]);
   const first: unknown = JSON.parse(await firstLine(child));
   const { url, setupUrl, token } = first as { url: string; setupUrl: string; token: string };

@@ -12,6 +12,7 @@ import { refreshSession } from "../state/live.ts";
 import { usePlace } from "../state/router.ts";
 import type { SessionView } from "../state/wire.ts";
 import { type PlainKey, text } from "../strings.ts";
+import { LineNote } from "./gate-line.ts";
 import { Sheet } from "./sheet.ts";
 import { GateShell } from "./shells.ts";
 
@@ -24,6 +25,7 @@ export function GatePage({ session }: { readonly session: SessionView }): VNode 
       : html`<${TokenForm} />`;
   const { problem } = session;
   return html`<${GateShell}>
+    <${LineNote} session=${session} />
     ${problem ? html`<${Cause} what=${problem.message} next=${problem.hint} />` : undefined}${body}
   <//>`;
 }

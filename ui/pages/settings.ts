@@ -9,6 +9,7 @@ import { chooseTheme, theme } from "../state/theme.ts";
 import { text } from "../strings.ts";
 import { AddressCard } from "./settings-address.ts";
 import { AdminCard } from "./settings-admin.ts";
+import { ClaimsCard } from "./settings-claims.ts";
 import { NameCard } from "./settings-name.ts";
 import { PasswordCard } from "./settings-password.ts";
 import { SessionsCard } from "./settings-sessions.ts";
@@ -30,6 +31,7 @@ export function SettingsPage(): VNode {
       </div>
       <div class="stack">
         <${SessionsCard} />
+        <${ClaimsCard} />
         <${Card} title=${text("settings.browser")}>
           <${Choice} name="theme" label=${text("settings.colors")} value=${choice} options=${themes} onChange=${chooseTheme} />
         <//>

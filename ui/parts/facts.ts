@@ -2,7 +2,7 @@
 import { type Children, html, type VNode } from "../html.ts";
 
 export interface Fact {
-  readonly name: string;
+  readonly name: Children;
   readonly value: Children;
   /** Where two facts have one name. */
   readonly key?: string;
@@ -11,7 +11,7 @@ export interface Fact {
 /** A definition list; a value may be any node. */
 export function Facts({ items }: { readonly items: readonly Fact[] }): VNode {
   const rows = items.map(
-    (fact) => html`<div key=${fact.key ?? fact.name}><dt>${fact.name}</dt><dd>${fact.value}</dd></div>`,
+    (fact) => html`<div key=${fact.key ?? String(fact.name)}><dt>${fact.name}</dt><dd>${fact.value}</dd></div>`,
   );
   return html`<dl class="facts">${rows}</dl>`;
 }

@@ -1,6 +1,7 @@
 /** What the API answers, as far as the page reads it. Shapes of other rooms are imported as types, never as code. */
 import type { OperationView } from "../../src/operation/model.ts";
 
+export type { ClaimRecord } from "../../src/core/claims.ts";
 export type { OperationStep, OperationView } from "../../src/operation/model.ts";
 export type { OpenSession } from "../../src/server/sessions.ts";
 export type { AddressPlan as AddressPlanView, AddressView } from "../../src/setup/address.ts";
@@ -29,6 +30,10 @@ export interface SessionView {
   readonly problem?: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
   readonly mode: "setup" | "status";
   readonly rehearsal: boolean;
+  /** The page came over TLS. */
+  readonly secure?: boolean;
+  /** The same page over TLS; null where there is none, and over TLS. */
+  readonly secureUrl?: string | null;
   readonly passwordPolicy: PasswordPolicy;
 }
 

@@ -23,6 +23,15 @@ export const GATE = {
   "login.deed": "Log in",
   "login.open": "Open {host}",
   "login.copy": "Copy the address",
+  "line.plain": "What you type here can be read on the way",
+  "line.plain-means":
+    "The line to this box is not encrypted. Whoever listens in your network reads the token and the password, and can change what you see.",
+  "line.next":
+    "Go over to TLS. The browser warns of the certificate that the box made: go on only when its SHA-256 begins as on the screen of the box. Type the token there.",
+  "line.deed": "Go over to TLS",
+  "line.compare": "Compare the certificate before you type",
+  "line.compare-next":
+    "Open the certificate in the browser, from the mark before the address. Its SHA-256 must begin like this; leave the page if it does not.",
   "gate.locked": "Too many attempts. The box waits before it listens again.",
   "secret.show": "Show: {label}",
   "secret.rules": "What a password needs",

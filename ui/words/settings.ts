@@ -22,4 +22,10 @@ export const SETTINGS = {
   "admin-password.not-now": "It cannot be set from here now.",
   "admin-password.new": "New password",
   "admin-password.deed": "Set this password",
+  "claims.title": "Who opened this box",
+  "claims.claimed": "from {peer}, {line}",
+  "claims.refused": "refused: a second claim from {peer}, {line}",
+  "claims.secure": "over TLS",
+  "claims.plain": "not encrypted",
+  "claims.none": "Nothing is known of it: the box was opened before this was written down.",
 } as const;
