@@ -1,6 +1,7 @@
 /**
  * First contentful paint of the page from the executable, against a plain static server that gives the same bytes and the
- * same first answer of the API. Both on the loopback, each visit in a context of its own: nothing is in a cache.
+ * same first answer of the API, and against a page of one line, which shows what the browser itself takes on this machine. All
+ * on the loopback, in turn, each visit in a context of its own: nothing is in a cache.
  */
 import { existsSync } from "node:fs";
 import { createServer, get } from "node:http";
@@ -24,26 +25,31 @@ export async function firstPaint(executable: string, runs: number): Promise<Row[
   process.env.ALGA_EXECUTABLE = executable;
   const rehearsal = await startRehearsal();
   const browser = await openBrowser();
-  const peer = await startPeer(rehearsal.url, await paths(browser, rehearsal.url));
+  const same = await startPeer(await takeAll(rehearsal.url, await paths(browser, rehearsal.url)));
+  const line = await startPeer(new Map([["/", ONE_LINE]]));
   try {
-    const seen = { ours: [] as number[], peer: [] as number[] };
-    await visit(browser, rehearsal.url);
-    await visit(browser, peer.url);
-    for (let index = 0; index < runs; index += 1) {
-      seen.ours.push(await visit(browser, rehearsal.url));
-      seen.peer.push(await visit(browser, peer.url));
-    }
-    const note = "a plain static server of the same bytes";
-    return [
-      row(WHAT, median(seen.ours), median(seen.peer), { unit: "ms", note }),
-      row(`${WHAT}, p90`, percentile(seen.ours, 0.9), percentile(seen.peer, 0.9), { unit: "ms", note }),
+    const urls = [rehearsal.url, same.url, line.url];
+    const seen = urls.map((): number[] => []);
+    for (const url of urls) await visit(browser, url);
+    for (let index = 0; index < runs; index += 1)
+      for (const [place, url] of urls.entries()) seen[place]?.push(await visit(browser, url));
+    const [ours = [], ofSame = [], ofLine = []] = seen;
+    const against = (peer: readonly number[], note: string): Row[] => [
+      row(WHAT, median(ours), median(peer), { unit: "ms", note }),
+      row(`${WHAT}, p90`, percentile(ours, 0.9), percentile(peer, 0.9), { unit: "ms", note }),
     ];
+    return [...against(ofSame, "a plain static server of the same bytes"), ...against(ofLine, "a page of one line")];
   } finally {
     await browser.close();
     await rehearsal.stop();
-    peer.stop();
+    for (const peer of [same, line]) peer.stop();
   }
 }
+
+const ONE_LINE: Given = {
+  bytes: new TextEncoder().encode("<!doctype html><title>One line</title><h1>One line</h1>"),
+  headers: { "content-type": "text/html" },
+};
 
 /** What the first page asks for. */
 async function paths(browser: Browser, url: string): Promise<readonly string[]> {
@@ -56,10 +62,15 @@ async function paths(browser: Browser, url: string): Promise<readonly string[]> 
   return [...new Set(asked)].filter((path) => path !== "/api/events");
 }
 
-/** Gives what the executable gave, from memory, as it was compressed. */
-async function startPeer(url: string, wanted: readonly string[]): Promise<{ readonly url: string; stop(): void }> {
+/** What the executable gives, as it is compressed. */
+async function takeAll(url: string, wanted: readonly string[]): Promise<ReadonlyMap<string, Given>> {
   const given = new Map<string, Given>();
   for (const path of wanted) given.set(path, await take(`${url}${path}`));
+  return given;
+}
+
+/** Gives it again, from memory. */
+async function startPeer(given: ReadonlyMap<string, Given>): Promise<{ readonly url: string; stop(): void }> {
   const server = createServer((request, response) => {
     const found = given.get(new URL(request.url ?? "/", "http://peer").pathname);
     if (found === undefined) response.writeHead(404).end();
@@ -77,7 +88,7 @@ function take(address: string): Promise<Given> {
       answer.on("data", (part: Buffer) => parts.push(part));
       answer.on("error", failed);
       answer.on("end", () => {
-        const kept = ["content-type", "content-encoding", "cache-control"];
+        const kept = ["content-type", "content-encoding", "cache-control", "content-security-policy"];
         const headers = Object.entries(answer.headers).filter(([name]) => kept.includes(name));
         done({ bytes: new Uint8Array(Buffer.concat(parts)), headers: Object.fromEntries(headers) as Given["headers"] });
       });

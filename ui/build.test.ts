@@ -20,11 +20,17 @@ test("buildUi() is repeatable", async () => {
   assert.deepEqual(first.files, second.files);
 });
 
-test("the page names every asset by its hash and holds nothing inline", async () => {
+test("the page names every asset by its hash and holds nothing inline but the rules of the first picture", async () => {
   const { files } = await buildUi();
   const page = new TextDecoder().decode(files[0]?.bytes);
   for (const file of files.slice(1)) assert.ok(page.includes(`"/${file.path}"`), file.path);
-  assert.doesNotMatch(page, /<style|\sstyle=|<script(?![^>]*\ssrc=)/);
+  assert.doesNotMatch(page, /\sstyle=|<script(?![^>]*\ssrc=)/);
+  const [first, rest, ...more] = page.split("<style>");
+  assert.equal(more.length, 0);
+  assert.doesNotMatch(first ?? "", /stylesheet/, "no sheet is waited for before the first picture");
+  const [inline = "", after = ""] = (rest ?? "").split("</style>");
+  assert.match(inline, /\.shell\b/);
+  assert.ok(after.indexOf('id="app"') < after.indexOf('rel="stylesheet"'), "the other rules come after it");
 });
 
 test("the UI takes types from src and no code", () => {

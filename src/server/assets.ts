@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { ApplianceError } from "../core/errors.ts";
+import { contentSecurityPolicy } from "./headers.ts";
 
 /** One file as the build embeds it. */
 export interface AssetFile {
@@ -25,6 +26,8 @@ export interface Asset {
   readonly immutable: boolean;
   /** Strong validator of the plain form, without quotes. */
   readonly etag: string;
+  /** What a page may do, when it needs more than other answers. */
+  readonly policy?: string;
 }
 
 /** The files of the web application in memory, each with its headers; undefined for a path that names none. */
@@ -65,13 +68,22 @@ function toAsset(file: AssetFile): Asset {
   if (type === undefined) {
     throw new ApplianceError("embed/missing", `Cannot serve file "${file.path}": its ending has no known type`);
   }
+  const styles = type.startsWith("text/html") ? inlineStyles(new TextDecoder().decode(file.bytes)) : [];
   return {
+    ...(styles.length === 0 ? {} : { policy: contentSecurityPolicy(styles) }),
     path: file.path.startsWith("/") ? file.path : `/${file.path}`,
     bytes: file.bytes,
     type,
     immutable: HASHED_NAME.test(file.path),
     etag: createHash("sha256").update(file.bytes).digest("hex").slice(0, 32),
   };
+}
+
+/** Digests of the sheets that stand in a page of this executable, as a content policy names them. @see CSP Level 3, 2.3.1 */
+export function inlineStyles(page: string): readonly string[] {
+  return [...page.matchAll(/<style>([^<]*)<\/style>/g)].map(
+    ([, rules = ""]) => `sha256-${createHash("sha256").update(rules).digest("base64")}`,
+  );
 }
 
 type Encoding = "br" | "gzip" | "identity";
@@ -95,6 +107,7 @@ export function createAssetServer(): AssetServer {
       const encoding = encodingFor(asset, request);
       const etag = `"${asset.etag}${encoding === "identity" ? "" : `-${encoding}`}"`;
       const headers: Record<string, string> = { etag, vary: "accept-encoding", "cache-control": cacheRule(asset) };
+      if (asset.policy !== undefined) headers["content-security-policy"] = asset.policy;
       if (matches(request.headers.get("if-none-match"), etag)) return new Response(null, { status: 304, headers });
       const bytes = await formOf(asset, encoding);
       headers["content-type"] = asset.type;

@@ -5,7 +5,8 @@
  * installation in `stepMs` a step, and `control` breaks it: a blocked step, silence, a stream that is refused.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { CONTENT_SECURITY_POLICY } from "../../src/server/headers.ts";
+import { inlineStyles } from "../../src/server/assets.ts";
+import { contentSecurityPolicy } from "../../src/server/headers.ts";
 import type { UiFile } from "../../ui/build.ts";
 import { createMockBox, type MockBox, type MockOptions } from "./mock-box.ts";
 
@@ -59,7 +60,8 @@ interface Exchange {
 async function answer(files: readonly UiFile[], box: MockBox, exchange: Exchange): Promise<void> {
   const { request, response } = exchange;
   const url = new URL(request.url ?? "/", "http://box");
-  response.setHeader("content-security-policy", CONTENT_SECURITY_POLICY);
+  const page = new TextDecoder().decode(files.find(({ path }) => path === "index.html")?.bytes);
+  response.setHeader("content-security-policy", contentSecurityPolicy(inlineStyles(page)));
   if (url.pathname.startsWith("/api/")) {
     await answerApi(box, exchange, url);
     return;
