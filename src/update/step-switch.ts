@@ -14,6 +14,7 @@ import type { StepResult } from "../operation/step.ts";
 import { componentsOf, type ReleaseManifest } from "../release/model.ts";
 import { INSTALLED_SCHEMA, type Installed } from "../status/installed.ts";
 import { note, type UpdateCall } from "./context.ts";
+import { removeFinishedJobs } from "./finished-jobs.ts";
 import { findWay, isSourceFailing } from "./parts.ts";
 import type { KeptRelease } from "./previous.ts";
 import { installedNow, type RunRelease, wantedOf } from "./release-of-run.ts";
@@ -39,6 +40,7 @@ export async function switchOver(call: UpdateCall): Promise<StepResult> {
   const release = await wantedOf(call);
   const installed = await installedNow(call);
   await note(context, { touched: true });
+  await removeFinishedJobs(context.deps, { manifest: release.manifest, signal: call.signal });
   const objects = [
     ...(await renderedValues(call, release.manifest, installed)),
     selectionObject(release, release.channel),
@@ -90,6 +92,7 @@ export async function switchBack(
   const { appUrl, answersDigest } = await installedNow(call);
   const values = appUrl === installed.appUrl ? kept.values : await renderedValues(call, manifest, { appUrl });
   const way = await findWay(call, kept);
+  await removeFinishedJobs(deps, { manifest, signal: call.signal });
   const result = await applyAll(call, [
     ...values,
     selectionObject(selection, installed.channel),
