@@ -32,8 +32,11 @@ export const NOUNS: readonly Noun[] = [
   {
     name: "console",
     group: "On the box",
-    summary: "Show on the screen of the box how it is and how to reach it",
-    load: async () => (await import("./host/console-command.ts")).commands,
+    summary: "Show on the screen of the box how it is and how to reach it, and set it up there",
+    load: async () => [
+      ...(await import("./host/console-command.ts")).commands,
+      ...(await import("./setup/console-command.ts")).commands,
+    ],
   },
   {
     name: "host-agent",

@@ -12,6 +12,7 @@ import { commands as release } from "../src/publishing/commands.ts";
 import { commands as rehearse } from "../src/rehearsal/command.ts";
 import { commands as serve } from "../src/server/command.ts";
 import { commands as setup } from "../src/setup/command.ts";
+import { commands as consoleSetup } from "../src/setup/console-command.ts";
 import { commands as status } from "../src/status/command.ts";
 import { commands as update } from "../src/update/command.ts";
 
@@ -64,6 +65,7 @@ test("every command that a text tells to type is there, with its flags", () => {
     ...agent,
     ...bootstrap,
     ...consoles,
+    ...consoleSetup,
     ...doctor,
     ...host,
     ...rehearse,

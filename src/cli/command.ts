@@ -75,6 +75,8 @@ export interface CommandContext {
   readonly readStdin: (maxBytes: number) => Promise<Uint8Array>;
   /** Asks the person at the terminal, who sees nothing of what is typed. Absent where standard input or error is no terminal. */
   readonly askHidden?: (question: string) => Promise<string>;
+  /** The same with what is typed on the screen. Absent where `askHidden` is. */
+  readonly askLine?: (question: string) => Promise<string>;
   /** Starts a server on a socket and hands requests to `handle`; only long-running verbs use it. */
   readonly listen: Listen;
 }

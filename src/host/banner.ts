@@ -4,6 +4,7 @@
  * It shows text of others (a registry's message, a unit's last words), so every control character is taken out: this is root's own
  * console. The token is shown only where the caller says that the reader stands before the box.
  */
+import { type Charset, plainLine, wrapLine } from "../cli/screen-text.ts";
 import type { OperationView } from "../operation/model.ts";
 import type { ConsoleLogin } from "./credential-show.ts";
 import { qrLines } from "./qr.ts";
@@ -42,7 +43,7 @@ export interface BannerShape {
   readonly columns: number;
   /** Lines; 0 for a file, which has no end. */
   readonly rows: number;
-  readonly charset: "utf8" | "ascii";
+  readonly charset: Charset;
 }
 
 /** A VGA console. */
@@ -55,7 +56,7 @@ const MIN_TEXT = 34;
 export function bannerLines(facts: BannerFacts, shape: BannerShape = VGA): readonly string[] {
   const code = codeOf(facts, shape);
   const width = code.length === 0 ? shape.columns - 2 : shape.columns - 3 - (code[0]?.length ?? 0);
-  const text = paragraphs(facts).flatMap((paragraph) => [...wrap(plain(paragraph, shape.charset), width), ""]);
+  const text = paragraphs(facts).flatMap((paragraph) => [...wrapLine(plainLine(paragraph, shape.charset), width), ""]);
   const height = Math.max(text.length, code.length);
   const lines = Array.from({ length: height }, (_one, row) =>
     ` ${code.length === 0 ? (text[row] ?? "") : (text[row] ?? "").padEnd(width + 1) + (code[row] ?? "")}`.trimEnd(),
@@ -118,34 +119,4 @@ function serving(facts: BannerFacts): readonly string[] {
 
 function urlOf(address: string, port: number): string {
   return `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
-}
-
-/** One line without anything that a terminal would obey. */
-function plain(text: string, charset: BannerShape["charset"]): string {
-  const line = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim();
-  return charset === "utf8"
-    ? line
-    : line
-        .normalize("NFKD")
-        .replaceAll(/\p{M}/gu, "")
-        .replaceAll(/[^\x20-\x7e]/g, "?");
-}
-
-/** Breaks at blanks; a word that is longer than the line is cut into pieces, because an address must be whole to be of use. */
-function wrap(text: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ").flatMap((one) => pieces(one, width))) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
-}
-
-function pieces(word: string, width: number): readonly string[] {
-  return Array.from({ length: Math.ceil(word.length / width) || 1 }, (_one, at) =>
-    word.slice(at * width, (at + 1) * width),
-  );
 }

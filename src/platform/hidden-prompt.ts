@@ -1,8 +1,9 @@
 /**
- * A question at the terminal whose answer is not shown: for passphrases.
+ * A question at the terminal: hidden for passphrases, or with what is typed on the screen.
  *
- * The terminal is raw only while a question stands: it is put back when the answer is there, on Ctrl-C, on a signal, when the
- * terminal goes away, and when the process ends in between. Only SIGKILL can leave it raw.
+ * The terminal is raw only while a hidden question stands: it is put back when the answer is there, on Ctrl-C, on a signal, when the
+ * terminal goes away, and when the process ends in between. Only SIGKILL can leave it raw. A question that is not hidden leaves the
+ * terminal as it is: it shows and edits the line by itself.
  */
 import { ApplianceError } from "../core/errors.ts";
 
@@ -35,6 +36,9 @@ const MAX_ANSWER_BYTES = 4_096;
 /** Signals that end a process and have no handler of their own; the others abort `signal`. */
 const ENDING = ["SIGHUP", "SIGQUIT"] as const;
 
+/** Asks one question at the terminal. `echo`: what is typed is shown. */
+export type Prompt = (question: string, options?: { readonly echo?: boolean }) => Promise<string>;
+
 /**
  * Makes the function that asks. Ask one question after the other: what is pasted beyond a line answers the next one.
  *
@@ -43,11 +47,15 @@ const ENDING = ["SIGHUP", "SIGQUIT"] as const;
  * @returns A function from a question to the answer without its line end. It throws internal/aborted on Ctrl-C, on a signal
  *   and when the terminal goes away, and file/too-large beyond 4 KiB.
  */
-export function hiddenPrompt(ports: HiddenPromptPorts): (question: string) => Promise<string> {
+export function hiddenPrompt(ports: HiddenPromptPorts): Prompt {
   const typed = { ahead: "" };
-  return async (question) => {
+  return async (question, { echo = false } = {}) => {
     ports.signal.throwIfAborted();
     const { input, ends } = ports;
+    if (echo) {
+      ports.show(`${question}: `);
+      return await readLine(ports, typed);
+    }
     const before = input.isRaw === true;
     const restore = (): void => void input.setRawMode(before);
     input.setRawMode(true);

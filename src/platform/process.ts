@@ -17,7 +17,7 @@ import { ApplianceError, type LogLevel } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { systemClock } from "./clock.ts";
 import { readBounded } from "./file-read.ts";
-import { hiddenPrompt } from "./hidden-prompt.ts";
+import { hiddenPrompt, type Prompt } from "./hidden-prompt.ts";
 import { processSignal } from "./signals.ts";
 import { processTerminal, readStdin, type Terminal, terminalLog } from "./terminal.ts";
 
@@ -96,16 +96,18 @@ async function commandContext(
 }
 
 /** How to ask a person; nothing where nobody would read the question or type an answer. */
-function askAt({ stderrIsTerminal, err }: Terminal, signal: AbortSignal): Pick<CommandContext, "askHidden"> {
+function askAt(
+  { stderrIsTerminal, err }: Terminal,
+  signal: AbortSignal,
+): Pick<CommandContext, "askHidden" | "askLine"> {
   if (!stderrIsTerminal || !isatty(0)) return {};
-  let prompt: CommandContext["askHidden"];
-  return {
-    askHidden: (question) => {
-      // Made when it is used: a process that asks nothing must not touch its standard input.
-      prompt ??= hiddenPrompt({ input: process.stdin, show: err, ends: process, signal });
-      return prompt(question);
-    },
+  let prompt: Prompt | undefined;
+  const ask: Prompt = (question, options) => {
+    // Made when it is used: a process that asks nothing must not touch its standard input.
+    prompt ??= hiddenPrompt({ input: process.stdin, show: err, ends: process, signal });
+    return prompt(question, options);
   };
+  return { askHidden: (question) => ask(question), askLine: (question) => ask(question, { echo: true }) };
 }
 
 /** The process's signal, and with `--timeout` also a limit, where the command does not take that flag itself. */

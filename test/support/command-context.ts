@@ -20,6 +20,7 @@ export interface CommandGiven {
   readonly stdin?: string;
   /** What a person at the terminal answers. Absent: there is no terminal. */
   readonly askHidden?: (question: string) => Promise<string>;
+  readonly askLine?: (question: string) => Promise<string>;
   /** Where to keep what is said. Absent: anew. */
   readonly said?: Said;
 }
@@ -50,6 +51,7 @@ export function commandContext(given: CommandGiven): { readonly context: Command
     signal: new AbortController().signal,
     readStdin: async () => new TextEncoder().encode(given.stdin ?? ""),
     ...(given.askHidden === undefined ? {} : { askHidden: given.askHidden }),
+    ...(given.askLine === undefined ? {} : { askLine: given.askLine }),
     listen: () => Promise.reject(new Error("not of this test")),
   };
   return { context, said };
