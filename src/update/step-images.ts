@@ -10,6 +10,8 @@ import { closePrefetch, openPrefetch, type Pulled, pulledImages, unscheduled } f
 
 /** Milliseconds that the kubelet may be told "not there" or "denied": it asks again by itself. */
 const DEFINITE_MS = 60_000;
+/** The same where the registry has said so to us too. */
+const CERTAIN_MS = 10_000;
 /** The same for a line that is down. */
 const LINE_MS = 15 * 60_000;
 const DEFINITE = /not found|notfound|manifest unknown|name unknown|denied|unauthorized|forbidden|invalid/i;
@@ -51,7 +53,7 @@ async function waitForImages(call: UpdateCall, wanted: Wanted): Promise<void> {
     for (const one of pulled) assertPinned(one, wanted.release);
     const there = pulled.filter(({ state }) => state === "there").length;
     if (there === pulled.length) return;
-    const trouble = troubleOf(pulled, unscheduled(pod));
+    const trouble = troubleOf(pulled, { noNode: unscheduled(pod), missing: wanted.release.missing });
     if (trouble === undefined) isOver = createPatience(settings);
     else if (isOver(deps.clock.monotonic(), trouble)) throw unavailable(trouble);
     const why = trouble === undefined ? "" : `: ${trouble.text}`;
@@ -63,24 +65,34 @@ async function waitForImages(call: UpdateCall, wanted: Wanted): Promise<void> {
 /** Tells whether a trouble has lasted too long for its kind, from the first time it is asked. */
 function createPatience(settings: UpdateSettings): (nowMs: number, trouble: Trouble) => boolean {
   let sinceMs: number | undefined;
-  return (nowMs, { definite }) => {
+  return (nowMs, { definite, certain }) => {
     sinceMs ??= nowMs;
-    return nowMs - sinceMs >= atPace(settings, definite ? DEFINITE_MS : LINE_MS);
+    const lastsMs = certain ? CERTAIN_MS : definite ? DEFINITE_MS : LINE_MS;
+    return nowMs - sinceMs >= atPace(settings, lastsMs);
   };
 }
 
 interface Trouble {
   readonly image: string;
   readonly text: string;
+  /** The kubelet says that it is not there, or denied. */
   readonly definite: boolean;
+  /** Nobody has it: the registry did not show it to us either. */
+  readonly certain: boolean;
 }
 
-function troubleOf(pulled: readonly Pulled[], noNode: string | undefined): Trouble | undefined {
-  if (noNode !== undefined) return { image: pulled[0]?.image ?? "", text: noNode, definite: false };
+function troubleOf(
+  pulled: readonly Pulled[],
+  seen: { readonly noNode: string | undefined; readonly missing: ResolvedRelease["missing"] },
+): Trouble | undefined {
+  if (seen.noNode !== undefined) {
+    return { image: pulled[0]?.image ?? "", text: seen.noNode, definite: false, certain: false };
+  }
   const refused = pulled.find(({ state }) => state === "refused");
-  return refused === undefined
-    ? undefined
-    : { image: refused.image, text: refused.text, definite: DEFINITE.test(refused.text) };
+  if (refused === undefined) return undefined;
+  const { image, text } = refused;
+  const definite = DEFINITE.test(text);
+  return { image, text, definite, certain: definite && seen.missing.some(({ reference }) => reference === image) };
 }
 
 /** What a tag gave the node must be what the release meant when it was resolved. */
