@@ -144,9 +144,12 @@ function standing({ view, tiers, judgement }: Given, root: Judged | undefined): 
   const still = `${noun.slice(0, 1).toLowerCase()}${noun.slice(1)} is paused${step === undefined ? "" : ` before the step "${oneLine(step.title, 80)}"`}`;
   const paused = judgement.findings.find((one) => one.rule.code === "operation/paused");
   const next = paused === undefined ? null : nextOf(paused);
-  if (root !== undefined) return { state: "failed", message: `${root.finding.headline}; ${still}`, next: nextOf(root) };
-  if (tiers.login.state === "ready") return { state: "progressing", message: `People can log in; ${still}`, next };
-  return { state: "progressing", message: `${still.slice(0, 1).toUpperCase()}${still.slice(1)}`, next };
+  const isOpen = tiers.login.state === "ready";
+  const lead = isOpen ? "People can log in" : `${still.slice(0, 1).toUpperCase()}${still.slice(1)}`;
+  const tail = isOpen ? `; ${still}` : "";
+  if (root === undefined) return { state: "progressing", message: `${lead}${tail}`, next };
+  const message = isOpen ? `${lead}, but ${root.finding.headline}${tail}` : `${lead}, and ${root.finding.headline}`;
+  return { state: "failed", message, next: nextOf(root) };
 }
 
 /** "about 7 minutes left" where the plan says how long it takes, else the step that runs. */

@@ -10,6 +10,10 @@ const EXPIRED = refusal(502, {
   code: "trust/expired",
   detail: "Cannot trust timestamp metadata: it expired 3 days ago, a fresh one is wanted",
 });
+const NOT_PAUSABLE = refusal(409, {
+  code: "operation/not-pausable",
+  detail: 'Cannot pause operation "0002-update": it is at the step "Judge the release"',
+});
 const ago = (minutes: number): string => new Date(Date.now() - minutes * 60_000).toISOString();
 
 export interface MockUpdates {
@@ -18,6 +22,8 @@ export interface MockUpdates {
   change(next: Partial<UpdatesView>): void;
   /** The next start is refused with this. */
   refuseStart(code: string, details?: object): void;
+  /** The run is at a step that must reach its end: pausing is refused. */
+  refusePause(): void;
   changePlan(next: Partial<UpdatePlan>): void;
   /** The metadata of the channels has expired: plans are refused until a body decides to take it. */
   expire(): void;
@@ -30,6 +36,7 @@ export function createMockUpdates(): MockUpdates {
   let plan = samplePlan();
   let refused: MockAnswer | undefined;
   let isExpired = false;
+  let paused: "no" | "asked" | "yes" | "never" = "no";
   const started: MockCallBody[] = [];
   const start = (body: MockCallBody): MockAnswer => {
     started.push(body);
@@ -51,6 +58,9 @@ export function createMockUpdates(): MockUpdates {
     refuseStart: (code, details) => {
       refused = refusal(409, { code, detail: "Cannot start the update: the plan is another one now", details });
     },
+    refusePause: () => {
+      paused = "never";
+    },
     answer(route, body) {
       switch (route) {
         case "GET /api/updates":
@@ -58,7 +68,14 @@ export function createMockUpdates(): MockUpdates {
           return { status: 200, value: view };
         case "GET /api/operations/0004-settings":
         case "GET /api/operations/0002-update":
-          return { status: 200, value: { operation: updateOperation(), journal: [] } };
+          return { status: 200, value: { operation: updateOperation(paused), journal: [] } };
+        case "POST /api/operations/0002-update/pause":
+          if (paused === "never") return NOT_PAUSABLE;
+          paused = paused === "asked" ? "yes" : "asked";
+          return { status: 202, value: { operation: updateOperation(paused) } };
+        case "POST /api/operations/0002-update/resume":
+          paused = "no";
+          return { status: 202, value: { operation: updateOperation(paused) } };
         case "POST /api/updates/policy":
           view = { ...view, policy: body as unknown as UpdatesView["policy"] };
           return { status: 200, value: view };
@@ -77,9 +94,17 @@ export function createMockUpdates(): MockUpdates {
   };
 }
 
-function updateOperation(): object {
+function updateOperation(paused = "no"): object {
   return {
-    ...{ id: "0002-update", kind: "update", state: "running", step: "pull", startedAt: ago(1), endedAt: null },
+    ...(paused === "asked" ? { pausing: true } : {}),
+    ...{
+      id: "0002-update",
+      kind: "update",
+      state: paused === "yes" ? "paused" : "running",
+      step: "pull",
+      startedAt: ago(1),
+      endedAt: null,
+    },
     ...{ progress: { done: 0, total: 2, unit: "steps" }, problem: null },
     steps: [
       { id: "pull", title: "Fetch release 1.1.0", state: "running", startedAt: ago(1), endedAt: null, detail: null },

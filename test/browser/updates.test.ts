@@ -88,6 +88,25 @@ browserTest("going back asks first; where there is no way back it says why", {},
   assert.equal(await page.locator("button", { hasText: "Return to" }).count(), 0);
 });
 
+browserTest("an update is paused and goes on; where that is not safe the page says why", {}, async (visit) => {
+  const { page, server } = visit;
+  await openConsole(visit, "/operations/0002-update");
+  await tabTo(page, "main .buttons button");
+  await page.keyboard.press("Enter");
+  await page.locator("[role=status]", { hasText: "It pauses when the step that it is in has ended." }).waitFor();
+  await page.locator("button.primary", { hasText: "Let it go on" }).click();
+  await page.locator("main .buttons button", { hasText: "Pause it" }).click();
+  await page.locator("button.primary", { hasText: "Let it go on" }).waitFor();
+  await visit.page.evaluate(() => fetch("/api/operations/0002-update/pause", { method: "POST" }));
+  await page.reload();
+  await page.locator(".state-line", { hasText: "Paused" }).waitFor();
+  await page.locator("[role=status]", { hasText: "It stands still until somebody lets it go on" }).waitFor();
+  server.box.updates.refusePause();
+  await page.reload();
+  await page.locator("main .buttons button", { hasText: "Pause it" }).click();
+  await page.locator("[role=alert] .cause", { hasText: 'it is at the step "Judge the release"' }).waitFor();
+});
+
 browserTest("the policy is kept, with its hours and days, and paused for a week", {}, async (visit) => {
   const { page } = visit;
   await openConsole(visit, "/updates");

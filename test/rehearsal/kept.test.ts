@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { JournalEntry } from "../../src/operation/journal.ts";
+import type { OperationView } from "../../src/operation/model.ts";
 import type { ApplianceStatus } from "../../src/status/model.ts";
+import type { UpdatePlan } from "../../src/update/model.ts";
 import { type Play, runAppliance, startPlay } from "./play.ts";
 
 describe("a rehearsal that is kept in a folder", () => {
@@ -50,6 +52,42 @@ describe("a rehearsal that is kept in a folder", () => {
     assert.deepEqual([summary.message, operation?.state], ["Everything works", "done"]);
   });
 
+  it("stays paused after SIGKILL, says so and what is next, and goes on or ends by a command beside it", async () => {
+    const { body: offered } = await play.ask("POST", "/api/updates/plan", { channel: "next" });
+    const { digest } = (offered as unknown as UpdatePlan).to;
+    const { body: plan } = await play.ask("POST", "/api/updates/plan", { digest });
+    await play.switchOn("registry-unreachable");
+    const started = await play.ask("POST", "/api/updates", { planDigest: plan.digest });
+    assert.equal(started.status, 202, JSON.stringify(started.body));
+    const { id } = started.body.operation as OperationView;
+    await play.until("it waits for the registry", ({ operation }) => operation?.state === "waiting");
+    const paused = await runAppliance(["update", "pause"], "", folder);
+    assert.deepEqual([paused.code, paused.err], [0, ""]);
+    assert.match(
+      paused.out,
+      new RegExp(`^The update ${id} (?:is paused before|pauses when) the step "Fetch and verify`),
+    );
+    assert.match(paused.out, /Next: alga-appliance update resume/);
+    const now = await play.until("it is paused", ({ operation }) => operation?.state === "paused");
+    assert.match(now.summary.message, /; the update is paused before the step "Fetch and verify the release"$/);
+    await play.kill("SIGKILL");
+
+    play = await startPlay({ state: folder, speed: 20 });
+    await play.logIn();
+    const still = await play.until("people can log in", ({ tiers }) => tiers.login.state === "ready");
+    assert.deepEqual([still.operation?.id, still.operation?.state, still.phase], [id, "paused", "updating"]);
+    assert.match(still.summary.next ?? "", /alga-appliance update resume/);
+    const busy = await play.ask("POST", "/api/updates", { planDigest: plan.digest, digest });
+    assert.deepEqual([busy.status, busy.body.code, busy.body.details], [409, "operation/busy", { operation: id }]);
+    await play.switchOn("registry-unreachable");
+    await play.resume();
+    await play.until("it waits for the registry again", ({ operation }) => operation?.state === "waiting");
+    const cancelled = await runAppliance(["update", "cancel", "--yes"], "", folder);
+    assert.deepEqual([cancelled.code, cancelled.err], [0, ""]);
+    assert.equal((await play.operation()).state, "cancelled");
+    await play.mend();
+  });
+
   it("goes on with an update after SIGKILL once the release was handed over, and ends in the new one", async () => {
     const { body: plan } = await play.ask("POST", "/api/updates/plan", { channel: "next" });
     assert.equal((await play.ask("POST", "/api/updates", { planDigest: plan.digest })).status, 202);
@@ -63,7 +101,7 @@ describe("a rehearsal that is kept in a folder", () => {
     const { history } = (await play.ask("GET", "/api/updates")).body as { history: { outcome: string }[] };
     assert.deepEqual(
       history.map(({ outcome }) => outcome),
-      ["installed"],
+      ["installed", "stopped"],
     );
   });
 });

@@ -163,8 +163,9 @@ export async function startPlay(options: PlayOptions = {}): Promise<Play> {
   return new Play(child, (await firstJsonLine(child)) as Announced, said);
 }
 
-export function spawnAppliance(words: readonly string[]): ChildProcess {
-  return spawn(process.execPath, ["src/main.ts", ...words], { cwd: ROOT, stdio: ["pipe", "pipe", "pipe"] });
+export function spawnAppliance(words: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+  const options = { cwd: ROOT, stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } } as const;
+  return spawn(process.execPath, ["src/main.ts", ...words], { ...options, stdio: [...options.stdio] });
 }
 
 export interface Ended {
@@ -173,9 +174,9 @@ export interface Ended {
   readonly err: string;
 }
 
-/** Runs a command line to its end. */
-export function runAppliance(words: readonly string[], stdin = ""): Promise<Ended> {
-  const child = spawnAppliance(words);
+/** Runs a command line to its end. @param root Folder of a kept rehearsal, to work beside it on its state. */
+export function runAppliance(words: readonly string[], stdin = "", root?: string): Promise<Ended> {
+  const child = spawnAppliance(words, root === undefined ? {} : { ALGA_APPLIANCE_ROOT: root });
   let out = "";
   let err = "";
   child.stdout?.on("data", (chunk) => (out += String(chunk)));
