@@ -69,6 +69,17 @@ export const NOUNS: readonly Noun[] = [
     load: async () => (await import("./update/command.ts")).commands,
   },
   {
+    name: "recover",
+    group: "For operators",
+    summary: "Say what is wrong with a box that does not come up, and put it right",
+    load: async () => {
+      const { recoverCommands } = await import("./host/recover-command.ts");
+      const { lostDocuments, rebuildDocuments } = await import("./setup/rebuild.ts");
+      const { writeOwnImage } = await import("./publishing/own-image.ts");
+      return recoverCommands({ lost: lostDocuments, rebuild: rebuildDocuments, writeOwnImage });
+    },
+  },
+  {
     name: "release",
     group: "For publishers",
     summary: "Build, sign, publish, find and mirror releases",

@@ -8,6 +8,7 @@ import { commands as agent } from "../src/host/agent-command.ts";
 import { commands as bootstrap } from "../src/host/bootstrap-command.ts";
 import { commands as host } from "../src/host/command.ts";
 import { commands as consoles } from "../src/host/console-command.ts";
+import { recoverCommands } from "../src/host/recover-command.ts";
 import { commands as release } from "../src/publishing/commands.ts";
 import { commands as rehearse } from "../src/rehearsal/command.ts";
 import { commands as serve } from "../src/server/command.ts";
@@ -16,6 +17,8 @@ import { commands as consoleSetup } from "../src/setup/console-command.ts";
 import { commands as status } from "../src/status/command.ts";
 import { commands as update } from "../src/update/command.ts";
 
+/** Commands that other rooms work for; nothing is run here. */
+const ROOMS = { lost: never, rebuild: never, writeOwnImage: never };
 const SOURCES = join(import.meta.dirname, "../src");
 
 /** Actors of the rehearsal speak with the words of Flux and Helm, because operators must learn to read those. */
@@ -29,6 +32,10 @@ const HINT = /\bhint:\s*(`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')/
 const files = readdirSync(SOURCES, { recursive: true, encoding: "utf8" })
   .filter((path) => path.endsWith(".ts") && !path.endsWith(".test.ts") && !SPEAKS_AS_OTHERS.includes(path))
   .map((path) => ({ path, text: readFileSync(join(SOURCES, path), "utf8") }));
+
+function never(): Promise<never> {
+  return Promise.reject(new Error("nothing is run here"));
+}
 
 function found(pattern: RegExp): readonly { readonly place: string; readonly words: string }[] {
   return files.flatMap(({ path, text }) =>
@@ -68,6 +75,7 @@ test("every command that a text tells to type is there, with its flags", () => {
     ...consoleSetup,
     ...doctor,
     ...host,
+    ...recoverCommands(ROOMS),
     ...rehearse,
     ...release,
     ...serve,

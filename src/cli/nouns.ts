@@ -17,7 +17,8 @@ export interface Noun {
  */
 const ALIASES: Readonly<Record<string, { readonly prefix: readonly string[]; readonly only?: readonly string[] }>> = {
   alga: { prefix: ["extension"], only: ["pack", "sign", "verify", "publish"] },
-  "alga-control-plane-reapply": { prefix: ["recover"] },
+  // Its callers of before know no flags, and it deletes nothing.
+  "alga-control-plane-reapply": { prefix: ["recover", "--yes"] },
   appliance: { prefix: [] },
 };
 

@@ -10,6 +10,7 @@ import { runBootstrap } from "./bootstrap.ts";
 import type { BootstrapContext } from "./bootstrap-context.ts";
 import { BOOTSTRAP_STEPS } from "./bootstrap-steps.ts";
 import { followsOf } from "./resolve-command.ts";
+import { newsOf } from "./run-news.ts";
 
 /** Milliseconds that a start waits for the registry. */
 const ASK_MS = 8_000;
@@ -58,7 +59,7 @@ async function bootstrap(context: CommandContext): Promise<ExitCode> {
   };
   const told = new Map<string, string>();
   const onView = (view: OperationView): void => {
-    for (const line of news(view, told)) out.event(line, () => `${line.title}: ${line.text}`);
+    for (const line of newsOf(view, told)) out.event(line, () => `${line.title}: ${line.text}`);
   };
   return ending(await runBootstrap(bootstrapping, { signal: context.signal, onView }));
 }
@@ -69,25 +70,6 @@ function printPlan({ out }: CommandContext): ExitCode {
     steps.map(({ phase, title, about }, index) => `${index + 1}. ${title} (${phase})\n   ${about}`).join("\n"),
   );
   return EXIT.done;
-}
-
-interface News {
-  readonly step: string;
-  readonly title: string;
-  readonly state: string;
-  readonly text: string;
-}
-
-/** What changed since it was told last; `told` keeps it. */
-function news(view: OperationView, told: Map<string, string>): readonly News[] {
-  const lines = view.steps.flatMap(({ id, title, state, detail }): readonly News[] => {
-    const problem = view.step === id ? view.problem : null;
-    const text = [problem?.message ?? detail ?? state, ...(problem?.hint == null ? [] : [problem.hint])].join(". ");
-    if (state === "pending" || told.get(id) === `${state} ${text}`) return [];
-    told.set(id, `${state} ${text}`);
-    return [{ step: id, title, state, text }];
-  });
-  return lines;
 }
 
 /** The end as an exit code. @throws {ApplianceError} the problem of a run that could not go on. */

@@ -24,6 +24,8 @@ export interface BootstrapSettings {
   readonly askMs: number;
   /** Port of the control plane. */
   readonly port: number;
+  /** The operator asks for an older control plane than ran before. */
+  readonly allowDowngrade?: boolean;
 }
 
 export interface BootstrapContext {
@@ -43,7 +45,10 @@ export const KUBECONFIG = "etc/rancher/k3s/k3s.yaml";
 const SYSTEMCTL_MS = 120_000;
 
 /** The cluster of this box, by the kubeconfig that k3s wrote. @throws {ApplianceError} kube/config while there is none. */
-export async function openCluster({ deps, settings }: BootstrapContext): Promise<Kube> {
+export async function openCluster({
+  deps,
+  settings,
+}: Pick<BootstrapContext, "deps"> & { readonly settings: Pick<BootstrapSettings, "paths"> }): Promise<Kube> {
   const kubeconfig = `${settings.paths.root.replace(/\/$/, "")}/${KUBECONFIG}`;
   const access = await findKubeAccess(deps, { kubeconfig, environment: {} });
   return createKube(deps, openConnection(deps.transports, access));

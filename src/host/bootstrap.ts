@@ -9,36 +9,20 @@ import { join } from "node:path/posix";
 import { isApplianceError } from "../core/errors.ts";
 import type { StatePaths } from "../core/paths.ts";
 import { createOperations } from "../operation/engine.ts";
-import { createFileStore } from "../operation/file-store.ts";
 import { foldJournal, hasEnded } from "../operation/fold.ts";
 import type { OperationView } from "../operation/model.ts";
 import type { Operations } from "../operation/operations.ts";
 import type { StateStore } from "../operation/store.ts";
 import type { BootstrapContext, BootstrapDeps } from "./bootstrap-context.ts";
 import { bootstrapProgram } from "./bootstrap-steps.ts";
+import { hostPaths, openHostStore } from "./host-store.ts";
 
 /** Journals of bootstraps that are kept: some months of reboots. */
 const KEPT_JOURNALS = 30;
 /** Milliseconds between looks at the journal of another bootstrap. */
 const FOLLOW_MS = 1_000;
-
-/** The folders of the host's own operations. */
-function hostPaths(paths: StatePaths): StatePaths {
-  const inside = (name: string): string => join(paths.host, name);
-  return {
-    ...paths,
-    state: paths.host,
-    journal: inside("journal"),
-    lease: inside("lease"),
-    history: inside("history.ndjson"),
-    secrets: inside("secrets"),
-  };
-}
-
-/** Opens the store of the host's own operations. */
-function openHostStore(deps: Pick<BootstrapDeps, "files" | "clock">, paths: StatePaths): StateStore {
-  return createFileStore(deps, hostPaths(paths));
-}
+/** Milliseconds between tries to close what another command of this box left. */
+const CLOSE_MS = 2_000;
 
 export interface BootstrapOptions {
   readonly signal: AbortSignal;
@@ -66,7 +50,7 @@ export async function runBootstrap(context: BootstrapContext, options: Bootstrap
   });
   try {
     const last = (await operations.list())[0];
-    const started = await begin(context, operations, last);
+    const started = await begin(context, operations, { last, signal: options.signal });
     return (await operations.settled(options.signal)) ?? started;
   } finally {
     stopTelling();
@@ -95,10 +79,14 @@ export async function bootstrapOfBoot(
 async function begin(
   { deps }: BootstrapContext,
   operations: Operations,
-  last: OperationView | undefined,
+  { last, signal }: { readonly last: OperationView | undefined; readonly signal: AbortSignal },
 ): Promise<OperationView> {
   const plan = { schema: "alga.appliance.bootstrap-plan/v1", bootId: await deps.machine.bootId() };
   if (last === undefined || hasEnded(last)) return operations.start("bootstrap", plan);
+  if (last.kind !== "bootstrap") {
+    await closeOther(deps, operations, { id: last.id, signal });
+    return operations.start("bootstrap", plan);
+  }
   const before = await operations.get(last.id);
   if (bootOf(before?.plan) !== plan.bootId) {
     await operations.cancel(last.id);
@@ -109,7 +97,31 @@ async function begin(
   return last;
 }
 
-function bootOf(plan: unknown): unknown {
+/**
+ * Closes a run of another kind that nobody works on any more; waits while somebody does. A recover that was interrupted loses nothing
+ * by it: the next one begins with a look at what is wrong then.
+ */
+export async function closeOther(
+  deps: Pick<BootstrapDeps, "clock">,
+  operations: Operations,
+  { id, signal }: { readonly id: string; readonly signal: AbortSignal },
+): Promise<void> {
+  for (;;) {
+    try {
+      await operations.cancel(id);
+      return;
+    } catch (thrown) {
+      if (isApplianceError(thrown, "operation/not-cancellable")) {
+        const found = await operations.get(id);
+        if (found === undefined || hasEnded(found.view)) return;
+      } else if (!isApplianceError(thrown, "operation/busy")) throw thrown;
+      await deps.clock.sleep(CLOSE_MS, signal);
+    }
+  }
+}
+
+/** The boot that a plan was made in. */
+export function bootOf(plan: unknown): unknown {
   return typeof plan === "object" && plan !== null && "bootId" in plan ? plan.bootId : undefined;
 }
 

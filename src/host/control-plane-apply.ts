@@ -85,10 +85,10 @@ async function factsNow(
   kube: Kube,
   options: { readonly ask?: boolean } = {},
 ): Promise<ControlPlaneFacts> {
-  const { paths, askMs } = settings;
+  const { paths, askMs, allowDowngrade = false } = settings;
   const images = await listImages(deps, paths, signal);
   const follows = options.ask === false ? NOT_ASKED : await settings.follows().catch(toProblem);
-  return gatherControlPlaneFacts(deps, { paths, kube, images, follows, askMs, signal });
+  return gatherControlPlaneFacts(deps, { paths, kube, images, follows, askMs, allowDowngrade, signal });
 }
 
 const NOT_ASKED = { problem: "it was not asked" };

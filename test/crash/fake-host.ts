@@ -15,10 +15,12 @@ import type { FakeBox } from "./fake-box.ts";
 import { createMemoryFiles, type MemoryFiles } from "./memory-files.ts";
 
 export const BAKED = "localhost/alga-appliance-control-plane:baked";
+export const RECOVERED = "localhost/alga-appliance-control-plane:recovered";
 export const ARCHIVE = "/opt/alga-appliance/control-plane/images/control-plane.tar";
 const AIRGAP = "/opt/alga-appliance/images/k3s-airgap-images-amd64.tar.zst";
 
-const KUBECONFIG = `apiVersion: v1
+/** As k3s writes it. */
+export const KUBECONFIG = `apiVersion: v1
 kind: Config
 clusters: [{name: default, cluster: {server: "http://127.0.0.1:6443"}}]
 users: [{name: default, user: {token: admin}}]
@@ -39,6 +41,9 @@ export interface HostState {
   /** Ports on which somebody else listens, with what `ss` says of it. */
   readonly foreign: Map<number, string>;
   freeBytes: number;
+  atBoot: "enabled" | "disabled" | "masked";
+  /** What find(1) says of files in the state folder that are not the control plane's; chown makes it empty. */
+  strangers: string;
 }
 
 export interface FakeHost {
@@ -77,6 +82,8 @@ export function createFakeHost(box: FakeBox): FakeHost {
     pullable: new Set(),
     foreign: new Map(),
     freeBytes: 50e9,
+    atBoot: "enabled",
+    strangers: "",
   };
   return hostOf(box, { files, state, api: createApiServer(box) });
 }
@@ -100,8 +107,9 @@ function hostOf(box: FakeBox, kept: Kept): FakeHost {
     if (port === "8080" && state.foreign.has(8080)) return new Response("<h1>It works</h1>");
     throw new ApplianceError("net/unreachable", `Cannot reach "${pathname}": connection refused`);
   };
-  const network = {
+  const network: Pick<BootstrapDeps["network"], "isListening" | "addresses"> = {
     isListening: async (port: number) => state.foreign.has(port) || (port === 6443 && state.k3s === "active"),
+    addresses: async () => ["192.0.2.10"],
   };
   return {
     files,
@@ -167,32 +175,49 @@ async function answer(argv: readonly string[], kept: Kept, kube: Kube): Promise<
   const { state } = kept;
   const [program = "", ...words] = argv;
   if (program.endsWith("/k3s")) return containerd(words, kept);
+  if (program === "systemctl") return systemd(words, kept, kube);
   if (program === "journalctl") return { stdout: state.k3sSays ?? "" };
   if (program === "systemd-tmpfiles") await kept.files.makeDirectory("/var/lib/alga-appliance");
+  if (program === "find") return { stdout: state.strangers };
+  if (program === "chown" && words.includes("/var/lib/alga-appliance")) state.strangers = "";
   if (program === "ss") return { stdout: [...state.foreign.values()].join("\n") };
-  if (program !== "systemctl") return {};
-  if (words[0] === "is-active") return { stdout: `${state.k3s}\n`, code: state.k3s === "active" ? 0 : 3 };
-  if (words[0] === "is-failed") return { stdout: `${state.k3s}\n`, code: state.k3s === "failed" ? 0 : 1 };
-  if (
-    words[0] === "start" &&
-    words.includes("k3s.service") &&
-    /^(?:in)?activ(?:e|ating)$/.test(state.k3s) &&
-    state.k3s !== "active"
-  ) {
-    state.k3s = "active";
-    kept.files.garble("/etc/rancher/k3s/k3s.yaml", KUBECONFIG);
-    await kube.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "box" } });
-    const conditions = [{ type: "Ready", status: "True", reason: "KubeletReady", message: "" }];
-    await kube.patch(
-      { apiVersion: "v1", kind: "Node", name: "box" },
-      { status: { conditions } },
-      { subresource: "status" },
-    );
-  }
   return {};
 }
 
-function containerd(words: readonly string[], { state }: Kept): Partial<ExecResult> {
+async function systemd([verb, ...units]: readonly string[], kept: Kept, kube: Kube): Promise<Partial<ExecResult>> {
+  const { state } = kept;
+  if (!units.includes("k3s.service")) return {};
+  const said = (word: string, wanted: string) => ({ stdout: `${word}\n`, code: word === wanted ? 0 : 3 });
+  if (verb === "is-active") return said(state.k3s, "active");
+  if (verb === "is-enabled") return said(state.atBoot, "enabled");
+  if (verb === "is-failed") return said(state.k3s, "failed");
+  if (verb === "unmask" && state.atBoot === "masked") state.atBoot = "disabled";
+  if (verb === "enable") return enable(state);
+  if (verb === "try-restart" && state.k3s === "active") kept.files.garble("/etc/rancher/k3s/k3s.yaml", KUBECONFIG);
+  if (verb === "start") await startK3s(kept, kube);
+  return {};
+}
+
+function enable(state: HostState): Partial<ExecResult> {
+  if (state.atBoot === "masked") return { code: 1, stderr: "Failed to enable unit: Unit file is masked." };
+  state.atBoot = "enabled";
+  return {};
+}
+
+async function startK3s({ state, files }: Kept, kube: Kube): Promise<void> {
+  if (state.atBoot === "masked" || !["inactive", "activating"].includes(state.k3s)) return;
+  state.k3s = "active";
+  files.garble("/etc/rancher/k3s/k3s.yaml", KUBECONFIG);
+  await kube.apply({ apiVersion: "v1", kind: "Node", metadata: { name: "box" } });
+  const conditions = [{ type: "Ready", status: "True", reason: "KubeletReady", message: "" }];
+  await kube.patch(
+    { apiVersion: "v1", kind: "Node", name: "box" },
+    { status: { conditions } },
+    { subresource: "status" },
+  );
+}
+
+function containerd(words: readonly string[], { state, files }: Kept): Partial<ExecResult> {
   if (state.k3s !== "active") return { code: 1, stderr: "ctr: failed to dial containerd: connection refused" };
   const [first, , verb] = words;
   if (first === "crictl") {
@@ -202,7 +227,10 @@ function containerd(words: readonly string[], { state }: Kept): Partial<ExecResu
     return {};
   }
   if (verb === "list") return { stdout: `${[...state.images].join("\n")}\n` };
-  const name = words.at(-1) === ARCHIVE ? BAKED : "docker.io/rancher/mirrored-pause:3.6";
+  const archive = words.at(-1) ?? "";
+  if (files.snapshot().get(archive) === "cut off") return { code: 1, stderr: "ctr: unexpected EOF" };
+  const own = archive.endsWith("/recovered.tar") ? RECOVERED : undefined;
+  const name = own ?? (archive === ARCHIVE ? BAKED : "docker.io/rancher/mirrored-pause:3.6");
   state.images.add(name);
   return { stdout: `${name}   \tsaved\napplication/vnd.oci.image.index.v1+json sha256:${"a".repeat(64)}\n` };
 }
