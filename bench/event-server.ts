@@ -1,6 +1,6 @@
 /**
  * A server of events in a process of its own: `event-server.ts ours|bare <documents>`. Prints one line with its address and the cookie
- * of a session. `GET /send` sends that many documents of 32 KiB, ten a second.
+ * of a session. `GET /send` sends that many documents of 32 KiB, ten a second; `GET /weigh` tells the heap after a collection.
  */
 import { createServer, type ServerResponse } from "node:http";
 import { json, type Route } from "../src/core/http.ts";
@@ -27,6 +27,12 @@ async function sendAll(send: (data: object) => void): Promise<void> {
   }
 }
 
+/** Bytes of the heap that something still holds. */
+function weigh(): { readonly heap: number } {
+  (globalThis as { readonly Bun?: { gc(force: boolean): void } }).Bun?.gc(true);
+  return { heap: process.memoryUsage().heapUsed };
+}
+
 function say(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
@@ -47,9 +53,10 @@ async function serveOurs(): Promise<void> {
       return json({});
     },
   };
+  const weighing: Route = { ...send, path: "/weigh", summary: "Weighs", handle: async () => json(weigh()) };
   const app = createServerApp(deps, {
     paths,
-    routes: () => [send],
+    routes: () => [send, weighing],
     assets: [{ path: "index.html", bytes: new Uint8Array() }],
     mode: () => "status",
     rehearsal: false,
@@ -72,6 +79,7 @@ function serveBare(): void {
       answer.end("{}");
       return;
     }
+    if (message.url !== "/api/events") return void answer.end(JSON.stringify(weigh()));
     answer.writeHead(200, { "content-type": "text/event-stream" });
     answer.write("event: status\ndata: {}\n\n");
     readers.add(answer);

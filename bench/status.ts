@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { KubeObject } from "../src/kube/model.ts";
@@ -13,6 +12,8 @@ import { waitForOk } from "../test/support/process.ts";
 import { kubeconfigOf } from "./apply-phase.ts";
 import { claim, linesOf, play } from "./health.ts";
 import { median, pause, percentile, type Row, residentMegabytes, row, stop, without } from "./measure.ts";
+import { readersMemory } from "./readers.ts";
+import { openStream } from "./streams.ts";
 
 export interface StatusBench {
   readonly pods: number;
@@ -242,59 +243,4 @@ export function createBell() {
         waiting = { fits, call };
       }),
   };
-}
-
-/** Opens the event stream and calls with each event as text. */
-function openStream(stage: Pick<Stage, "url" | "cookie">, call: (text: string) => void) {
-  let rest = "";
-  return request(`${stage.url}/api/events`, { headers: { cookie: stage.cookie }, agent: false }, (answer) => {
-    answer.setEncoding("utf8");
-    answer.on("data", (chunk: string) => {
-      const events = (rest + chunk).split("\n\n");
-      rest = events.pop() ?? "";
-      for (const event of events) call(event);
-    });
-  })
-    .on("error", () => {})
-    .end();
-}
-
-async function until(what: string, holds: () => boolean): Promise<void> {
-  const endsAt = performance.now() + 60_000;
-  while (!holds()) {
-    if (performance.now() > endsAt) throw new Error(`not in time: ${what}`);
-    await pause(20);
-  }
-}
-
-const READERS = 200;
-const DOCUMENTS = 20;
-
-/** Two hundred readers of the event stream that get twenty documents of 32 KiB, against a bare server that sends the same. */
-async function readersMemory(): Promise<Row[]> {
-  const grown = async (role: string): Promise<number> => {
-    const child = play([script("event-server.ts"), role, String(DOCUMENTS)]);
-    try {
-      const { url, cookie } = (await linesOf(child).first) as { readonly url: string; readonly cookie: string };
-      await pause(500);
-      const before = residentMegabytes(child.pid ?? 0);
-      const seen = { greeted: 0, documents: 0 };
-      const count = (text: string): void => {
-        if (text.startsWith("event: journal") || text.includes("\nevent: journal")) seen.documents += 1;
-        else if (text.includes("event: status")) seen.greeted += 1;
-      };
-      const streams = Array.from({ length: READERS }, () => openStream({ url, cookie }, count));
-      await until("all are greeted", () => seen.greeted === READERS);
-      await fetch(`${url}/send`);
-      await until("all have all", () => seen.documents === READERS * DOCUMENTS);
-      const after = residentMegabytes(child.pid ?? 0);
-      for (const stream of streams) stream.destroy();
-      return after - before;
-    } finally {
-      await stop(child);
-    }
-  };
-  const [ours, peer] = [await grown("ours"), await grown("bare")];
-  const note = `a bare node:http server that sends the same ${DOCUMENTS} documents`;
-  return [row(`${READERS} readers of /api/events: memory beside the server's own`, ours, peer, { unit: "MB", note })];
 }
