@@ -6,6 +6,7 @@
 //   npm run lab -- status          what runs
 //   npm run lab -- build           builds only
 //   npm run lab -- run <pattern>   the suite, only the cases that match ("good", "registry", "StorageClass", ...)
+//   npm run lab -- units           boots a box of our own units and the ISO's payload, and leaves it running
 //
 // ALGA_LAB_CACHE moves the cache, ALGA_LAB_EXECUTABLE tests another file than dist/alga-appliance.
 
@@ -16,7 +17,11 @@ import { CACHE, NETWORK } from "./lab/places.ts";
 import { REGISTRY } from "./lab/registry.ts";
 import { missingRequirements } from "./lab/requirements.ts";
 import { toolPath } from "./lab/tools.ts";
+import { freshUnitsBox, screenNow } from "./lab/units-box.ts";
 import { bringUp, buildLab, type LabState, labState, takeDown } from "./lab/up.ts";
+
+/** Stories that make a box of their own: asked for one of them alone, the lab's box is not made. */
+const OWN_BOX = /^units$/;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -24,6 +29,14 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<num
   run: async ([pattern]) => runOnce(pattern === undefined ? undefined : new RegExp(pattern, "i")),
   up: async () => {
     describe(await bringUp());
+    return 0;
+  },
+  units: async () => {
+    await bringUp({ box: false });
+    await freshUnitsBox();
+    print(`${screenNow().join("\n")}\n`);
+    print(`shell         nsenter -t ${boxPid()} -m -u -i -p -n -C -- bash`);
+    print("end           npm run lab -- down");
     return 0;
   },
   down: async () => {
@@ -43,7 +56,7 @@ async function runOnce(filter: RegExp | undefined): Promise<number> {
   printStandIns();
   const started = Date.now();
   try {
-    const lab = await explained(bringUp());
+    const lab = await explained(bringUp({ box: filter === undefined || !OWN_BOX.test(filter.source) }));
     const { runSuite } = await import("../test/lab/suite.ts");
     const outcome = await runSuite(lab, filter);
     printStandIns();

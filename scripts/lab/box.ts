@@ -26,6 +26,7 @@ const KUBERNETES_PROGRAMS = [
   "containerd",
   "containerd-shim-runc-v2",
   "ctr",
+  "registries",
 ];
 
 /** Lays hard links to the programs and image archives beside the tree; the box sees both folders read-only. */
@@ -48,12 +49,18 @@ export function addArchives(archives: readonly string[]): void {
   }
 }
 
-/** Boots the box's tree; answers when its systemd runs. A box that ends while it starts is started again, twice at most. */
-export async function boot(): Promise<void> {
+/** What the lab's own box sees beside its tree: the images that its k3s imports by itself. */
+const LAB_BINDS = [`--bind-ro=${BOX.archives}:/var/lib/rancher/k3s/agent/images`];
+
+/**
+ * Boots the box's tree; answers when its systemd runs. A box that ends while it starts is started again, twice at most.
+ * @param binds What the box sees beside its tree and k3s' programs, as words for systemd-nspawn
+ */
+export async function boot(binds: readonly string[] = LAB_BINDS): Promise<void> {
   if (boxPid() !== undefined) return;
   for (let left = 2; ; left -= 1) {
     try {
-      return await bootOnce();
+      return await bootOnce(binds);
     } catch (problem) {
       if (left === 0) throw problem;
       say(`the box does not start, trying again: ${daemonLog("box").trim().split("\n").at(-1)}`);
@@ -62,7 +69,7 @@ export async function boot(): Promise<void> {
   }
 }
 
-async function bootOnce(): Promise<void> {
+async function bootOnce(binds: readonly string[]): Promise<void> {
   endStrays();
   removeControlGroups();
   startDaemon(
@@ -73,7 +80,7 @@ async function bootOnce(): Promise<void> {
       BOX_NAME,
       `--network-bridge=${NETWORK.bridge}`,
       `--bind-ro=${BOX.programs}:/usr/local/lib/k3s`,
-      `--bind-ro=${BOX.archives}:/var/lib/rancher/k3s/agent/images`,
+      ...binds,
     ],
     existsSync(BOX.stateDisk) ? { LAB_STATE_DISK: BOX.stateDisk } : {},
   );

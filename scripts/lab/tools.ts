@@ -53,6 +53,8 @@ const MODULES: Readonly<Record<string, ToolModule>> = {
     packages: { "local-path-provisioner": "github.com/rancher/local-path-provisioner" },
   },
   pause: { packages: { pause: "." }, sources: ["main.go"] },
+  registries: { packages: { registries: "." }, sources: ["main.go"] },
+  terminal: { packages: { terminal: "." }, sources: ["main.go"] },
   crane: { packages: { crane: "github.com/google/go-containerregistry/cmd/crane" } },
   distribution: { packages: { distribution: "github.com/distribution/distribution/v3/cmd/registry" } },
   cosign: { packages: { cosign: "github.com/sigstore/cosign/v3/cmd/cosign" } },

@@ -24,7 +24,7 @@ const TREE_PACKAGES = [
 ];
 
 /** Where each file of test/lab/box lies in the tree. */
-const PLACES: Readonly<Record<string, string>> = {
+export const PLACES: Readonly<Record<string, string>> = {
   k3s: "usr/local/bin/k3s",
   "k3s.service": "etc/systemd/system/k3s.service",
   "containerd.toml": "etc/rancher/k3s/containerd.toml",
@@ -79,12 +79,12 @@ export function makeBoxTree(target: string, options: TreeOptions): void {
   enableUnits(target);
 }
 
-function copyInto(source: string, target: string): void {
+export function copyInto(source: string, target: string): void {
   mkdirSync(dirname(target), { recursive: true });
   cpSync(source, target);
 }
 
-function configureNames(target: string): void {
+export function configureNames(target: string): void {
   writeFileSync(join(target, "etc/hostname"), "alga-appliance\n");
   writeFileSync(join(target, "etc/hosts"), "127.0.0.1 localhost\n127.0.1.1 alga-appliance\n");
   rmSync(join(target, "etc/resolv.conf"), { force: true });

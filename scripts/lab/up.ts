@@ -17,7 +17,7 @@ import {
   shutDown,
   takeSnapshot,
 } from "./box.ts";
-import { sleep, until } from "./daemon.ts";
+import { sleep, stopDaemon, until } from "./daemon.ts";
 import { ensureBridge, removeBridge } from "./network.ts";
 import { ensurePackages, PACKAGES } from "./packages.ts";
 import { ensureImages, type LabImages } from "./parts.ts";
@@ -45,8 +45,11 @@ export function buildLab(): LabImages {
   return ensureImages();
 }
 
-/** Brings up registry and box; whatever ran before is taken down first. */
-export async function bringUp(): Promise<LabState> {
+/**
+ * Brings up registry and box; whatever ran before is taken down first.
+ * @param options.box false: the registry with its release alone, for cases that make a box of their own
+ */
+export async function bringUp(options: { readonly box?: boolean } = {}): Promise<LabState> {
   await takeDown();
   const images = buildLab();
   mkdirSync(RUN, { recursive: true });
@@ -56,7 +59,7 @@ export async function bringUp(): Promise<LabState> {
   const releaseDigest = publishRelease(published, { version: "1.0.0", channels: ["stable"] });
   say("registry is up, release 1.0.0 published");
   const state = { setupToken: newToken(), address: `http://${NETWORK.box}:8080`, published, releaseDigest };
-  await makeBox(images, state.setupToken);
+  if (options.box !== false) await makeBox(images, state.setupToken);
   writeFileSync(STATE_FILE, JSON.stringify(state), { mode: 0o600 });
   return state;
 }
@@ -151,6 +154,7 @@ export async function restoreFreshBox(prepare?: () => void): Promise<void> {
 /** Removes every trace of a lab: processes, control groups, bridge, run folder. Safe to call again. */
 export async function takeDown(): Promise<void> {
   await powerCut();
+  await stopDaemon("terminal", "SIGKILL");
   await stopServices();
   removeBridge();
   for (let tries = 0; existsSync(RUN) && tries < 20; tries++) {

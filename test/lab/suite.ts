@@ -1,5 +1,6 @@
 // The suite against a box that runs: the good day first, then a snapshot of a fresh box for every bad day.
 
+import { boxPid } from "../../scripts/lab/box.ts";
 import { keepFreshBox, type LabState, restoreFreshBox } from "../../scripts/lab/up.ts";
 import { Appliance } from "./appliance.ts";
 import { badDays } from "./bad-days.lab.ts";
@@ -9,11 +10,12 @@ import { goodDay } from "./good-day.lab.ts";
 import { hasBrowser } from "./page.ts";
 import { publishing } from "./publishing.lab.ts";
 import { type Case, newOutcome, type Outcome, runCases, runStory } from "./runner.ts";
+import { units } from "./units.lab.ts";
 
-/** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good", "publishing" or "failures" */
+/** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good", "publishing", "failures" or "units" */
 export async function runSuite(lab: LabState, filter: RegExp | undefined): Promise<Outcome> {
   const outcome = newOutcome();
-  await keepFreshBox();
+  if (boxPid() !== undefined) await keepFreshBox();
   if (!hasBrowser()) {
     outcome.skipped += 1;
     process.stdout.write("skip  the cause on the page: chromium is not installed\n");
@@ -35,5 +37,9 @@ export async function runSuite(lab: LabState, filter: RegExp | undefined): Promi
     else outcome.skipped += story().length;
   }
   await runCases(badDays(lab), outcome, { filter, explain: diagnosis });
+  // Last, because it makes a box of its own in the other's place.
+  if (filter === undefined || filter.test("units"))
+    await runStory(units(), outcome, { explain: diagnosis, again: async () => units() });
+  else outcome.skipped += units().length;
   return outcome;
 }

@@ -1,0 +1,39 @@
+// What the first screen of a box showed, compared with golden frames: as paragraphs, without the code and without what differs from
+// box to box. `ALGA_LAB_FRAMES=write` writes them anew.
+
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { REPOSITORY } from "../../scripts/lab/places.ts";
+
+const FOLDER = join(REPOSITORY, "test/golden/units");
+
+/** A code stands on the right, in two shades; what is left of it is text. */
+const CODE = /\s*[█▀▄][█▀▄ ]{8,}$/;
+
+const DIFFERENT: readonly (readonly [RegExp, string])[] = [
+  [/\b\d{4}(?:-\d{4}){4}\b/g, "<token>"],
+  [/\b(?:[0-9A-F]{2}:){5,}[0-9A-F]{2}\b/g, "<fingerprint>"],
+  [/(alga-admin with )\S+(?: \S{4})*(?= \()/g, "$1<password>"],
+  [/\bprocess \d+/g, "process <number>"],
+  [/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\S*Z/g, "<time>"],
+  [/\b[\d.]+ (?:bytes|kB|MB)\b/g, "<size>"],
+  [/Alga Appliance \d\S*/g, "Alga Appliance <version>"],
+];
+
+/** The paragraphs of a screen, each on one line. */
+export function paragraphsOf(lines: readonly string[]): string {
+  const text = lines.map((line) => line.replace(CODE, "").trim()).join("\n");
+  const paragraphs = text.split(/\n{2,}/).map((paragraph) => paragraph.replaceAll(/\s+/g, " ").trim());
+  const shown = paragraphs.filter((paragraph) => paragraph !== "").join("\n\n");
+  return `${DIFFERENT.reduce((told, [pattern, word]) => told.replaceAll(pattern, word), shown)}\n`;
+}
+
+/** @throws {Error} with both texts when the screen is another one */
+export function assertFrame(name: string, lines: readonly string[]): void {
+  const path = join(FOLDER, `${name}.txt`);
+  const shown = paragraphsOf(lines);
+  if (process.env.ALGA_LAB_FRAMES === "write") writeFileSync(path, shown);
+  assert.ok(existsSync(path), `there is no golden frame ${name}; the screen shows:\n${shown}`);
+  assert.equal(shown, readFileSync(path, "utf8"), `the screen is not the golden frame ${name}`);
+}

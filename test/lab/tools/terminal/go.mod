@@ -1,0 +1,3 @@
+module alga-appliance.invalid/lab/terminal
+
+go 1.26.0
