@@ -10,7 +10,7 @@ import { parseJson } from "../core/json.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
 import type { Kube } from "../kube/calls.ts";
-import { type KubeObject, listAt, textAt } from "../kube/model.ts";
+import { type KubeObject, listAt, numberAt, textAt } from "../kube/model.ts";
 import { readinessOf } from "../kube/readiness.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import { controlPlaneImage, type ImageName } from "../release/control-plane.ts";
@@ -66,11 +66,8 @@ export interface FactsOptions {
  */
 export async function gatherControlPlaneFacts(deps: FactsDeps, options: FactsOptions): Promise<ControlPlaneFacts> {
   const { paths, images } = options;
-  const [record, baked, running] = await Promise.all([
-    readRecord(deps, paths),
-    bakedImage(deps, paths),
-    runningImage(options),
-  ]);
+  const [record, baked] = await Promise.all([readRecord(deps, paths), bakedImage(deps, paths)]);
+  const running = await runningImage(options, record.healthy?.image);
   const isHere = (one: ImageVersion): boolean => hasImage(images, one.image) || one.image === baked?.image;
   const { healthy } = record;
   const asked = await askChannel(deps, options);
@@ -128,31 +125,52 @@ async function pinned(
   }
 }
 
-async function runningImage(options: FactsOptions): Promise<(ImageVersion & { readonly health: Health }) | null> {
+async function runningImage(
+  options: FactsOptions,
+  proven: string | undefined,
+): Promise<(ImageVersion & { readonly health: Health }) | null> {
   const { kube, signal } = options;
   const deployment = await kube?.get(CONTROL_PLANE, { signal });
   const [container] = listAt(deployment, "spec", "template", "spec", "containers");
   const image = textAt(container, "image");
   if (kube === undefined || deployment === undefined || image === undefined) return null;
   const version = deployment.metadata.annotations?.[VERSION_ANNOTATION] ?? null;
-  return { image, version, health: await healthOf(kube, deployment, signal) };
+  const health = await healthOf(kube, deployment, { image, isProven: image === proven, signal });
+  return { image, version, health };
 }
 
 /** Why a container does not start that says nothing about what is in the image. */
 const CANNOT_BE_HAD = ["ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"];
 
-/** Only a rollout that had its time and whose image was there is a failure of the image. */
-async function healthOf(kube: Kube, deployment: KubeObject, signal: AbortSignal): Promise<Health> {
+/** Ends of a container, each within moments of its start, after which nobody waits for the rollout's time. */
+const MANY_ENDS = 3;
+
+interface Judged {
+  readonly image: string;
+  /** It was healthy on this box once: what ends it now may be the box. */
+  readonly isProven: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** A failure of the image is a rollout that had its time, or one that ends again and again, and whose image was there. */
+async function healthOf(kube: Kube, deployment: KubeObject, { image, isProven, signal }: Judged): Promise<Health> {
   const { state } = readinessOf(deployment);
-  if (state !== "failed") return state === "ready" ? "healthy" : "unknown";
+  if (state === "ready") return "healthy";
   const pods = await kube.list(
     { apiVersion: "v1", kind: "Pod", namespace: CONTROL_PLANE.namespace },
     { labelSelector: `app.kubernetes.io/name=${CONTROL_PLANE.name}`, signal },
   );
-  const reasons = pods.items.flatMap((pod) =>
-    listAt(pod, "status", "containerStatuses").map((one) => textAt(one, "state", "waiting", "reason") ?? ""),
-  );
-  return reasons.some((reason) => CANNOT_BE_HAD.includes(reason)) ? "unknown" : "unhealthy";
+  const ours = pods.items.filter((pod) => textAt(listAt(pod, "spec", "containers")[0], "image") === image);
+  const statuses = ours.flatMap((pod) => listAt(pod, "status", "containerStatuses"));
+  const reasons = statuses.map((one) => textAt(one, "state", "waiting", "reason") ?? "");
+  if (reasons.some((reason) => CANNOT_BE_HAD.includes(reason))) return "unknown";
+  if (state === "failed") return "unhealthy";
+  return !isProven && statuses.some(endsAlways) ? "unhealthy" : "unknown";
+}
+
+function endsAlways(status: unknown): boolean {
+  const isWaiting = textAt(status, "state", "waiting", "reason") === "CrashLoopBackOff";
+  return isWaiting && (numberAt(status, "restartCount") ?? 0) >= MANY_ENDS;
 }
 
 /** What the payload says of its control plane; without a usable word of it the name is the usual one and the version unknown. */

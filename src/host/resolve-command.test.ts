@@ -135,14 +135,19 @@ describe("what runs in the cluster", () => {
     observedGeneration: 1,
     conditions: [{ type: "Progressing", status: "False", reason: "ProgressDeadlineExceeded", message: "late" }],
   };
-  const factsWith = async (status: object, waiting?: string) => {
+  interface Ended {
+    readonly restarts?: number;
+    readonly proven?: boolean;
+  }
+  const factsWith = async (status: object, waiting?: string, { restarts = 0, proven = false }: Ended = {}) => {
     const { deps } = world({ registry: "away" });
+    if (proven) await remember(deps, { image: "X", version: "1.0.1" }, { paths: PATHS, as: "healthy" });
     const { kube } = memoryKube();
     await kube.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: CONTROL_PLANE.namespace } });
     const made = deployment("X", {});
     await kube.apply(made);
     await kube.patch(CONTROL_PLANE, { status }, { subresource: "status" });
-    if (waiting !== undefined) await applyPod(kube, waiting);
+    if (waiting !== undefined) await applyPod(kube, waiting, restarts);
     const place = { registry: HOST, base: "nine-minds" };
     const options = {
       paths: PATHS,
@@ -154,7 +159,11 @@ describe("what runs in the cluster", () => {
     };
     return (await gatherControlPlaneFacts(deps, options)).running;
   };
-  const applyPod = async (kube: ReturnType<typeof memoryKube>["kube"], reason: string): Promise<void> => {
+  const applyPod = async (
+    kube: ReturnType<typeof memoryKube>["kube"],
+    reason: string,
+    restartCount: number,
+  ): Promise<void> => {
     const labels = { "app.kubernetes.io/name": CONTROL_PLANE.name };
     const pod = { apiVersion: "v1", kind: "Pod", namespace: CONTROL_PLANE.namespace, name: "one" };
     const metadata = { name: "one", namespace: CONTROL_PLANE.namespace, labels };
@@ -164,9 +173,10 @@ describe("what runs in the cluster", () => {
       metadata,
       spec: { containers: [{ name: "control-plane", image: "X" }] },
     });
-    const containerStatuses = [{ name: "control-plane", state: { waiting: { reason } } }];
+    const containerStatuses = [{ name: "control-plane", restartCount, state: { waiting: { reason } } }];
     await kube.patch(pod, { status: { containerStatuses } }, { subresource: "status" });
   };
+  const comes = { observedGeneration: 1, replicas: 1, updatedReplicas: 1 };
   const cases = [
     [
       "is healthy when it is available",
@@ -182,10 +192,30 @@ describe("what runs in the cluster", () => {
     ],
     ["is unhealthy when its rollout had its time", ended, "CrashLoopBackOff", "unhealthy"],
     ["is not unhealthy because its image cannot be pulled", ended, "ImagePullBackOff", "unknown"],
+    [
+      "is not given its whole time when it has ended three times",
+      comes,
+      "CrashLoopBackOff",
+      "unhealthy",
+      { restarts: 3 },
+    ],
+    ["is given its time when it has ended twice", comes, "CrashLoopBackOff", "unknown", { restarts: 2 }],
+    [
+      "is given its time when it was healthy here once",
+      comes,
+      "CrashLoopBackOff",
+      "unknown",
+      { restarts: 9, proven: true },
+    ],
   ] as const;
-  for (const [name, status, waiting, health] of cases) {
+  for (const [name, status, waiting, health, more] of cases) {
     it(name, async () => {
-      assert.deepEqual(await factsWith(status, waiting), { image: "X", version: "1.0.1", health, obtainable: true });
+      assert.deepEqual(await factsWith(status, waiting, more), {
+        image: "X",
+        version: "1.0.1",
+        health,
+        obtainable: true,
+      });
     });
   }
 });
