@@ -26,8 +26,9 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
     why: "everything that writes to registries and layouts",
   },
   status: { to: ["cli", "oci", "kube", "operation", "release", "flux"], why: "observes what release and Flux made" },
+  storage: { to: ["kube", "operation"], why: "volumes of a cluster, for the host and for setup alike" },
   setup: {
-    to: ["cli", "oci", "kube", "operation", "release", "flux", "status"],
+    to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "storage"],
     why: "the engine of the first installation",
   },
   update: {
@@ -35,7 +36,7 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
     why: "what brings the next release, and the one before again",
   },
   host: {
-    to: ["cli", "oci", "kube", "operation", "release", "status"],
+    to: ["cli", "oci", "kube", "operation", "release", "status", "storage"],
     why: "the thin side of systemd: it asks which control plane a channel names; the product is not its business",
   },
   server: {
@@ -52,6 +53,7 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
       "flux",
       "publishing",
       "status",
+      "storage",
       "setup",
       "host",
       "server",

@@ -87,7 +87,7 @@ test("every command that a text tells to type is there, with its flags", () => {
   const wrong = found(/(`(?:[^`\\]|\\.)*`|"(?:[^"\\\n]|\\.)*")/g).flatMap(({ place, words }) =>
     [
       ...words.matchAll(
-        /alga-appliance ([a-z]+(?:-[a-z]+)*)(?: ([a-z-]+(?: (?:init|rotate|refresh|sign|finish|import))?))?((?: --[a-z-]+)*)/g,
+        /alga-appliance ([a-z]+(?:-[a-z]+)*)(?: ([a-z-]+(?: (?:init|rotate|refresh|sign|finish|import|check|install))?))?((?: --[a-z-]+)*)/g,
       ),
     ].flatMap(([typed, noun, verb, flags]) => {
       if (noun === "completion" || noun === "version") return [];

@@ -9,6 +9,7 @@ import { checkHost } from "./host-checks.ts";
 import { makeSecrets, placeHostFiles } from "./host-files.ts";
 import { configureK3s, startK3s } from "./k3s-config.ts";
 import { waitForK3s } from "./k3s-ready.ts";
+import { prepareStorage } from "./storage-step.ts";
 
 const MINUTE_MS = 60_000;
 /** What hinders a start is often being mended, or passes by itself. */
@@ -83,6 +84,14 @@ const ROWS: readonly Row[] = [
     about: "Those that containerd does not have yet.",
     budgetMs: 60 * MINUTE_MS,
     work: importBakedImages,
+  },
+  {
+    id: "storage",
+    phase: "assets",
+    title: "Give volumes their place",
+    about: "A folder for root alone; volumes of k3s' own storage are kept and moved over. Never stops a boot.",
+    budgetMs: 5 * MINUTE_MS,
+    work: prepareStorage,
   },
   {
     id: "control-plane",

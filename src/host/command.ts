@@ -11,6 +11,7 @@ import { giveToken } from "./host-files.ts";
 import { commands as imageCommands } from "./image-command.ts";
 import { commands as resolveCommands } from "./resolve-command.ts";
 import { ensureSetupToken, replaceSetupToken } from "./setup-token.ts";
+import { commands as storageCommands } from "./storage-command.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -47,6 +48,7 @@ export const commands: readonly Command[] = [
   ...certificateCommands,
   ...imageCommands,
   ...resolveCommands,
+  ...storageCommands,
 ];
 
 async function initToken({ deps, settings, out }: CommandContext): Promise<ExitCode> {

@@ -16,9 +16,14 @@ it("are all that the manifests hold, and name the Deployment that the choice loo
   const kinds = objects.map(({ kind }) => kind);
   assert.deepEqual(kinds, [
     "Namespace",
+    "Namespace",
     "ServiceAccount",
     "ClusterRole",
     "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "Role",
+    "RoleBinding",
     "Role",
     "RoleBinding",
     "Deployment",

@@ -1,5 +1,7 @@
 /** What setup and status do in the cluster, as rules to ask for one by one. */
 import type { AccessQuestion, Kube } from "../kube/calls.ts";
+import { STORAGE_LEASE } from "../storage/lease.ts";
+import { SMOKE_NAMESPACE } from "../storage/smoke-objects.ts";
 
 interface Need {
   readonly group: string;
@@ -31,7 +33,15 @@ const NEEDS: readonly Need[] = [
   { group: "batch", resource: "jobs", verbs: [...READ, "delete"] },
   // The bootstrap job that failed, when the operator says to try again.
   { group: "batch", resource: "jobs", verbs: ["delete"], namespace: "msp" },
-  { group: "storage.k8s.io", resource: "storageclasses", verbs: WATCH },
+  { group: "storage.k8s.io", resource: "storageclasses", verbs: [...READ, "create", "patch", "delete"] },
+  { group: "", resource: "persistentvolumes", verbs: ["list", "patch"] },
+  { group: "", resource: "persistentvolumeclaims", verbs: ["create", "delete"], namespace: SMOKE_NAMESPACE },
+  {
+    group: "coordination.k8s.io",
+    resource: "leases",
+    verbs: ["get", "create", "patch"],
+    namespace: STORAGE_LEASE.namespace,
+  },
   { group: "apiextensions.k8s.io", resource: "customresourcedefinitions", verbs: WRITE },
   { group: "rbac.authorization.k8s.io", resource: "clusterroles", verbs: WRITE },
   { group: "rbac.authorization.k8s.io", resource: "clusterrolebindings", verbs: WRITE },

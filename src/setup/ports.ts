@@ -9,6 +9,7 @@ import type { StateStore } from "../operation/store.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
 import type { ResolvedStore } from "../release/resolved-store.ts";
 import type { ApplianceStatus } from "../status/model.ts";
+import type { StorageImages } from "../storage/objects.ts";
 import type { LicenseService } from "./license.ts";
 
 export interface SetupDeps
@@ -32,7 +33,7 @@ export interface SetupSettings {
   /** What the machine must have; absent: `REQUIREMENTS` of preflight. */
   readonly requirements?: Partial<Requirements>;
   /** Images of the storage provisioner, where the cluster has no default StorageClass. */
-  readonly storageImages?: { readonly provisioner: string; readonly helper: string };
+  readonly storageImages?: StorageImages;
   /** Iterations of the administrator's password hash. Absent: 210,000. */
   readonly passwordIterations?: number;
   /** Milliseconds between looks at the cluster while a step waits. Absent: 2 s. */

@@ -1,6 +1,8 @@
 /** Preflight of the cluster: reachable, of a supported version, with a ready node, permissions and storage. */
 import { isApplianceError } from "../core/errors.ts";
-import { conditionOf, fieldAt, type KubeObject } from "../kube/model.ts";
+import { conditionOf, type KubeObject } from "../kube/model.ts";
+import { isDefaultClass } from "../storage/facts.ts";
+import { DEFAULT_MARK } from "../storage/objects.ts";
 import { missingPermissions } from "./permissions.ts";
 import type { Finding, PreflightCheck, PreflightContext } from "./preflight-check.ts";
 
@@ -121,13 +123,6 @@ function permissions({ kube }: PreflightContext, signal: AbortSignal): Promise<F
   });
 }
 
-const DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class";
-
-/** Tells whether a StorageClass is the default one. */
-export function isDefaultClass(storageClass: KubeObject): boolean {
-  return fieldAt(storageClass, "metadata", "annotations", DEFAULT_CLASS) === "true";
-}
-
 function storage({ kube }: PreflightContext, signal: AbortSignal): Promise<Finding> {
   return unlessSilent(async () => {
     const { items } = await kube.list({ apiVersion: "storage.k8s.io/v1", kind: "StorageClass" }, { signal });
@@ -149,7 +144,7 @@ function storage({ kube }: PreflightContext, signal: AbortSignal): Promise<Findi
       ok: false,
       cause: "No StorageClass is the default, and we may not make one.",
       evidence,
-      next: `Make one the default: kubectl annotate storageclass <name> ${DEFAULT_CLASS}=true`,
+      next: `Make one the default: kubectl annotate storageclass <name> ${DEFAULT_MARK}=true`,
     };
   });
 }

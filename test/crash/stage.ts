@@ -104,8 +104,8 @@ async function seed(kube: Kube): Promise<void> {
   await kube.create({
     apiVersion: "storage.k8s.io/v1",
     kind: "StorageClass",
-    metadata: { name: "local-path", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
-    provisioner: "rancher.io/local-path",
+    metadata: { name: "fast", annotations: { "storageclass.kubernetes.io/is-default-class": "true" } },
+    provisioner: "disk.example.com",
   });
 }
 

@@ -7,6 +7,8 @@ import { type Actor, type ActorContext, listOf, NODE, type Told, tellStatus } fr
 const NODE_NAME = "rehearsal";
 const STORAGE_CLASS = { apiVersion: "storage.k8s.io/v1", kind: "StorageClass" } as const;
 const CLAIM = { apiVersion: "v1", kind: "PersistentVolumeClaim" } as const;
+const VOLUME = { apiVersion: "v1", kind: "PersistentVolume" } as const;
+const MADE_BY = "pv.kubernetes.io/provisioned-by";
 const BIND_MS = 1_500;
 const LEASE = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", namespace: "kube-node-lease" } as const;
 /** Of real time, at any speed: who watches it counts real seconds. */
@@ -20,6 +22,7 @@ export const nodeActor: Actor = {
     else await tellStatus(context, node, { conditions: nodeConditions(context, node) });
     if (!context.faults().nodeNotReady) await renewLease(context);
     for (const claim of await listOf(context, CLAIM)) await bindClaim(context, claim);
+    for (const volume of await listOf(context, VOLUME)) await reclaim(context, volume);
   },
 };
 
@@ -69,8 +72,35 @@ function nodeConditions(context: ActorContext, node: KubeObject): Told[] {
 async function bindClaim(context: ActorContext, claim: KubeObject): Promise<void> {
   if (textAt(claim, "status", "phase") === "Bound") return;
   const wanted = textAt(claim, "spec", "storageClassName") ?? "local-path";
-  if ((await context.kube.get({ ...STORAGE_CLASS, name: wanted })) === undefined) return;
+  const storageClass = await context.kube.get({ ...STORAGE_CLASS, name: wanted });
+  if (storageClass === undefined) return;
   if (!context.passed(`claim ${claim.metadata.uid}`, BIND_MS)) return;
   const capacity = fieldAt(claim, "spec", "resources", "requests") ?? {};
+  const { uid = "", name, namespace } = claim.metadata;
+  const volume = { ...VOLUME, name: `pvc-${uid}` };
+  if ((await context.kube.get(volume)) === undefined) {
+    await context.kube.create({
+      ...VOLUME,
+      metadata: { name: volume.name, annotations: { [MADE_BY]: textAt(storageClass, "provisioner") ?? "" } },
+      spec: {
+        accessModes: ["ReadWriteOnce"],
+        capacity,
+        claimRef: { ...CLAIM, name, namespace, uid },
+        persistentVolumeReclaimPolicy: textAt(storageClass, "reclaimPolicy"),
+        storageClassName: wanted,
+      },
+    });
+  }
+  await context.kube.patch(refOf(claim), { spec: { volumeName: volume.name } });
   await context.kube.patch(refOf(claim), { status: { phase: "Bound", capacity } }, { subresource: "status" });
+}
+
+/** A volume whose claim is gone goes too, unless it is to be kept. */
+async function reclaim(context: ActorContext, volume: KubeObject): Promise<void> {
+  const place = { name: textAt(volume, "spec", "claimRef", "name") ?? "" };
+  const namespace = textAt(volume, "spec", "claimRef", "namespace");
+  const claim = await context.kube.get({ ...CLAIM, ...place, namespace });
+  const isClaimed = claim?.metadata.uid === textAt(volume, "spec", "claimRef", "uid");
+  if (isClaimed || textAt(volume, "spec", "persistentVolumeReclaimPolicy") !== "Delete") return;
+  await context.kube.delete(refOf(volume));
 }

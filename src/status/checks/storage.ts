@@ -41,7 +41,7 @@ export const STORAGE_CHECKS: readonly CheckRule[] = [
     tier: "platform",
     title: "Every claim has its volume",
     about: "A claim stays without a volume; the check gives the provisioner's reason.",
-    next: "Look at the storage provisioner: kubectl -n local-path-storage logs deploy/local-path-provisioner",
+    next: "Ask on the box what is wrong with the storage: alga-appliance host storage check",
     retrySafe: true,
     needs: ["claims"],
     explains: NO_VOLUME,
@@ -107,7 +107,7 @@ function findNoDefault(view: View): Finding[] {
     return [];
   }
   const waiting = productClaims(view).filter((claim) => pending(claim) && claim.className === undefined);
-  const blocked = view.seen.operation?.problem?.code === "setup/no-storage";
+  const blocked = view.seen.operation?.problem?.code === "storage/not-ready";
   if (waiting.length === 0 && !blocked) return [];
   const names = classes.map(nameOf).join(", ");
   return [
