@@ -37,6 +37,18 @@ export function controlPlaneImage(
   return nameOf(locate(repository, { published: publishedPlace(manifest), place }), tag, digest);
 }
 
+/**
+ * Tells whether an image of the cluster is the one that a release names. Pure.
+ *
+ * @param image Whole reference, as the Deployment has it: the host pins by digest and leaves the tag out.
+ * @param seen Digest that the registry gave for the name, where it is known: a name without a digest is compared by it.
+ */
+export function isNamedBy(image: string, { repository, tag, digest }: ImageName, seen?: Digest): boolean {
+  const pinned = digest ?? seen;
+  if (pinned !== undefined && image.startsWith(repository) && image.endsWith(`@${pinned}`)) return true;
+  return digest === undefined && image === `${repository}:${tag ?? "latest"}`;
+}
+
 function nameOf(repository: string, tag: string | undefined, digest: string | undefined): ImageName {
   return {
     repository,

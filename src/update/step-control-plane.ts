@@ -12,7 +12,7 @@ import { isApplianceError } from "../core/errors.ts";
 import { type KubeObject, listAt, textAt } from "../kube/model.ts";
 import { readinessOf } from "../kube/readiness.ts";
 import type { StepResult } from "../operation/step.ts";
-import { controlPlaneImage, type ImageName } from "../release/control-plane.ts";
+import { controlPlaneImage, isNamedBy } from "../release/control-plane.ts";
 import { pollMsOf } from "../status/waiting.ts";
 import { note, readNotes, type UpdateCall } from "./context.ts";
 import { atPace } from "./ports.ts";
@@ -31,17 +31,19 @@ const WAIT_MS = 5 * 60_000;
 /** Asks the host once for a run, and waits a while for what it does. */
 export async function updateControlPlane(call: UpdateCall): Promise<StepResult> {
   const { context, signal } = call;
-  const { manifest, channel } = await wantedOf(call);
+  const { manifest, channel, artifacts } = await wantedOf(call);
   const wanted = controlPlaneImage(manifest, context.deps.registry.place);
+  const seen = artifacts.find(({ name }) => name === "control-plane image")?.digest;
   if (wanted === undefined) return { state: "skipped", detail: "The release leaves it as it is" };
   const running = await context.deps.kube.get(DEPLOYMENT, { signal });
   if (running === undefined) return { state: "skipped", detail: "It does not run in this cluster" };
-  if (isImage(imageOf(running), wanted)) return { state: "done", detail: "It is that of the release" };
+  const isWanted = (image: string): boolean => isNamedBy(image, wanted, seen);
+  if (isWanted(imageOf(running))) return { state: "done", detail: "It is that of the release" };
   if (channel === null) return stays("the host follows a channel, and the release was named exactly");
   const { controlPlaneAsked } = await readNotes(context);
   if (controlPlaneAsked) return stays(`the host has chosen ${imageOf(running)}`);
   return (await askHost(call))
-    ? await waitForHost(call, wanted)
+    ? await waitForHost(call, isWanted)
     : stays("there is no host agent that could replace it");
 }
 
@@ -71,16 +73,19 @@ async function askHost({ context, signal }: UpdateCall): Promise<boolean> {
   }
 }
 
-async function waitForHost({ context, progress, signal }: UpdateCall, wanted: ImageName): Promise<StepResult> {
+async function waitForHost(
+  { context, progress, signal }: UpdateCall,
+  isWanted: (image: string) => boolean,
+): Promise<StepResult> {
   const { deps, settings } = context;
   const endMs = deps.clock.monotonic() + atPace(settings, WAIT_MS);
   while (deps.clock.monotonic() < endMs) {
     const running = await deps.kube.get(DEPLOYMENT, { signal });
     const image = imageOf(running);
-    if (isImage(image, wanted) && running !== undefined && readinessOf(running).state === "ready") {
+    if (isWanted(image) && running !== undefined && readinessOf(running).state === "ready") {
       return { state: "done", detail: `${image} runs` };
     }
-    progress(isImage(image, wanted) ? `${image} starts` : "The host is asked to replace it");
+    progress(isWanted(image) ? `${image} starts` : "The host is asked to replace it");
     await deps.clock.sleep(pollMsOf(settings), signal);
   }
   return stays("the host has not replaced it in time");
@@ -88,10 +93,4 @@ async function waitForHost({ context, progress, signal }: UpdateCall, wanted: Im
 
 function imageOf(deployment: KubeObject | undefined): string {
   return textAt(listAt(deployment, "spec", "template", "spec", "containers")[0], "image") ?? "";
-}
-
-/** By its digest where the release pins one: the host leaves the tag out. */
-function isImage(image: string, { repository, tag, digest }: ImageName): boolean {
-  if (digest !== undefined) return image.startsWith(repository) && image.endsWith(`@${digest}`);
-  return image === `${repository}:${tag}`;
 }
