@@ -34,6 +34,8 @@ const SECRETS: readonly SecretName[] = [
   "tenant",
   "license",
   "new-admin-password",
+  "new-license-key",
+  "former-license-key",
   "parts-login",
 ];
 const DOCUMENTS: readonly DocumentName[] = [

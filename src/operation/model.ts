@@ -25,6 +25,7 @@ export const operationKindSchema = z.enum([
   "recover",
   "address",
   "password",
+  "license",
   "bootstrap",
 ]);
 export const operationStateSchema = z.enum(["running", "waiting", "blocked", "paused", "done", "failed", "cancelled"]);

@@ -30,6 +30,8 @@ export type SecretName =
   | "tenant"
   | "license"
   | "new-admin-password"
+  | "new-license-key"
+  | "former-license-key"
   | "parts-login";
 
 /** One operation and its end, in history.ndjson. */

@@ -11,6 +11,9 @@ const name = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "a Kuberne
 /** A place in a values document: keys joined by dots. */
 const valuePath = z.string().regex(/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, "keys joined by dots are wanted");
 
+/** A path in the image. */
+const script = z.string().regex(/^\/[A-Za-z0-9_./-]{1,250}$/, "an absolute path is wanted");
+
 const workloadTierSchema = z.enum(["core", "login", "background"]);
 
 const workloadSchema = z.looseObject({
@@ -71,6 +74,8 @@ export const componentRowSchema = z.looseObject({
   bootstrapJob: name.optional(),
   /** Service that answers the login page, in the target namespace. */
   loginService: z.looseObject({ name, port: z.number().int().min(1).max(65535) }).optional(),
+  /** Scripts of its image that the appliance runs; absent: where the application has them now. */
+  scripts: z.looseObject({ resetAdminPassword: script.optional(), applyLicense: script.optional() }).optional(),
 });
 
 /** A row with nothing left open. */

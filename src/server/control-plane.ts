@@ -21,6 +21,7 @@ import { createAddress } from "../setup/address.ts";
 import { createAdminPassword } from "../setup/admin-password.ts";
 import { createSetup, type Setup } from "../setup/engine.ts";
 import { createLicenseService } from "../setup/license.ts";
+import { createLicenseKey } from "../setup/license-key.ts";
 import type { SetupDeps, SetupSettings } from "../setup/ports.ts";
 import { setupPrograms } from "../setup/programs.ts";
 import { createBoxReader, createHostLook, writeBootstrap } from "../status/box.ts";
@@ -94,6 +95,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   const setup = createSetup(setupDeps, settings, operations);
   const updates = createUpdates(updateDeps, settings, operations);
   const adminPassword = createAdminPassword(setupDeps, settings, operations);
+  const licenseKey = createLicenseKey(setupDeps, settings, operations);
   const box = createBoxReader(deps, {
     ...options,
     store,
@@ -119,6 +121,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
           setup,
           address: createAddress(setupDeps, settings, operations),
           adminPassword,
+          licenseKey,
           updates,
           status,
           inventory: { status, deps, kube: options.kube },
@@ -157,7 +160,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
     start: async () => {
       mode = await setup.mode().catch(() => mode);
       await operations.recover();
-      told.push(adminPassword.keepClean(end.signal));
+      told.push(adminPassword.keepClean(end.signal), licenseKey.keepClean(end.signal));
       if (options.kubeProblem === undefined) startMirror(deps, { kube: options.kube, status }, end.signal);
     },
     stop: async () => {
@@ -172,7 +175,10 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
 
 /** What is kept of releases is asked for under `/v2/`, with a login of its own. */
 function besideRegistry(app: ServerApp, registry: Fetch): ServerApp {
-  return { ...app, handle: (request, peer) => (isForRegistry(request) ? registry(request) : app.handle(request, peer)) };
+  return {
+    ...app,
+    handle: (request, peer) => (isForRegistry(request) ? registry(request) : app.handle(request, peer)),
+  };
 }
 
 /** Tells what is offered, without the history, which is asked for. */

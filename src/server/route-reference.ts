@@ -23,6 +23,7 @@ export const ROUTE_REFERENCE: readonly RouteRow[] = describeRoutes(
             setup: absent(),
             address: absent(),
             adminPassword: absent(),
+            licenseKey: absent(),
             updates: absent(),
             status: absent(),
             inventory: absent(),

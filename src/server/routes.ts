@@ -5,7 +5,8 @@ import { operationRoutes } from "../operation/routes.ts";
 import type { Address } from "../setup/address.ts";
 import type { AdminPassword } from "../setup/admin-password.ts";
 import type { Setup } from "../setup/engine.ts";
-import { addressRoutes, adminPasswordRoutes, setupRoutes } from "../setup/routes.ts";
+import type { LicenseKey } from "../setup/license-key.ts";
+import { addressRoutes, adminPasswordRoutes, licenseRoutes, setupRoutes } from "../setup/routes.ts";
 import { type NameEdge, nameRoutes } from "../status/appliance-name.ts";
 import { type EventListEdge, eventListRoutes } from "../status/event-list.ts";
 import { guideRoutes } from "../status/guide.ts";
@@ -23,6 +24,7 @@ export interface RoomEngines {
   readonly setup: Setup;
   readonly address: Address;
   readonly adminPassword: AdminPassword;
+  readonly licenseKey: LicenseKey;
   readonly updates: Updates;
   readonly status: StatusEngine;
   /** Logs of pods come from the cluster itself. */
@@ -38,6 +40,7 @@ export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[
     ...setupRoutes(engines.setup),
     ...addressRoutes(engines.address),
     ...adminPasswordRoutes(engines.adminPassword),
+    ...licenseRoutes(engines.licenseKey),
     ...updateRoutes(engines.updates),
     ...inventoryRoutes(engines.inventory, own.openStream),
     ...eventListRoutes(engines.inventory),

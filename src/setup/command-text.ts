@@ -8,6 +8,8 @@ import type { OperationView } from "../operation/model.ts";
 import type { HistoryRecord } from "../operation/store.ts";
 import { verifiedText } from "../release/resolved.ts";
 import type { AddressPlan } from "./address.ts";
+import type { LicenseFacts } from "./license-claims.ts";
+import type { LicensePlan } from "./license-key.ts";
 import { describeChange, type SetupPlan } from "./plan.ts";
 
 /** An answers file to fill in: the names of the API, with what each is. */
@@ -51,6 +53,22 @@ export function planText(plan: SetupPlan): string {
     "",
     `Plan ${plan.digest}`,
   ].join("\n");
+}
+
+/** What another license key would change, for people. Keys are not in it. */
+export function licensePlanText({ from, to, warnings, steps }: LicensePlan): string {
+  return [
+    `From  ${from === null ? "no key" : factsText(from)}`,
+    `To    ${factsText(to)}`,
+    ...warnings.map((warning) => `Note  ${warning}`),
+    "",
+    ...steps.map(({ title, about }) => `- ${title}: ${about}`),
+  ].join("\n");
+}
+
+function factsText({ edition, expiresAt, perpetual, state }: LicenseFacts): string {
+  const until = perpetual ? "without an end" : expiresAt === null ? "until nobody knows when" : `until ${expiresAt}`;
+  return `${edition ?? "a license"}, ${until}${state === "expired" ? " (expired)" : ""}`;
 }
 
 /** Writes what a change of the address would do, for a terminal. */

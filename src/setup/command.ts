@@ -8,7 +8,14 @@ import { statePaths } from "../core/paths.ts";
 import { followRun } from "../operation/follow.ts";
 import type { OperationView } from "../operation/model.ts";
 import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
-import { addressPlanText, EXAMPLE_ANSWERS, historyText, operationText, planText } from "./command-text.ts";
+import {
+  addressPlanText,
+  EXAMPLE_ANSWERS,
+  historyText,
+  licensePlanText,
+  operationText,
+  planText,
+} from "./command-text.ts";
 import { readAnswers } from "./documents.ts";
 import { validateAnswers } from "./model.ts";
 import { type OpenSetup, openSetup, openStore } from "./open.ts";
@@ -85,6 +92,27 @@ export const commands: readonly Command[] = [
       },
     ],
     run: setAdminPassword,
+  },
+  {
+    path: ["setup", "license"],
+    summary: "Have the application take another license key",
+    description:
+      "The application's own script checks the key and takes it; nothing is started again. The key comes from standard input only, " +
+      "the one before is kept, and --former goes back to it.",
+    flags: [
+      { name: "key-stdin", type: "boolean", summary: "Read the key from standard input" },
+      { name: "former", type: "boolean", summary: "Take the key before instead" },
+      DRY_RUN,
+      KUBECONFIG,
+      ...TRUST_FLAGS,
+      ...REGISTRY_FLAGS,
+    ],
+    examples: [
+      { command: "alga-appliance setup license --key-stdin --dry-run < license.txt", about: "What the key says" },
+      { command: "alga-appliance setup license --key-stdin < license.txt", about: "Apply it" },
+      { command: "alga-appliance setup license --former", about: "Go back to the key before" },
+    ],
+    run: applyLicense,
   },
   {
     path: ["setup", "answers"],
@@ -176,6 +204,34 @@ async function setAdminPassword(context: CommandContext): Promise<ExitCode> {
   return work(context, async ({ adminPassword }) => {
     await adminPassword.start({ password: typed, passwordConfirm: typed }, context.signal);
   });
+}
+
+/** Bytes of a license key and its line break. */
+const MAX_KEY_BYTES = 16 * 1024;
+
+async function applyLicense(context: CommandContext): Promise<ExitCode> {
+  const isFormer = context.flags.former === true;
+  if (isFormer === (context.flags["key-stdin"] === true)) {
+    throw new ApplianceError("cli/usage", "Cannot apply a license key: one of --key-stdin and --former is wanted", {
+      hint: "alga-appliance setup license --key-stdin < license.txt",
+    });
+  }
+  const asked = isFormer
+    ? { former: true }
+    : { licenseKey: new TextDecoder().decode(await context.readStdin(MAX_KEY_BYTES)).trim() };
+  if (context.flags["dry-run"] !== true) {
+    return work(context, async ({ licenseKey }) => {
+      await licenseKey.start(asked, context.signal);
+    });
+  }
+  const open = await openSetup(context);
+  try {
+    const made = await open.licenseKey.plan(asked, context.signal);
+    context.out.result(made, () => licensePlanText(made));
+    return EXIT.done;
+  } finally {
+    await open.close();
+  }
 }
 
 async function resume({ operations }: OpenSetup): Promise<void> {

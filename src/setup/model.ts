@@ -250,6 +250,21 @@ export function validateAddress(value: unknown): string {
   return parsed.data.appHostname;
 }
 
+const licenseKeySchema = answersSchema.pick({ licenseKey: true });
+
+/**
+ * Reads a license key alone, as it stands in the answers.
+ *
+ * @param value `{licenseKey}`, untrusted.
+ * @throws {ApplianceError} setup/invalid-answers; the key is in no message.
+ */
+export function readLicenseKey(value: unknown): Secret {
+  const parsed = licenseKeySchema.safeParse(isPlainObject(value) ? value : {});
+  if (!parsed.success) throw invalid(firstPerField(parsed.error.issues.map(toProblem)));
+  if (parsed.data.licenseKey !== undefined) return parsed.data.licenseKey;
+  throw invalid([{ field: "licenseKey", code: "missing", detail: "Paste the license key." }]);
+}
+
 function noNameServers(value: Record<string, unknown>): FieldProblem | undefined {
   if (asText(value.dnsMode) !== "custom" || asText(value.dnsServers) !== "") return undefined;
   return { field: "dnsServers", code: "missing", detail: "Write at least one name server, such as 192.0.2.53." };

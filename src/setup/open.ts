@@ -14,6 +14,7 @@ import { type Address, createAddress } from "./address.ts";
 import { type AdminPassword, createAdminPassword } from "./admin-password.ts";
 import { createSetup, type Setup } from "./engine.ts";
 import { createLicenseService } from "./license.ts";
+import { createLicenseKey, type LicenseKey } from "./license-key.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 import { setupPrograms } from "./programs.ts";
 
@@ -21,6 +22,7 @@ export interface OpenSetup {
   readonly setup: Setup;
   readonly address: Address;
   readonly adminPassword: AdminPassword;
+  readonly licenseKey: LicenseKey;
   readonly operations: Operations;
   /** Leaves a run that is not done to the next process. */
   close(): Promise<void>;
@@ -74,6 +76,7 @@ export async function openSetup(context: CommandContext): Promise<OpenSetup> {
     setup: createSetup(setupDeps, settings, operations),
     address: createAddress(setupDeps, settings, operations),
     adminPassword: createAdminPassword(setupDeps, settings, operations),
+    licenseKey: createLicenseKey(setupDeps, settings, operations),
     close: async () => {
       await operations.stop();
       status?.stop();

@@ -3,6 +3,7 @@ import type { OperationsOptions } from "../operation/operations.ts";
 import { addressProgram } from "./address.ts";
 import { adminPasswordProgram } from "./admin-password.ts";
 import { setupProgram } from "./engine.ts";
+import { licenseProgram } from "./license-key.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 
 /** Makes the programs of setup and of what can be changed later. */
@@ -11,5 +12,6 @@ export function setupPrograms(deps: SetupDeps, settings: SetupSettings): Operati
     setup: setupProgram(deps, settings),
     address: addressProgram(deps, settings),
     password: adminPasswordProgram(deps, settings),
+    license: licenseProgram(deps, settings),
   };
 }

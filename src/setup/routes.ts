@@ -3,6 +3,7 @@ import { json, type Route } from "../core/http.ts";
 import type { Address } from "./address.ts";
 import type { AdminPassword } from "./admin-password.ts";
 import type { Setup } from "./engine.ts";
+import type { LicenseKey } from "./license-key.ts";
 
 /** The routes of setup. Bodies are untrusted and read by the engine, which answers field by field. */
 export function setupRoutes(setup: Setup): readonly Route[] {
@@ -62,6 +63,33 @@ export function addressRoutes(address: Address): readonly Route[] {
       access: "session",
       summary: "Changes the application's address as an operation",
       handle: async ({ body, signal }) => json({ operation: await address.start(body, signal) }, { status: 202 }),
+    },
+  ];
+}
+
+/** The routes of another license key. The key is in the body only, and in no answer. */
+export function licenseRoutes(licenseKey: LicenseKey): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/api/settings/license",
+      access: "session",
+      summary: "What the license key in use says of itself, and whether the one before can be gone back to",
+      handle: async ({ signal }) => json(await licenseKey.view(signal)),
+    },
+    {
+      method: "POST",
+      path: "/api/settings/license/plan",
+      access: "session",
+      summary: "What another license key would change; nothing is changed",
+      handle: async ({ body, signal }) => json(await licenseKey.plan(body, signal)),
+    },
+    {
+      method: "POST",
+      path: "/api/settings/license",
+      access: "session",
+      summary: "Has the application take another license key, or the one before, as an operation",
+      handle: async ({ body, signal }) => json({ operation: await licenseKey.start(body, signal) }, { status: 202 }),
     },
   ];
 }

@@ -104,6 +104,7 @@ const DOING: Readonly<Record<OperationKind, string>> = {
   recover: "Recovering",
   address: "Changing the address",
   password: "Setting the password",
+  license: "Applying the license key",
   bootstrap: "Starting",
 };
 const NOUN: Readonly<Record<OperationKind, string>> = {
@@ -113,6 +114,7 @@ const NOUN: Readonly<Record<OperationKind, string>> = {
   recover: "The recovery",
   address: "The change of the address",
   password: "Setting the password",
+  license: "The change of the license key",
   bootstrap: "The start of the box",
 };
 

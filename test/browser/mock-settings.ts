@@ -23,6 +23,12 @@ export function createMockSettings(): Answer {
         return { status: 200, value: { available: true, email: "admin@example.com", reason: null } };
       case "POST /api/settings/admin-password":
         return setPassword(body);
+      case "GET /api/settings/license":
+        return { status: 200, value: { available: true, reason: null, now: KEY_NOW, former: null } };
+      case "POST /api/settings/license/plan":
+        return licensePlan(body);
+      case "POST /api/settings/license":
+        return { status: 202, value: { operation: { ...STARTED, kind: "license" } } };
       case "POST /api/settings/app-url":
         return { status: 202, value: { operation: { ...STARTED, kind: "address" } } };
       default:
@@ -54,6 +60,18 @@ function addressPlan({ appHostname = "" }: MockCallBody): MockAnswer {
   return {
     status: 200,
     value: { ...plan, steps: [], expectedMs: 180_000, warnings: [`${to} is not known to your DNS`] },
+  };
+}
+
+const KEY_NOW = { edition: "pro", expiresAt: "2027-03-01T00:00:00.000Z", perpetual: false, state: "active" };
+
+function licensePlan({ licenseKey = "" }: MockCallBody): MockAnswer {
+  if (licenseKey.split(".").length !== 3)
+    return wrong("licenseKey", "Paste the whole license key: three parts with a dot between them.");
+  const to = { edition: "premium", expiresAt: null, perpetual: true, state: "active" };
+  return {
+    status: 200,
+    value: { digest: "sha256:license", from: KEY_NOW, to, steps: [], expectedMs: 1, warnings: [] },
   };
 }
 

@@ -102,3 +102,24 @@ browserTest("the administrator's password is set anew, and a wrong one is said a
   await type("Lantern-over-9", "Lantern-over-9");
   await page.waitForURL("**/operations/0004-settings");
 });
+
+browserTest("another license key is looked at before the application is asked to take it", {}, async (visit) => {
+  const { page } = visit;
+  await openConsole(visit, "/settings");
+  await page.locator("dd", { hasText: "pro, until 2027-03-01" }).waitFor();
+  const field = page.locator("#field-license-key");
+  await field.fill("no key");
+  await field.press("Enter");
+  await page.locator("#field-license-key-error", { hasText: "three parts" }).waitFor();
+  await field.fill("aaa.bbb.ccc");
+  await field.press("Enter");
+  const plan = page.locator("section[aria-label='This key']");
+  await plan.locator("dd", { hasText: "premium, without an end" }).waitFor();
+  await field.fill("aaa.bbb.ddd");
+  await plan.waitFor({ state: "detached" });
+  await field.press("Enter");
+  await plan.waitFor();
+  await tabTo(page, "section button.primary");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/operations/0004-settings");
+});

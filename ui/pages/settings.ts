@@ -10,6 +10,7 @@ import { text } from "../strings.ts";
 import { AddressCard } from "./settings-address.ts";
 import { AdminCard } from "./settings-admin.ts";
 import { ClaimsCard } from "./settings-claims.ts";
+import { LicenseCard } from "./settings-license.ts";
 import { NameCard } from "./settings-name.ts";
 import { PasswordCard } from "./settings-password.ts";
 import { SessionsCard } from "./settings-sessions.ts";
@@ -27,6 +28,7 @@ export function SettingsPage(): VNode {
       <div class="stack">
         <${NameCard} />
         <${AddressCard} />
+        <${LicenseCard} />
         ${who === null ? undefined : html`<${PasswordCard} policy=${who.passwordPolicy} />`}
       </div>
       <div class="stack">

@@ -6,6 +6,8 @@ export type { OperationStep, OperationView } from "../../src/operation/model.ts"
 export type { OpenSession } from "../../src/server/sessions.ts";
 export type { AddressPlan as AddressPlanView, AddressView } from "../../src/setup/address.ts";
 export type { AdminPasswordView } from "../../src/setup/admin-password.ts";
+export type { LicenseFacts } from "../../src/setup/license-claims.ts";
+export type { LicensePlan, LicenseView } from "../../src/setup/license-key.ts";
 export type { NameServerReport } from "../../src/setup/name-servers.ts";
 export type { SetupPlan } from "../../src/setup/plan.ts";
 export type { NameAnswer } from "../../src/status/appliance-name.ts";

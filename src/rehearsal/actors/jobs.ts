@@ -4,6 +4,7 @@
  */
 import { toInstant } from "../../core/time.ts";
 import { fieldAt, type KubeObject, listAt, numberAt, refOf, textAt } from "../../kube/model.ts";
+import { licenseFacts } from "../../setup/license-claims.ts";
 import {
   type Actor,
   type ActorContext,
@@ -50,7 +51,9 @@ async function moveJob(context: ActorContext, job: KubeObject): Promise<void> {
 /** What the bootstrap script would print before it ends with 1; "wait" while the database is not there. */
 async function whyItFails(context: ActorContext, job: KubeObject): Promise<string | "wait" | undefined> {
   const namespace = job.metadata.namespace ?? "default";
-  const reset = resetSecretOf(job);
+  const request = secretOfScript(job, "license-apply");
+  if (request !== undefined) return whyLicenseFails(context, { namespace, name: request });
+  const reset = secretOfScript(job, "initial-admin-password-reset");
   if (reset !== undefined) return whyResetFails(context, { namespace, name: reset });
   const database = await context.kube.get({ ...STATEFUL_SET, namespace, name: "db" });
   if ((numberAt(database, "status", "readyReplicas") ?? 0) < 1) return "wait";
@@ -71,9 +74,9 @@ async function whyItFails(context: ActorContext, job: KubeObject): Promise<strin
   return undefined;
 }
 
-/** The Secret that a job of the administrator's new password reads; undefined for the bootstrap job. */
-function resetSecretOf(job: KubeObject): string | undefined {
-  if (job.metadata.labels?.["app.kubernetes.io/component"] !== "initial-admin-password-reset") return undefined;
+/** The Secret that a job of one of the application's scripts reads; undefined for another job. */
+function secretOfScript(job: KubeObject, component: string): string | undefined {
+  if (job.metadata.labels?.["app.kubernetes.io/component"] !== component) return undefined;
   const [container] = listAt(job, "spec", "template", "spec", "containers");
   return textAt(listAt(container, "envFrom").at(-1), "secretRef", "name") ?? "";
 }
@@ -84,8 +87,24 @@ async function whyResetFails(
 ): Promise<string | undefined> {
   const found = await context.kube.get({ apiVersion: "v1", kind: "Secret", ...secret });
   const data = (found?.data ?? {}) as Record<string, string>;
-  const missing = ["RESET_ADMIN_PASSWORD", "RESET_ADMIN_EMAIL", "RESET_TENANT_ID"].filter((name) => !data[name]);
+  const missing = ["RESET_ADMIN_PASSWORD", "RESET_ADMIN_EMAIL", "RESET_ADMIN_TENANT_ID"].filter((name) => !data[name]);
   return missing.length === 0 ? undefined : `reset: required variables are missing: ${missing.join(", ")}`;
+}
+
+/** Takes any key that has not expired and whose signature is not "forged". Answers as the script does: one line of JSON. */
+async function whyLicenseFails(
+  context: ActorContext,
+  secret: { readonly namespace: string; readonly name: string },
+): Promise<string | undefined> {
+  const found = await context.kube.get({ apiVersion: "v1", kind: "Secret", ...secret });
+  const request = Buffer.from(textAt(found, "data", "LICENSE_REQUEST") ?? "", "base64").toString("utf8");
+  const key = /"licenseKey":"([^"]+)"/.exec(request)?.[1] ?? "";
+  const code = key.endsWith(".forged")
+    ? "invalid_license"
+    : licenseFacts(key, context.clock.now()).state === "expired"
+      ? "expired_license"
+      : undefined;
+  return code === undefined ? undefined : JSON.stringify({ ok: false, code });
 }
 
 async function keepJobPod(context: ActorContext, job: KubeObject, attempt: number): Promise<KubeObject> {
@@ -123,13 +142,14 @@ interface PodEnd {
 
 async function endPod(context: ActorContext, pod: KubeObject, end: PodEnd): Promise<void> {
   const { namespace = "default", name } = pod.metadata;
-  context.logs.append({ namespace, pod: name, container: "main" }, `${end.message ?? "done"}\n`);
+  const called = textAt(listAt(pod, "spec", "containers")[0], "name") ?? "main";
+  context.logs.append({ namespace, pod: name, container: called }, `${end.message ?? "done"}\n`);
   const terminated = {
     exitCode: end.exitCode,
     reason: end.reason,
     ...(end.message === undefined ? {} : { message: end.message }),
   };
-  const container = { name: "main", image: "", imageID: "", ready: false, restartCount: 0, state: { terminated } };
+  const container = { name: called, image: "", imageID: "", ready: false, restartCount: 0, state: { terminated } };
   await tellStatus(context, pod, { conditions: [], fields: { phase: end.phase, containerStatuses: [container] } });
 }
 

@@ -9,7 +9,11 @@ import type { CheckRule, Finding } from "./rule.ts";
 const STEP_TIER: Readonly<Record<string, TierName>> = { reconcile: "core", tenant: "bootstrap", login: "login" };
 
 /** What these kinds are about, whatever their step. */
-const KIND_TIER: Partial<Readonly<Record<OperationKind, TierName>>> = { address: "login", password: "full" };
+const KIND_TIER: Partial<Readonly<Record<OperationKind, TierName>>> = {
+  address: "login",
+  password: "full",
+  license: "full",
+};
 
 export const OPERATION_WORDS: Readonly<Record<OperationKind, string>> = {
   setup: "Setup",
@@ -18,6 +22,7 @@ export const OPERATION_WORDS: Readonly<Record<OperationKind, string>> = {
   recover: "The recovery",
   address: "The change of the address",
   password: "Setting the password",
+  license: "The change of the license key",
   bootstrap: "The start of the box",
 };
 
