@@ -138,7 +138,7 @@ export function failingStatus(): ApplianceStatus {
         code: "image/not-found",
         tier: "login",
         state: "failed",
-        title: "The image ghcr.io/nine-minds/alga-psa-ee:62cdce38 does not exist in the registry.",
+        title: "The image alga-psa-ee:62cdce38 does not exist in the registry.",
         cause:
           "Pod msp/alga-core-sebastian-7d9c has waited 4 minutes for it; all other images of this release were found.",
         evidence: [

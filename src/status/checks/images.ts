@@ -4,6 +4,7 @@ import { listAt, textAt } from "../../kube/model.ts";
 import { ageText } from "../age.ts";
 import { evidence, oneLine } from "../evidence.ts";
 import { type ContainerFacts, nameOf, namespaceOf } from "../facts.ts";
+import { shortImage } from "../image-name.ts";
 import { type PullProblem, pullProblemOf } from "../pull-problem.ts";
 import type { PodFacts, View } from "../view.ts";
 import { isProvisioner, NO_PROVISIONER } from "./pod-check.ts";
@@ -38,6 +39,7 @@ interface ImageRow extends RuleWords {
   readonly label: string;
   /** The cause as a clause after "one image of release 1.0.3". */
   readonly people: string;
+  /** With the short name: the whole reference is in the evidence. */
   readonly says: (image: string) => string;
 }
 
@@ -216,6 +218,12 @@ function missingPullSecret(view: View, pod: PodFacts): string | undefined {
   return missing === undefined ? undefined : oneLine(`${pod.namespace}/${missing}`, 120);
 }
 
+/** What was said, with the whole reference where it does not name it. */
+function seenOf({ image, waiting }: ContainerFacts, words: string): string {
+  const text = words || (waiting?.reason ?? "");
+  return text.includes(image) ? text : `Image ${image}: ${text}`;
+}
+
 function finding(view: View, row: ImageRow, at: { pod: PodFacts; container: ContainerFacts }): Finding {
   const { pod, container } = at;
   const image = oneLine(container.image, 200);
@@ -230,14 +238,14 @@ function finding(view: View, row: ImageRow, at: { pod: PodFacts; container: Cont
     tier: pod.tier,
     state: firstTry && row.retrySafe ? "progressing" : "failed",
     headline: `${provisioner ? "the image of the storage provisioner" : `one image of ${whose}`} ${row.people}`,
-    title: row.says(image),
+    title: row.says(shortImage(container.image)),
     cause: `${oneLine(pod.ref, 120)} has waited ${waited} for it.${secret === undefined ? "" : ` Its pull secret ${secret} does not exist.`}`,
     label: row.label,
     ...nextOf(view, row, { provisioner, image }),
     ...(secret === undefined
       ? {}
       : { next: `Create the pull secret ${secret}; the image is then pulled by itself`, retrySafe: true }),
-    evidence: [evidence(pod.ref, said(view, pod, container) || (container.waiting?.reason ?? ""))],
+    evidence: [evidence(pod.ref, seenOf(container, said(view, pod, container)))],
     sinceMs: pod.createdMs,
   };
 }
