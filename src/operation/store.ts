@@ -19,6 +19,7 @@ export type DocumentName =
   | "update-policy"
   | "update-run"
   | "operator-word"
+  | "pulse"
   | "previous-release";
 
 /** Names of secrets that setup keeps until they are used. */

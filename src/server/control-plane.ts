@@ -26,6 +26,7 @@ import type { SetupDeps, SetupSettings } from "../setup/ports.ts";
 import { setupPrograms } from "../setup/programs.ts";
 import { createBoxReader, createHostLook, writeBootstrap } from "../status/box.ts";
 import { createHostHistory } from "../status/host-history.ts";
+import { type Inventory, NO_INVENTORY } from "../status/inventory.ts";
 import { askKubelet } from "../status/kubelet-watch.ts";
 import { startMirror } from "../status/mirror.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
@@ -80,7 +81,8 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
   const late: { status?: StatusEngine } = {};
   const setupDeps = createSetupDeps(deps, options, { store, releases, status: () => late.status });
   const hostAgent = deps.transports.open({ socketPath: options.paths.hostAgentSocket });
-  const updateDeps = { ...setupDeps, hostAgent, parts: createPartsShelf(deps, options.paths.kept) };
+  const inventory = (): Inventory => late.status?.inventory() ?? NO_INVENTORY;
+  const updateDeps = { ...setupDeps, hostAgent, inventory, parts: createPartsShelf(deps, options.paths.kept) };
   const operations = createOperations(
     { ...deps, store },
     {

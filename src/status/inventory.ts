@@ -51,6 +51,9 @@ export interface Inventory {
   readonly left: { readonly pods: number; readonly events: number };
 }
 
+/** What is known before anybody has looked. */
+export const NO_INVENTORY: Inventory = { pods: [], events: [], left: { pods: 0, events: 0 } };
+
 /** A box has some dozens of pods; the bounds hold the answer below about 1 MB. */
 const MAX_PODS = 500;
 const MAX_EVENTS = 1_000;

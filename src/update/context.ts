@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Progress } from "../operation/step.ts";
 import { type RunPlan, verdictSchema } from "./model.ts";
 import type { UpdateDeps, UpdateSettings } from "./ports.ts";
+import { countsSchema, takenSchema } from "./pulse.ts";
 
 export interface UpdateContext {
   readonly operationId: string;
@@ -29,6 +30,10 @@ const runNotesSchema = z.object({
   controlPlaneAsked: z.boolean().default(false),
   /** Codes of checks that had failed before anything began. */
   failedBefore: z.array(z.string()).default([]),
+  /** What the hour was like before anything was changed; null: not noted yet. */
+  hourBefore: countsSchema.nullable().default(null),
+  /** What was counted while it was judged; null: not begun, or told in the verdict. */
+  watched: takenSchema.nullable().default(null),
   verdict: verdictSchema.nullable().default(null),
   /** Why it is not ok, one sentence. */
   reason: z.string().nullable().default(null),

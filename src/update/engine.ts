@@ -27,6 +27,7 @@ import { planChanges, planUpdate, RESTORE } from "./plan.ts";
 import { mayBegin } from "./policy.ts";
 import type { UpdateDeps, UpdateSettings } from "./ports.ts";
 import { type KeptRelease, readPrevious, whyNoReturn } from "./previous.ts";
+import { keepPulse } from "./pulse-keeper.ts";
 import { manifestOnDisk, resolveInstalled, resolveWanted } from "./releases.ts";
 import { readPolicy, readRequest, readStart, type UpdateRequest } from "./request.ts";
 import { describeSteps } from "./steps.ts";
@@ -157,6 +158,7 @@ class Engine implements Updates {
 
   follow(signal: AbortSignal): void {
     this.#channel.start({ signal, looked: () => this.#beginAllowed(signal) });
+    keepPulse(this.#deps, this.#settings, signal);
     let told = "";
     const untold = this.#operations.subscribe((event) => {
       if (event.type !== "operation") return;

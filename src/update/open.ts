@@ -8,6 +8,7 @@ import { createFileStore } from "../operation/file-store.ts";
 import type { Operations } from "../operation/operations.ts";
 import { createPartsShelf } from "../release/kept-parts.ts";
 import { openRegistryOf } from "../release/registry-flags.ts";
+import { NO_INVENTORY } from "../status/inventory.ts";
 import { openLocalSources } from "../status/local-sources.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { createUpdates, type Updates } from "./engine.ts";
@@ -45,6 +46,7 @@ export async function openUpdates(context: CommandContext): Promise<OpenUpdates>
       status ??= createStatusEngine(deps, await openLocalSources(context));
       return status.observe(signal);
     },
+    inventory: () => status?.inventory() ?? NO_INVENTORY,
   };
   const settings: UpdateSettings = { controlPlane: context.build.version, stateFolder: paths.state };
   const programs = { update: updateProgram(updateDeps, settings), rollback: rollbackProgram(updateDeps, settings) };

@@ -5,6 +5,7 @@ import type { StateStore } from "../operation/store.ts";
 import type { PartsShelf } from "../release/kept-parts.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
 import type { ResolvedStore } from "../release/resolved-store.ts";
+import type { Inventory } from "../status/inventory.ts";
 import type { ApplianceStatus } from "../status/model.ts";
 import type { WatchSettings } from "../status/waiting.ts";
 
@@ -18,6 +19,8 @@ export interface UpdateDeps extends Pick<Deps, "clock" | "random" | "files" | "t
   /** What Flux reads of the releases that are kept. */
   readonly parts: PartsShelf;
   readonly observe: (signal: AbortSignal) => Promise<ApplianceStatus>;
+  /** Pods and warnings as the observation has them, from memory. */
+  readonly inventory: () => Inventory;
   /** The agent of the host, over its socket. Absent: there is none. */
   readonly hostAgent?: Fetch;
 }

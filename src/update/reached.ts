@@ -8,7 +8,7 @@
  */
 import { FORCED, helmReleaseOf, REQUESTED, RESET } from "../flux/requests.ts";
 import { CHILD_KUSTOMIZATIONS, FLUX_NAMESPACE } from "../flux/source.ts";
-import { type KubeObject, listAt, type ObjectRef, refOf, textAt } from "../kube/model.ts";
+import { type KubeObject, type ObjectRef, refOf, textAt } from "../kube/model.ts";
 import { readinessOf } from "../kube/readiness.ts";
 import { componentsOf, type ReleaseManifest } from "../release/model.ts";
 import type { UpdateCall } from "./context.ts";
@@ -114,25 +114,4 @@ async function removePending({ context, signal }: UpdateCall, release: KubeObjec
     log.warn("a pending revision of Helm is removed", { release: name, revision: metadata.name });
     await kube.delete({ apiVersion: "v1", kind: "Secret", namespace, name: metadata.name }, { signal });
   }
-}
-
-/** Restarts of the containers of each pod of the product, by pod. */
-export async function restartsNow(
-  { context, signal }: UpdateCall,
-  manifest: ReleaseManifest,
-): Promise<ReadonlyMap<string, number>> {
-  const namespaces = [...new Set(componentsOf(manifest).map((component) => component.targetNamespace))];
-  const lists = await Promise.all(
-    namespaces.map((namespace) => context.deps.kube.list({ apiVersion: "v1", kind: "Pod", namespace }, { signal })),
-  );
-  return new Map(
-    lists
-      .flatMap(({ items }) => items)
-      .map((pod) => [pod.metadata.name, listAt(pod, "status", "containerStatuses").reduce<number>(addRestarts, 0)]),
-  );
-}
-
-function addRestarts(sum: number, status: unknown): number {
-  const count = (status as { readonly restartCount?: unknown }).restartCount;
-  return sum + (typeof count === "number" ? count : 0);
 }

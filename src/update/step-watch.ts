@@ -1,7 +1,7 @@
 /**
  * The steps that watch: does everything become ready, and does it stay so.
  *
- * They judge by the one `ApplianceStatus` and the restarts of pods. That people can log in decides between staying and
+ * They judge by the one `ApplianceStatus` and by error rates, which are compared with the hour before the update. That people can log in decides between staying and
  * going back; whatever else is worse than before makes the update degraded, and is named.
  */
 import { humanDuration } from "../core/duration.ts";
@@ -11,9 +11,11 @@ import type { ReleaseManifest } from "../release/model.ts";
 import type { ApplianceStatus, TierName } from "../status/model.ts";
 import { pollMsOf, type WatchCall, type WatchEnd, watchTiers } from "../status/waiting.ts";
 import { note, readNotes, type UpdateCall } from "./context.ts";
+import { type Meter, openMeter } from "./meter.ts";
 import { policyDocumentSchema, type Verdict } from "./model.ts";
 import { atPace } from "./ports.ts";
-import { type Goal, notReached, restartsNow } from "./reached.ts";
+import { worseRates } from "./rates.ts";
+import { type Goal, notReached } from "./reached.ts";
 
 const MINUTE_MS = 60_000;
 /** What people need, and all that can be watched. */
@@ -86,29 +88,31 @@ function watchCall({ context, progress, signal }: UpdateCall): WatchCall {
 }
 
 /** Watches for a while whether it stays well, and says what is worse than before. */
-export async function judge(call: UpdateCall, manifest: ReleaseManifest): Promise<StepResult> {
-  const { verdict, reason, failedBefore } = await readNotes(call.context);
+export async function judge(call: UpdateCall): Promise<StepResult> {
+  const { verdict, reason, failedBefore, hourBefore } = await readNotes(call.context);
   if (verdict === "failed") return { state: "skipped", detail: reason ?? "It has failed" };
-  const before = await restartsNow(call, manifest);
-  const problem = await soak(call);
+  const meter = await openMeter(call);
+  const problem = await soak(call, meter);
   if (problem !== undefined) return tell(call, "failed", problem);
   const status = await call.context.deps.observe(call.signal);
   const worse = [
     ...(reason === null ? [] : [reason]),
-    ...newRestarts(before, await restartsNow(call, manifest)),
+    ...worseRates(hourBefore ?? undefined, await meter.counts()),
     ...worseThan(status, new Set(failedBefore)),
   ];
   return worse[0] === undefined ? tell(call, "ok", null) : tell(call, "degraded", worse.slice(0, 3).join("; "));
 }
 
 /** Milliseconds in a row must be calm. @returns why they were not, undefined when they were. */
-async function soak(call: UpdateCall): Promise<string | undefined> {
+async function soak(call: UpdateCall, meter: Meter): Promise<string | undefined> {
   const { deps, settings } = call.context;
   const { soakMs, patienceMs } = await measuresOf(call);
   const startMs = deps.clock.monotonic();
   let calmSinceMs = startMs;
+  const { context, ...told } = watchCall(call);
+  const watch = { ...told, context: { ...context, deps: { clock: deps.clock, observe: meter.observe } } };
   for (;;) {
-    const end = await watchTiers(watchCall(call), LOGIN, { patienceMs });
+    const end = await watchTiers(watch, LOGIN, { patienceMs });
     if (!end.ready) return end.problem.message;
     const nowMs = deps.clock.monotonic();
     // A look that takes long says nothing: only one that found something else does.
@@ -125,14 +129,6 @@ function isReady(status: ApplianceStatus, tiers: readonly TierName[]): boolean {
   return tiers.every((tier) => status.tiers[tier].state === "ready");
 }
 
-/** Pods that started again while they were watched. */
-function newRestarts(before: ReadonlyMap<string, number>, now: ReadonlyMap<string, number>): readonly string[] {
-  return [...now].flatMap(([pod, count]) => {
-    const more = count - (before.get(pod) ?? 0);
-    return more > 0 ? [`${pod} was started again ${more === 1 ? "once" : `${more} times`}`] : [];
-  });
-}
-
 /** Components that are not ready, and checks that had not failed before. */
 function worseThan(status: ApplianceStatus, failedBefore: ReadonlySet<string>): readonly string[] {
   const components = status.components
@@ -145,6 +141,6 @@ function worseThan(status: ApplianceStatus, failedBefore: ReadonlySet<string>): 
 }
 
 async function tell(call: UpdateCall, verdict: Verdict, reason: string | null): Promise<StepResult> {
-  await note(call.context, { verdict, reason: reason?.slice(0, 500) ?? null });
+  await note(call.context, { verdict, reason: reason?.slice(0, 500) ?? null, watched: null });
   return { state: "done", detail: reason === null ? verdict : `${verdict}: ${reason.slice(0, 300)}` };
 }

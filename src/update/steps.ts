@@ -8,6 +8,7 @@ import { note, readNotes, type UpdateCall, type UpdateContext } from "./context.
 import type { UpdatePlan } from "./model.ts";
 import { clearShelf, closeWay } from "./parts.ts";
 import { forgetPrevious, type KeptRelease } from "./previous.ts";
+import { noteHourBefore } from "./pulse-keeper.ts";
 import { freeStuckReleases } from "./reached.ts";
 import { installedNow, keptOf, wantedManifest, wantedOf } from "./release-of-run.ts";
 import { manifestOnDisk } from "./releases.ts";
@@ -89,7 +90,7 @@ const UPDATE_ROWS: readonly Row[] = [
     about: "Values and source as one step. From here on there is only forward or back.",
     budgetMs: 5 * MINUTE_MS,
     unstoppable: true,
-    work: switchOver,
+    work: afterTheHour(switchOver),
   },
   {
     id: "reconcile",
@@ -105,7 +106,7 @@ const UPDATE_ROWS: readonly Row[] = [
     about: "Everything must stay well for a while.",
     budgetMs: WATCH_BUDGET_MS,
     unstoppable: true,
-    work: async (call) => judge(call, await wantedManifest(call)),
+    work: judge,
   },
   {
     id: "return",
@@ -142,7 +143,7 @@ const RETURN_ROWS: readonly Row[] = [
     about: "Its values and its source, as they were kept. The registry is not asked.",
     budgetMs: 5 * MINUTE_MS,
     unstoppable: true,
-    work: returnTo,
+    work: afterTheHour(returnTo),
   },
   {
     id: "reconcile",
@@ -159,7 +160,7 @@ const RETURN_ROWS: readonly Row[] = [
     about: "Everything must stay well for a while.",
     budgetMs: WATCH_BUDGET_MS,
     unstoppable: true,
-    work: async (call) => judge(call, (await keptOf(call, call.context.plan.to.digest)).manifest),
+    work: judge,
   },
   {
     id: "conclude",
@@ -190,6 +191,14 @@ export function describeSteps(): UpdatePlan["steps"] {
     about,
     stoppable: unstoppable !== true,
   }));
+}
+
+/** Lets a step that changes the cluster begin when the hour before it was noted. */
+function afterTheHour(work: Row["work"]): Row["work"] {
+  return async (call) => {
+    await noteHourBefore(call.context);
+    return work(call);
+  };
 }
 
 async function returnTo(call: UpdateCall): Promise<StepResult> {

@@ -12,6 +12,7 @@ import { buildSampleRelease } from "../../src/rehearsal/sample-release.ts";
 import { createPartsShelf } from "../../src/release/kept-parts.ts";
 import { RELEASE_REPOSITORY } from "../../src/release/model.ts";
 import { createResolvedStore } from "../../src/release/resolved-store.ts";
+import { type Inventory, NO_INVENTORY } from "../../src/status/inventory.ts";
 import type { ApplianceStatus, Check } from "../../src/status/model.ts";
 import { createUpdates, type Updates } from "../../src/update/engine.ts";
 import type { UpdateDeps, UpdateSettings } from "../../src/update/ports.ts";
@@ -61,6 +62,10 @@ export function openUpdateBench(
     /** Whether the application of a release never comes up. Default: that of the bad one. */
     readonly isBroken?: (version: string) => boolean;
     readonly hostAgent?: Fetch;
+    /** Pods and warnings as they are seen. Default: none. */
+    readonly inventory?: () => Inventory;
+    /** What else is seen of a release. Default: nothing. */
+    readonly seen?: (status: ApplianceStatus) => ApplianceStatus;
   },
 ): UpdateBench {
   const paths = statePaths("/");
@@ -77,8 +82,10 @@ export function openUpdateBench(
     observe: async (signal) => {
       const found = await kube.get({ ...source, name: "alga-appliance" }, { signal });
       const version = textAt(found, "metadata", "annotations", "appliance.alga/release-version") ?? "";
-      return statusOf((options.isBroken ?? isBad)(version));
+      const status = statusOf((options.isBroken ?? isBad)(version));
+      return options.seen?.(status) ?? status;
     },
+    inventory: options.inventory ?? (() => NO_INVENTORY),
   };
   const settings: UpdateSettings = { controlPlane: "1.0.0", stateFolder: options.stateFolder, pollMs: 30_000 };
   const programs = { update: updateProgram(updateDeps, settings), rollback: rollbackProgram(updateDeps, settings) };
