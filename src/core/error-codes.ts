@@ -71,6 +71,8 @@ export const ERROR_CODES = {
   "exec/timeout": failed("A program of the host took longer than its time", { status: 504, retry: true }),
   "exec/failed": failed("A program of the host ended with an error", { retry: true }),
 
+  "host/network-invalid": input("Network settings cannot be used"),
+  "host/network-busy": conflict("Another change of the network waits, or none does"),
   "host/no-account": failed("The system has no account for the first login"),
   "host/disk-full": failed("The disk of the box has no room for Kubernetes", { status: 507, retry: true }),
   "host/clock-wrong": failed("The clock of the box stands before its own certificates", { retry: true }),

@@ -98,8 +98,34 @@ export async function gatherHostFacts(
   };
 }
 
+/** The part of the facts that the network is. */
+export interface NetworkFacts extends Pick<HostFacts, "addresses" | "routes" | "nameServers"> {
+  /** Names of all interfaces, and of those that are devices. */
+  readonly interfaces: readonly string[];
+  readonly devices: readonly string[];
+}
+
+/** Gathers what the network of the box is now. Parts that nobody tells are empty. */
+export async function gatherNetworkFacts(
+  deps: Pick<FactsDeps, "clock" | "network" | "files" | "exec">,
+  signal: AbortSignal,
+): Promise<NetworkFacts> {
+  const host = { deps, signal, kept: new Map() };
+  const links = await json(host, ["ip", "-j", "address", "show"], addressSchema);
+  const interfaces = (links ?? []).map(({ ifname }) => ifname).slice(0, MAX_ROWS);
+  const isDevice = async (name: string): Promise<boolean> =>
+    /^[\w.-]{1,15}$/.test(name) && (await deps.files.stat(`/sys/class/net/${name}/device`)) !== undefined;
+  const known = await Promise.all(interfaces.map(isDevice));
+  const [addresses, routes, nameServers] = await Promise.all([
+    addressesOf(host),
+    routesOf(host),
+    deps.network.nameServers(),
+  ]);
+  return { addresses, routes, nameServers, interfaces, devices: interfaces.filter((_name, at) => known[at]) };
+}
+
 interface Host {
-  readonly deps: FactsDeps;
+  readonly deps: Pick<FactsDeps, "clock" | "files" | "exec">;
   readonly signal: AbortSignal;
   readonly kept: KeptWords;
 }

@@ -10,6 +10,7 @@ import { type BannerFacts, type BannerShape, bannerLines, VGA } from "./banner.t
 import { consoleCharset, gatherBannerFacts } from "./console-facts.ts";
 import { writeBannerFiles } from "./console-files.ts";
 import { markLoginShown } from "./credential-show.ts";
+import { networkCommands } from "./netplan-command.ts";
 
 /** Milliseconds between looks. */
 const LOOK_MS = 2_000;
@@ -61,6 +62,7 @@ export const commands: readonly Command[] = [
     examples: [{ command: "alga-appliance console watch --token", about: "As the unit does" }],
     run: watch,
   },
+  ...networkCommands,
 ];
 
 async function banner(context: CommandContext): Promise<ExitCode> {

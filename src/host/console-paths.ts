@@ -5,6 +5,8 @@ import type { StatePaths } from "../core/paths.ts";
 export interface ConsolePaths {
   /** Record of the first login, without the password. */
   readonly credential: string;
+  /** How the network was before a change that nobody has confirmed yet. */
+  readonly networkUndo: string;
   /** The first login in plain text: in memory only, root's alone, gone with a reboot. */
   readonly login: string;
 }
@@ -13,6 +15,7 @@ export interface ConsolePaths {
 export function consolePaths({ root, host }: Pick<StatePaths, "root" | "host">): ConsolePaths {
   return {
     credential: join(host, "console/credential.json"),
+    networkUndo: join(host, "console/network-undo.json"),
     login: join(root, "run/alga-appliance-console/login"),
   };
 }

@@ -1,8 +1,8 @@
 /**
  * The first steps of a bootstrap: the host's own files as this executable carries them, the user and the folders, and the setup token.
  *
- * Whatever drifted is put right at every boot. Folders get their owners by systemd-tmpfiles from one table, which
- * follows no link that somebody else could have laid.
+ * Whatever drifted is put right at every boot, a change of the network that nobody confirmed too. Folders get their owners by
+ * systemd-tmpfiles from one table, which follows no link that somebody else could have laid.
  */
 import { basename, dirname, join } from "node:path/posix";
 import { isApplianceError } from "../core/errors.ts";
@@ -10,6 +10,7 @@ import type { Deps } from "../core/ports.ts";
 import type { StepResult } from "../operation/step.ts";
 import { type BootstrapCall, run } from "./bootstrap-context.ts";
 import { ensureConsoleCredential } from "./credential-make.ts";
+import { undoExpiredNetwork } from "./netplan-change.ts";
 import { ensureSetupToken } from "./setup-token.ts";
 
 const MAX_HOST_FILE_BYTES = 256 * 1024;
@@ -26,6 +27,7 @@ const OWN_UNIT = "alga-appliance-bootstrap.service";
 
 /** Lays down units, user, folders and k3s itself where they are missing or differ. Safe to call again. */
 export async function placeHostFiles(call: BootstrapCall): Promise<StepResult> {
+  await undoExpiredNetwork({ deps: call.deps, paths: call.settings.paths, signal: call.signal });
   const { hostFiles } = call.settings;
   const changed: string[] = [];
   for (const [path, text] of Object.entries(hostFiles)) if (await placeFile(call, path, text)) changed.push(path);

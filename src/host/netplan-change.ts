@@ -1,0 +1,250 @@
+/**
+ * A change of the network that comes back by itself: applied, and undone unless somebody who still reaches the box confirms it.
+ *
+ * Before a file is touched, a record with the former files lies on the disk. It is obeyed by whoever comes first after the time is over:
+ * this process, a timer of systemd, or the bootstrap of the next boot. So neither a process that dies nor a power cut leaves a box that
+ * nobody reaches. Doing it twice does no harm.
+ *
+ * @see netplan(5), "netplan apply"; systemd-run(1), "--on-active"
+ */
+import { dirname, join } from "node:path/posix";
+import { parse } from "yaml";
+import { z } from "zod";
+import { ApplianceError, isApplianceError } from "../core/errors.ts";
+import { isPlainObject, parseJson } from "../core/json.ts";
+import type { StatePaths } from "../core/paths.ts";
+import type { Deps } from "../core/ports.ts";
+import { run } from "./bootstrap-context.ts";
+import { consolePaths } from "./console-paths.ts";
+
+/** What a change works with. */
+export interface NetplanScope {
+  readonly deps: Pick<Deps, "files" | "exec" | "machine" | "log">;
+  readonly paths: StatePaths;
+  readonly signal: AbortSignal;
+}
+
+const OURS = "90-alga-appliance.yaml";
+const ASIDE = ".alga-before";
+const MAX_BYTES = 256 * 1024;
+/** Milliseconds that the timer leaves to the process that waits. */
+const TIMER_GRACE_MS = 5_000;
+const TIMER = "alga-appliance-network-undo";
+const EXECUTABLE = "/usr/local/bin/alga-appliance";
+
+const recordSchema = z.object({
+  schema: z.literal("alga.appliance.network-undo/v1"),
+  interface: z.string(),
+  bootId: z.string(),
+  /** Uptime of that boot, in milliseconds, at which it is undone. */
+  untilUptimeMs: z.number(),
+  /** Files as they were; null: there was none. */
+  files: z.array(z.object({ path: z.string(), content: z.string().nullable() })),
+});
+
+/** A change that waits for its confirmation. */
+export type NetworkUndo = z.infer<typeof recordSchema>;
+
+/** The change that waits, undefined when there is none. @throws {ApplianceError} file/corrupt for a record that nobody can read. */
+export async function pendingNetworkChange({ deps, paths }: NetplanScope): Promise<NetworkUndo | undefined> {
+  const path = consolePaths(paths).networkUndo;
+  const bytes = await deps.files.read(path, { maxBytes: 4 * MAX_BYTES });
+  if (bytes === undefined) return undefined;
+  try {
+    return recordSchema.parse(parseJson(bytes, { what: "the undo of the network", maxBytes: 4 * MAX_BYTES }));
+  } catch (cause) {
+    throw new ApplianceError("file/corrupt", `Cannot undo the network: "${path}" holds something else`, {
+      cause,
+      hint: "Look at /etc/netplan and remove the file",
+    });
+  }
+}
+
+/** Milliseconds that are left to confirm it; 0 also after another boot. */
+export async function timeLeft({ deps }: NetplanScope, undo: NetworkUndo): Promise<number> {
+  if (undo.bootId !== (await deps.machine.bootId())) return 0;
+  return Math.max(0, undo.untilUptimeMs - (await deps.machine.uptimeMs()));
+}
+
+/**
+ * Puts the settings in force for a time. Files of others that give the same interface addresses are put aside, because netplan adds
+ * lists of all files together.
+ *
+ * @throws {ApplianceError} host/network-busy while another change waits; host/network-invalid for a file that cannot be put aside;
+ *   exec/failed with the words of netplan that refuses it, and file/ codes: then everything is as it was.
+ */
+export async function tryNetwork(
+  scope: NetplanScope,
+  change: { readonly interface: string; readonly text: string; readonly withinMs: number },
+): Promise<NetworkUndo> {
+  const { deps, paths } = scope;
+  const before = await pendingNetworkChange(scope);
+  if (before !== undefined && (await timeLeft(scope, before)) > 0) throw busy();
+  if (before !== undefined) await undoNetwork(scope);
+  const folder = join(paths.root, "etc/netplan");
+  const aside = await filesOf(scope, folder, change.interface);
+  const ours = join(folder, OURS);
+  const touched = [ours, ...aside.flatMap((path) => [path, `${path}${ASIDE}`])];
+  const undo: NetworkUndo = {
+    schema: "alga.appliance.network-undo/v1",
+    interface: change.interface,
+    bootId: await deps.machine.bootId(),
+    untilUptimeMs: (await deps.machine.uptimeMs()) + change.withinMs,
+    files: await Promise.all(touched.map(async (path) => ({ path, content: await textOf(scope, path) }))),
+  };
+  const { networkUndo } = consolePaths(paths);
+  await deps.files.makeDirectory(dirname(networkUndo), { mode: 0o700 });
+  if (!(await deps.files.create(networkUndo, `${JSON.stringify(undo)}\n`, { mode: 0o600 }))) throw busy();
+  try {
+    await armTimer(scope, change.withinMs);
+    await deps.files.makeDirectory(folder, { mode: 0o755 });
+    for (const path of aside) await deps.files.rename(path, `${path}${ASIDE}`);
+    await deps.files.write(ours, change.text, { mode: 0o600 });
+    await run(scope, ["netplan", "generate"]);
+    await run(scope, ["netplan", "apply"]);
+    return undo;
+  } catch (thrown) {
+    await undoNetwork({ ...scope, signal: NEVER });
+    throw thrown;
+  }
+}
+
+/** Whether our file says this: a change is in force, or was taken back. */
+export async function isNetworkText(scope: NetplanScope, text: string): Promise<boolean> {
+  return (await textOf(scope, join(scope.paths.root, "etc/netplan", OURS))) === text;
+}
+
+/** What was begun is put back also when the caller has been stopped. */
+const NEVER = new AbortController().signal;
+
+/** Keeps the change. @throws {ApplianceError} host/network-busy when there is none any more: it was undone. */
+export async function confirmNetwork(scope: NetplanScope): Promise<void> {
+  const pending = await pendingNetworkChange(scope);
+  if (pending === undefined || (await timeLeft(scope, pending)) === 0) throw tooLate();
+  await scope.deps.files.remove(consolePaths(scope.paths).networkUndo);
+  await disarmTimer(scope);
+}
+
+/**
+ * Puts the former files back and applies them. Safe to call again, and by two at once.
+ * @returns the interface; undefined when nothing waits.
+ */
+export async function undoNetwork(scope: NetplanScope): Promise<string | undefined> {
+  const { deps, paths } = scope;
+  const pending = await pendingNetworkChange(scope);
+  if (pending === undefined) return undefined;
+  for (const { path, content } of pending.files) {
+    if (content === null) await deps.files.remove(path);
+    else await deps.files.write(path, content, { mode: 0o600 });
+  }
+  await run(scope, ["netplan", "apply"]);
+  await deps.files.remove(consolePaths(paths).networkUndo);
+  await disarmTimer(scope);
+  return pending.interface;
+}
+
+/** Undoes a change that nobody confirmed in its time or its boot. For every start; what fails is logged, because a start must go on. */
+export async function undoExpiredNetwork(scope: NetplanScope): Promise<void> {
+  try {
+    const pending = await pendingNetworkChange(scope);
+    if (pending === undefined || (await timeLeft(scope, pending)) > 0) return;
+    const name = await undoNetwork(scope);
+    scope.deps.log.warn("network settings that nobody confirmed are undone", { interface: name });
+  } catch (error) {
+    if (!isApplianceError(error) || error.code === "internal/aborted") throw error;
+    scope.deps.log.error("network settings are not undone", { error });
+  }
+}
+
+/** Files of others that give this interface addresses, routes or name servers. */
+async function filesOf(scope: NetplanScope, folder: string, name: string): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const file of await scope.deps.files.list(folder)) {
+    if (!file.endsWith(".yaml") || file === OURS) continue;
+    const path = join(folder, file);
+    const named = interfacesIn(path, (await textOf(scope, path)) ?? "");
+    const own = named.find((one) => one.name === name);
+    if (own === undefined || !own.addresses) continue;
+    if (named.length > 1) throw shared(path, name);
+    found.push(path);
+  }
+  return found;
+}
+
+const KINDS = ["ethernets", "wifis", "bonds", "bridges", "vlans", "tunnels"];
+const LISTS = ["addresses", "routes", "nameservers", "gateway4", "gateway6"];
+
+/** The interfaces that a netplan file names, and whether it gives them more than what our file overrides. */
+function interfacesIn(path: string, text: string): readonly { readonly name: string; readonly addresses: boolean }[] {
+  let content: unknown;
+  try {
+    content = parse(text, { maxAliasCount: 0 });
+  } catch (cause) {
+    throw new ApplianceError("host/network-invalid", `Cannot read "${path}": it is no YAML, a netplan file is wanted`, {
+      cause,
+    });
+  }
+  const network = isPlainObject(content) && isPlainObject(content.network) ? content.network : {};
+  return KINDS.flatMap((kind) => {
+    const all = network[kind];
+    if (!isPlainObject(all)) return [];
+    return Object.entries(all).map(([name, one]) => ({
+      name,
+      addresses: isPlainObject(one) && LISTS.some((key) => key in one),
+    }));
+  });
+}
+
+async function textOf({ deps }: NetplanScope, path: string): Promise<string | null> {
+  const bytes = await deps.files.read(path, { maxBytes: MAX_BYTES });
+  return bytes === undefined ? null : new TextDecoder().decode(bytes);
+}
+
+/** A timer of systemd undoes it when this process is gone. Without systemd the next boot does. */
+async function armTimer({ deps, signal }: NetplanScope, withinMs: number): Promise<void> {
+  const seconds = Math.ceil((withinMs + TIMER_GRACE_MS) / 1_000);
+  const argv = [
+    ...(["systemd-run", "--quiet", "--collect", `--unit=${TIMER}`, `--on-active=${seconds}s`] as const),
+    ...[EXECUTABLE, "console", "network", "undo"],
+  ] as const;
+  const result = await deps.exec([...argv], { timeoutMs: PROGRAM_MS, signal }).catch((error: unknown) => {
+    if (!isApplianceError(error) || error.code === "internal/aborted") throw error;
+    return { code: 127, stderr: error.message };
+  });
+  if (result.code !== 0)
+    deps.log.warn("no timer undoes the network when this process dies", { why: result.stderr.slice(-200) });
+}
+
+const PROGRAM_MS = 20_000;
+
+async function disarmTimer({ deps, signal }: NetplanScope): Promise<void> {
+  await deps
+    .exec(["systemctl", "stop", `${TIMER}.timer`], { timeoutMs: PROGRAM_MS, signal })
+    .catch((error: unknown) => {
+      if (!isApplianceError(error) || error.code === "internal/aborted") throw error;
+    });
+}
+
+function busy(): ApplianceError {
+  return new ApplianceError("host/network-busy", "Cannot change the network: another change waits to be confirmed", {
+    hint: "alga-appliance console network confirm keeps it, alga-appliance console network undo takes it back",
+  });
+}
+
+function tooLate(): ApplianceError {
+  return new ApplianceError(
+    "host/network-busy",
+    "Cannot confirm the network: no change waits, it was undone or confirmed",
+    {
+      hint: "alga-appliance console network shows what is in force",
+    },
+  );
+}
+
+function shared(path: string, name: string): ApplianceError {
+  return new ApplianceError(
+    "host/network-invalid",
+    `Cannot set interface "${name}": "${path}" gives it addresses and names other interfaces too, a file of its own is wanted`,
+    { hint: `Take "${name}" out of that file` },
+  );
+}
