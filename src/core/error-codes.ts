@@ -85,6 +85,7 @@ export const ERROR_CODES = {
   "host/k3s-not-ready": failed("Kubernetes of the box does not become ready", { status: 503, retry: true }),
   "host/no-images": failed("The payload of the box holds no images"),
   "host/control-plane-unhealthy": failed("No control plane becomes healthy", { status: 503, retry: true }),
+  "host/given-up": failed("The box was started in vain several times; systemd waits for a person now", { exit: 3 }),
   "host/no-control-plane": failed("No image of the control plane can be had on this box", { retry: true }),
 
   "oci/bad-reference": input("An OCI reference has a form that cannot be used"),

@@ -42,15 +42,19 @@ export async function bakedArchives({ files }: Pick<Deps, "files">, paths: State
 /**
  * Imports what containerd does not have yet. Safe to call again, and after a crash anywhere: an archive counts as imported only when
  * containerd said so and the record is on the disk.
- * @throws {ApplianceError} host/no-images when the payload has none; exec/failed with containerd's own words.
+ * @throws {ApplianceError} host/no-images when the payload has none and containerd lacks what it once brought; exec/failed with containerd's own words.
  */
 export async function importBakedImages(call: BootstrapCall): Promise<StepResult> {
   const { deps, settings, signal } = call;
   const { paths } = settings;
   const archives = await bakedArchives(deps, paths);
-  if (archives.length === 0) throw noImages(paths);
   let there = await listImages(deps, paths, signal);
   let record = await readImported(call);
+  if (archives.length === 0) {
+    if (!hasAll(record, there)) throw noImages(paths);
+    deps.log.warn("payload is gone; containerd has all that it brought", { path: paths.payload });
+    return { state: "skipped", detail: "The payload is gone; containerd has all that it brought" };
+  }
   let imported = 0;
   for (const [index, archive] of archives.entries()) {
     call.progress(`${index + 1} of ${archives.length}: ${archive.slice(archive.lastIndexOf("/") + 1)}`);
@@ -66,6 +70,12 @@ export async function importBakedImages(call: BootstrapCall): Promise<StepResult
     imported += 1;
   }
   return { state: "done", detail: `${imported} of ${archives.length} archives imported, the others were there` };
+}
+
+/** Whether every image of every archive that was ever imported is still there. */
+function hasAll({ archives }: Imported, there: ReadonlySet<string>): boolean {
+  const names = Object.values(archives).flatMap(({ images }) => images);
+  return names.length > 0 && names.every((name) => there.has(name));
 }
 
 function isImported(

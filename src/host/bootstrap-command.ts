@@ -12,6 +12,9 @@ import { BOOTSTRAP_STEPS } from "./bootstrap-steps.ts";
 import { followsOf } from "./resolve-command.ts";
 import { newsOf } from "./run-news.ts";
 
+/** Starts by systemd itself after one that failed: some two minutes, in which what was mended is seen. */
+const MAX_RESTARTS = 5;
+
 /** Milliseconds that a start waits for the registry. */
 const ASK_MS = 8_000;
 
@@ -61,7 +64,36 @@ async function bootstrap(context: CommandContext): Promise<ExitCode> {
   const onView = (view: OperationView): void => {
     for (const line of newsOf(view, told)) out.event(line, () => `${line.title}: ${line.text}`);
   };
-  return ending(await runBootstrap(bootstrapping, { signal: context.signal, onView }));
+  try {
+    return ending(await runBootstrap(bootstrapping, { signal: context.signal, onView }));
+  } catch (thrown) {
+    throw (await wasLastStart(context)) ? givenUp(thrown) : thrown;
+  }
+}
+
+/**
+ * Whether systemd has started this often enough by itself. Counted here and not by StartLimitBurst=, which would refuse a person's
+ * `systemctl restart` too, just when the cause is mended. A start by hand begins to count anew.
+ *
+ * @see systemd.service(5), "RestartPreventExitStatus="; org.freedesktop.systemd1(5), "NRestarts"
+ */
+async function wasLastStart({ deps, signal }: CommandContext): Promise<boolean> {
+  if (signal.aborted) return false;
+  const argv = ["systemctl", "show", "--property=NRestarts", "--value", "alga-appliance-bootstrap.service"] as const;
+  const shown = await deps.exec(argv, { timeoutMs: 10_000, maxBytes: 4_096, signal }).catch(() => undefined);
+  return Number(shown?.stdout.trim() ?? 0) >= MAX_RESTARTS;
+}
+
+function givenUp(thrown: unknown): unknown {
+  if (!(thrown instanceof ApplianceError)) return thrown;
+  const { message, hint, details } = thrown;
+  const next = hint ?? "Mend what the message names";
+  const error = `Cannot start this box: it was tried ${MAX_RESTARTS + 1} times, and a person is wanted. ${message}`;
+  return new ApplianceError("host/given-up", error, {
+    cause: thrown,
+    hint: `${next}, then: systemctl restart alga-appliance-bootstrap`,
+    details,
+  });
 }
 
 function printPlan({ out }: CommandContext): ExitCode {

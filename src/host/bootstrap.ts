@@ -14,6 +14,7 @@ import type { OperationView } from "../operation/model.ts";
 import type { Operations } from "../operation/operations.ts";
 import type { StateStore } from "../operation/store.ts";
 import type { BootstrapContext, BootstrapDeps } from "./bootstrap-context.ts";
+import { earlyCause, earlyEnd, forgetEarly, tellEarly } from "./bootstrap-early.ts";
 import { bootstrapProgram } from "./bootstrap-steps.ts";
 import { hostPaths, openHostStore } from "./host-store.ts";
 
@@ -34,9 +35,22 @@ export interface BootstrapOptions {
  * Runs to the end. Safe to call again, also after being killed anywhere, and by two at once: the second one waits for the first.
  *
  * @returns the run as it ended: "done", or "blocked" with the problem.
- * @throws {ApplianceError} internal/aborted when the signal fires; the run goes on with the next call.
+ * @throws {ApplianceError} internal/aborted when the signal fires; the run goes on with the next call. host/disk-full and the file/
+ *   codes when not even the journal can be written: the console tells it all the same.
  */
 export async function runBootstrap(context: BootstrapContext, options: BootstrapOptions): Promise<OperationView> {
+  const { deps, settings } = context;
+  try {
+    return await runJournaled(context, options);
+  } catch (thrown) {
+    if (options.signal.aborted) throw thrown;
+    const cause = earlyCause(thrown);
+    await tellEarly(deps, settings.paths, cause);
+    throw cause;
+  }
+}
+
+async function runJournaled(context: BootstrapContext, options: BootstrapOptions): Promise<OperationView> {
   const { deps, settings } = context;
   const store = openHostStore(deps, settings.paths);
   await deps.files.makeDirectory(settings.paths.host, { mode: 0o700 });
@@ -51,6 +65,7 @@ export async function runBootstrap(context: BootstrapContext, options: Bootstrap
   try {
     const last = (await operations.list())[0];
     const started = await begin(context, operations, { last, signal: options.signal });
+    await forgetEarly(deps, settings.paths);
     return (await operations.settled(options.signal)) ?? started;
   } finally {
     stopTelling();
@@ -58,12 +73,14 @@ export async function runBootstrap(context: BootstrapContext, options: Bootstrap
   }
 }
 
-/** The newest bootstrap of this boot, from its journal; undefined when there is none yet, or it cannot be read by this user. */
+/** The newest bootstrap of this boot, from its journal or its last word; undefined when there is none yet, or it cannot be read by this user. */
 export async function bootstrapOfBoot(
   deps: Pick<BootstrapDeps, "files" | "clock" | "machine">,
   paths: StatePaths,
 ): Promise<OperationView | undefined> {
   const store = openHostStore(deps, paths);
+  const early = await earlyEnd(deps, paths);
+  if (early !== undefined) return early;
   try {
     const id = (await store.listJournals()).at(-1);
     const journal = id === undefined ? undefined : await store.readJournal(id);

@@ -68,6 +68,9 @@ const CAUSES: readonly Cause[] = [
   },
 ];
 
+/** k3s' own words of it. */
+const NO_ADDRESS_WORDS = "unable to select an IP from default routes";
+
 /** Bytes of words that are shown as evidence. */
 const MAX_SHOWN_CHARS = 1_500;
 
@@ -90,6 +93,11 @@ export function k3sProblem(words: string, seen: string): ApplianceError {
     hint: cause.hint,
     details: { evidence },
   });
+}
+
+/** The error of a box that has no address: k3s waits for one, and says so late or never. */
+export function noAddress(seen: string): ApplianceError {
+  return k3sProblem(NO_ADDRESS_WORDS, seen);
 }
 
 function evidenceOf(words: string, cause: Cause | undefined): readonly Evidence[] {

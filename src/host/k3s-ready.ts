@@ -4,7 +4,7 @@ import type { Kube } from "../kube/calls.ts";
 import { readinessOf } from "../kube/readiness.ts";
 import { problemOf, type StepResult } from "../operation/step.ts";
 import { type BootstrapCall, openCluster } from "./bootstrap-context.ts";
-import { k3sProblem } from "./k3s-causes.ts";
+import { k3sProblem, noAddress } from "./k3s-causes.ts";
 import { closeKubeconfig } from "./k3s-config.ts";
 
 /** Milliseconds between looks. */
@@ -26,7 +26,9 @@ export async function waitForK3s(call: BootstrapCall): Promise<StepResult> {
       return { state: "done", detail: "The node is ready" };
     }
     const waitedMs = call.deps.clock.monotonic() - startedMs;
-    if (waitedMs < QUIET_MS) call.progress(seen);
+    // Its unit may wait for the network for minutes, without a word.
+    if ((await call.deps.network.addresses()).length === 0) call.progress(seen, problemOf(noAddress(seen)));
+    else if (waitedMs < QUIET_MS) call.progress(seen);
     else call.progress(seen, problemOf(k3sProblem(await lastWords(call), seen)));
     if (await hasFailed(call)) throw k3sProblem(await lastWords(call), "systemd has given up starting it");
     await call.deps.clock.sleep(LOOK_MS, call.signal);

@@ -18,7 +18,8 @@ const CA_FILE = "/etc/rancher/k3s/alga-appliance-registry-ca.pem";
 /** An operator's own file, which ours took the place of. */
 const ASIDE = `${FILE}.before-alga-appliance`;
 /** By this line a file is known as ours. */
-const HEAD = "# Written by alga-appliance at every boot, from the settings of the box: change them, not this file.\n";
+const HEAD =
+  "# Made at every boot from the settings of the box (/etc/alga-appliance/config.yaml): change them, not this file.\n";
 const MAX_BYTES = 1024 * 1024;
 const SECRET_MODE = 0o600;
 

@@ -1,14 +1,18 @@
 /** Bootstrap on a host in memory: its good day, its bad days with their causes, and killed before and after each of its effects. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ApplianceError } from "../../src/core/errors.ts";
+import { HOST_FILES } from "../../embed/manifests.ts";
+import { ERROR_CODES } from "../../src/core/error-codes.ts";
+import { ApplianceError, exitCodeOf } from "../../src/core/errors.ts";
 import { statePaths } from "../../src/core/paths.ts";
 import { Secret } from "../../src/core/secret.ts";
-import { runBootstrap } from "../../src/host/bootstrap.ts";
+import { bootstrapOfBoot, runBootstrap } from "../../src/host/bootstrap.ts";
+import { commands } from "../../src/host/bootstrap-command.ts";
 import type { BootstrapDeps, BootstrapSettings } from "../../src/host/bootstrap-context.ts";
 import { BOOTSTRAP_STEPS } from "../../src/host/bootstrap-steps.ts";
 import { readRecord, remember } from "../../src/host/control-plane-record.ts";
 import type { OperationView } from "../../src/operation/model.ts";
+import { commandContext } from "../support/command-context.ts";
 import { createFakeBox } from "./fake-box.ts";
 import { ARCHIVE, BAKED, createFakeHost, type FakeHost } from "./fake-host.ts";
 import { makeMortal } from "./mortal.ts";
@@ -271,6 +275,89 @@ describe("bad days", () => {
       (await boot(host, { deps: { ...deps, files: { ...deps.files, list } } })).problem?.code,
       "host/no-images",
     );
+  });
+  it("does without the payload where containerd has all that it brought", async () => {
+    const { box, host } = scene();
+    await boot(host);
+    const deps = host.deps();
+    const list = async (path: string) => (path.startsWith("/opt/") ? [] : host.files.list(path));
+    const gone = { deps: { ...deps, files: { ...deps.files, list } } };
+    box.boot();
+    const view = await boot(host, gone);
+    assert.deepEqual([view.state, states(view).includes("images skipped")], ["done", true]);
+    host.state.images.delete(BAKED);
+    box.boot();
+    const without = host.deps();
+    const again = await boot(host, { deps: { ...without, files: { ...without.files, list } } });
+    assert.equal(again.problem?.code, "host/no-images");
+  });
+  it("says at once that the box has no address, whatever k3s says", async () => {
+    const { host } = scene();
+    host.state.addresses = [];
+    host.state.k3sSays = "";
+    const seen: string[] = [];
+    const stop = new AbortController();
+    const onView = ({ step, problem }: OperationView): void => {
+      if (step !== "k3s-ready") return;
+      seen.push(problem?.code ?? "none");
+      if (problem !== null || seen.length > 5) stop.abort();
+    };
+    const context = { deps: host.deps(), settings: host.settings() };
+    await assert.rejects(runBootstrap(context, { signal: stop.signal, onView }));
+    assert.equal(seen.at(-1), "host/no-address", seen.join(" "));
+  });
+  it("tells the console what ended it when not even the journal can be written, and takes that back", async () => {
+    const { host } = scene();
+    const deps = host.deps();
+    const onDisk = (path: string): boolean => !path.startsWith("/run/");
+    const full = async (path: string): Promise<never> => {
+      throw new ApplianceError("file/disk-full", `Cannot write file "${path}": the disk is full, free space is wanted`);
+    };
+    const files = {
+      ...deps.files,
+      write: (...given: Parameters<typeof deps.files.write>) =>
+        onDisk(given[0]) ? full(given[0]) : deps.files.write(...given),
+      create: (...given: Parameters<typeof deps.files.create>) =>
+        onDisk(given[0]) ? full(given[0]) : deps.files.create(...given),
+      append: (path: string) => full(path),
+      makeDirectory: (...given: Parameters<typeof deps.files.makeDirectory>) =>
+        onDisk(given[0]) ? full(given[0]) : deps.files.makeDirectory(...given),
+    };
+    await assert.rejects(boot(host, { deps: { ...deps, files } as BootstrapDeps }), { code: "host/disk-full" });
+    const told = await bootstrapOfBoot(host.deps(), PATHS);
+    assert.deepEqual([told?.state, told?.problem?.code], ["blocked", "host/disk-full"]);
+    assert.match(told?.problem?.hint ?? "", /^Make room on the disk/);
+    assert.equal((await boot(host)).state, "done");
+    assert.equal((await bootstrapOfBoot(host.deps(), PATHS))?.state, "done");
+  });
+  for (const [restarts, code, exit] of [
+    [4, "host/port-taken", 5],
+    [5, "host/given-up", 3],
+  ] as const) {
+    it(`ends with exit code ${exit} after ${restarts} starts by systemd that failed`, async () => {
+      const { host } = scene();
+      host.state.foreign.set(8080, "x");
+      const deps = host.deps();
+      const exec: BootstrapDeps["exec"] = async (argv, options) =>
+        argv.includes("--property=NRestarts")
+          ? { code: 0, stdout: `${restarts}\n`, stderr: "", truncated: false }
+          : deps.exec(argv, options);
+      const [command] = commands;
+      const { context } = commandContext({ deps: { ...deps, exec }, env: { ALGA_APPLIANCE_ROOT: "/" } });
+      const thrown = await command?.run(context).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      assert.ok(thrown instanceof ApplianceError);
+      assert.deepEqual([thrown.code, exitCodeOf(thrown)], [code, exit]);
+      assert.match(thrown.message, /Cannot use port "8080"/);
+    });
+  }
+  it("is told to stop by the exit code that it gives up with, and by no other", () => {
+    const unit = HOST_FILES["/usr/lib/systemd/system/alga-appliance-bootstrap.service"] ?? "";
+    assert.match(unit, /^RestartPreventExitStatus=3$/m);
+    const others = Object.entries(ERROR_CODES).filter(([code, { exit }]) => exit === 3 && code !== "host/given-up");
+    assert.deepEqual(others, []);
   });
   it("goes on at the step that failed when it is called again after mending, in the same boot", async () => {
     const { host } = scene();

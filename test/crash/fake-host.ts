@@ -41,6 +41,7 @@ export interface HostState {
   /** Ports on which somebody else listens, with what `ss` says of it. */
   readonly foreign: Map<number, string>;
   freeBytes: number;
+  addresses: readonly string[];
   atBoot: "enabled" | "disabled" | "masked";
   /** What find(1) says of files in the state folder that are not the control plane's; chown makes it empty. */
   strangers: string;
@@ -82,6 +83,7 @@ export function createFakeHost(box: FakeBox): FakeHost {
     pullable: new Set(),
     foreign: new Map(),
     freeBytes: 50e9,
+    addresses: ["192.0.2.10"],
     atBoot: "enabled",
     strangers: "",
   };
@@ -109,7 +111,7 @@ function hostOf(box: FakeBox, kept: Kept): FakeHost {
   };
   const network: Pick<BootstrapDeps["network"], "isListening" | "addresses"> = {
     isListening: async (port: number) => state.foreign.has(port) || (port === 6443 && state.k3s === "active"),
-    addresses: async () => ["192.0.2.10"],
+    addresses: async () => state.addresses,
   };
   return {
     files,
