@@ -27,12 +27,16 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
   },
   status: { to: ["cli", "oci", "kube", "operation", "release", "flux"], why: "observes what release and Flux made" },
   storage: { to: ["kube", "operation"], why: "volumes of a cluster, for the host and for setup alike" },
+  preflight: {
+    to: ["oci", "kube", "operation", "release", "status", "storage"],
+    why: "what must hold before anything is changed, for setup and updates alike",
+  },
   setup: {
-    to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "storage"],
+    to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "storage", "preflight"],
     why: "the engine of the first installation",
   },
   update: {
-    to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "trust"],
+    to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "trust", "preflight"],
     why: "what brings the next release, and the one before again",
   },
   host: {

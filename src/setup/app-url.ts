@@ -4,7 +4,7 @@
  * Scheme https unless written, host in lower case and ASCII (IDN as punycode), port kept, nothing behind it. What cannot
  * be used is told with what to write instead; nothing is guessed.
  */
-import { isIPv4, isIPv6 } from "./ip.ts";
+import { isIPv4, isIPv6 } from "../core/ip.ts";
 
 export interface AppUrl {
   /** "https://psa.example.com:8443", no slash at the end. */

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isApplianceError } from "../core/errors.ts";
 import type { FieldProblem } from "../core/http.ts";
+import { isIpAddress } from "../core/ip.ts";
 import { parseAppUrl } from "./app-url.ts";
-import { isIpAddress } from "./ip.ts";
 import { nameServersOf, validateAnswers } from "./model.ts";
 
 const GOOD = {

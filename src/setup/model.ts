@@ -8,13 +8,13 @@ import { z } from "zod";
 import { isDigest } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import type { FieldProblem } from "../core/http.ts";
+import { isIpAddress } from "../core/ip.ts";
 import { isPlainObject } from "../core/json.ts";
 import { brokenPasswordRules } from "../core/password-policy.ts";
 import { Secret } from "../core/secret.ts";
 import { parseInstant, toInstant } from "../core/time.ts";
 import { readVersion } from "../release/version.ts";
 import { parseAppUrl } from "./app-url.ts";
-import { isIpAddress } from "./ip.ts";
 
 export const ANSWERS_SCHEMA = "alga.appliance.answers/v1";
 /** Name servers that a resolver looks at. @see resolv.conf(5), MAXNS */

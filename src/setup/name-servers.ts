@@ -4,10 +4,10 @@
  * Each server is asked by itself, so that a dead second one is seen before it costs seconds at every name. Only looks.
  */
 import { isApplianceError } from "../core/errors.ts";
+import { isIpAddress } from "../core/ip.ts";
 import type { Deps } from "../core/ports.ts";
 import { redactText } from "../core/redact.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
-import { isIpAddress } from "./ip.ts";
 import type { NameQuestion } from "./model.ts";
 
 /** `works`: it answers and knows the name; `no-such-name`: it answers and does not; `refused`: it answers with an error. */

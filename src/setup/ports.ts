@@ -6,6 +6,7 @@
 import type { Deps } from "../core/ports.ts";
 import type { Kube } from "../kube/calls.ts";
 import type { StateStore } from "../operation/store.ts";
+import type { Requirements } from "../preflight/check.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
 import type { ResolvedStore } from "../release/resolved-store.ts";
 import type { ApplianceStatus } from "../status/model.ts";
@@ -42,17 +43,4 @@ export interface SetupSettings {
   readonly graceMs?: number;
   /** How much faster than on a box everything goes; the plan tells its time by it. Absent: 1. */
   readonly pace?: number;
-}
-
-/** What a machine must have. Sizes in bytes. */
-export interface Requirements {
-  readonly freeDiskBytes: number;
-  readonly memoryBytes: number;
-  readonly cpus: number;
-  /** Lowest and highest minor version of Kubernetes 1.x. */
-  readonly kubernetes: { readonly min: number; readonly max: number };
-  /** TCP ports that the application takes on the host. */
-  readonly ports: readonly number[];
-  /** Difference to the registry's clock, in milliseconds. */
-  readonly clockSkewMs: number;
 }

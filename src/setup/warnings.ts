@@ -1,8 +1,8 @@
 /** What an operator should know before starting, and what does not stop a setup. */
 import { isApplianceError } from "../core/errors.ts";
 import { isLoopbackHost } from "../core/hosts.ts";
+import { isIpAddress } from "../core/ip.ts";
 import type { ResolvedRelease } from "../release/resolved.ts";
-import { isIpAddress } from "./ip.ts";
 import { nameServersOf, type SetupInputs } from "./model.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 

@@ -8,11 +8,12 @@ import { SILENT_LOG } from "../core/log.ts";
 import type { Fetch } from "../core/ports.ts";
 import { createResolvedStore } from "../release/resolved-store.ts";
 import { openTrust, type ReleaseTrust } from "../release/trust.ts";
+import { validateAnswers } from "../setup/model.ts";
+import { answersAgainst, findForSetup } from "../setup/release-of-run.ts";
 import { readPublicKey } from "../trust/keys.ts";
 import { signManifest } from "../trust/signatures.ts";
-import { validateAnswers } from "./model.ts";
-import type { PreflightContext } from "./preflight-check.ts";
-import { TRUST_CHECKS } from "./preflight-trust.ts";
+import type { PreflightContext } from "./check.ts";
+import { TRUST_CHECKS } from "./trust.ts";
 
 interface Change {
   /** null: the box trusts nothing. */
@@ -35,13 +36,15 @@ async function checked() {
       releases,
       transports: { open: () => wire },
       registry: { place: { registry: HOST, base: BASE }, ...(trust === null ? {} : { trust: believed }) },
-      settings: { controlPlane: "9.0.0", stateFolder: "/var", rehearsal: false },
-      inputs,
-      ref: { channel: inputs.channel },
     };
+    const settings = { controlPlane: "9.0.0", stateFolder: "/var", rehearsal: false };
+    const find = (signal: AbortSignal) => findForSetup(context, { inputs, settings, signal });
     const [check] = TRUST_CHECKS;
     assert.ok(check !== undefined);
-    return check.look(context as unknown as PreflightContext, new AbortController().signal);
+    return check.look(
+      { ...context, find, answersAgainst } as unknown as PreflightContext,
+      new AbortController().signal,
+    );
   };
   return { ...world, common, look };
 }

@@ -1,19 +1,39 @@
 /** The shape of a preflight check, and how a failure that it did not expect is told. */
-import { publicError } from "../core/errors.ts";
+import { type ErrorCode, publicError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
+import type { Deps } from "../core/ports.ts";
 import { redactText } from "../core/redact.ts";
-import type { ReleaseRef } from "../release/resolved.ts";
-import type { SetupInputs } from "./model.ts";
-import type { Requirements, SetupDeps, SetupSettings } from "./ports.ts";
+import type { Kube } from "../kube/calls.ts";
+import type { RegistryAccess } from "../release/registry-access.ts";
+import type { FoundRelease } from "../release/resolved.ts";
 
-export interface PreflightContext extends Omit<SetupDeps, "license" | "observe"> {
-  readonly settings: SetupSettings;
-  readonly inputs: SetupInputs;
-  /** What the run goes by: the answers' release, or the digest that was planned. */
-  readonly ref: ReleaseRef;
+/** What a machine must have. Sizes in bytes. */
+export interface Requirements {
+  readonly freeDiskBytes: number;
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  /** Lowest and highest minor version of Kubernetes 1.x. */
+  readonly kubernetes: { readonly min: number; readonly max: number };
+  /** TCP ports that the application takes on the host. */
+  readonly ports: readonly number[];
+  /** Difference to the registry's clock, in milliseconds. */
+  readonly clockSkewMs: number;
+}
+
+/** What the checks look at: the machine, the registry, the cluster and the release that is wanted. Setup and updates share them. */
+export interface PreflightContext
+  extends Pick<Deps, "clock" | "random" | "files" | "network" | "machine" | "transports" | "log"> {
+  readonly kube: Kube;
+  readonly registry: RegistryAccess;
+  /** Folder of the state, for its free space. */
+  readonly stateFolder: string;
   readonly requirements: Requirements;
-  /** Name servers of the answers; absent: the system's. */
+  /** Name servers of the answers; undefined: the system's. */
   readonly nameServers: readonly string[] | undefined;
+  /** Finds the release that is wanted, and who stands for it. Throws what stands against it. */
+  readonly find: (signal: AbortSignal) => Promise<FoundRelease>;
+  /** Names of answers that mend a failure of this code; empty where none does. */
+  readonly answersAgainst: (code: ErrorCode) => readonly string[];
 }
 
 /** What one check found. */

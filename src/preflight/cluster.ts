@@ -3,8 +3,8 @@ import { isApplianceError } from "../core/errors.ts";
 import { conditionOf, type KubeObject } from "../kube/model.ts";
 import { isDefaultClass } from "../storage/facts.ts";
 import { DEFAULT_MARK } from "../storage/objects.ts";
+import type { Finding, PreflightCheck, PreflightContext } from "./check.ts";
 import { missingPermissions } from "./permissions.ts";
-import type { Finding, PreflightCheck, PreflightContext } from "./preflight-check.ts";
 
 export const CLUSTER_CHECKS: readonly PreflightCheck[] = [
   {

@@ -1,19 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ANSWERS } from "../../test/crash/bench.ts";
 import { createFakeBox } from "../../test/crash/fake-box.ts";
 import { createMemoryFiles } from "../../test/crash/memory-files.ts";
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import { SILENT_LOG } from "../core/log.ts";
-import { statePaths } from "../core/paths.ts";
 import type { Fetch, Network, PeerCertificate } from "../core/ports.ts";
 import { createKube, type Kube } from "../kube/client.ts";
-import { createFileStore } from "../operation/file-store.ts";
 import { createApiServer, type Identity } from "../rehearsal/kubernetes/api-server.ts";
-import { createResolvedStore } from "../release/resolved-store.ts";
-import { validateAnswers } from "./model.ts";
+import type { PreflightContext } from "./check.ts";
 import { assertPreflight, PREFLIGHT_CHECKS, REQUIREMENTS, runPreflight } from "./preflight.ts";
-import type { PreflightContext } from "./preflight-check.ts";
 
 const HOST = "registry.example.com";
 const NOW = Date.UTC(2026, 10, 21);
@@ -70,15 +65,13 @@ async function preflight(change: Change = {}) {
     machine: { ...box.machineOf(box.spawn()), ...change.machine },
     network: { ...NETWORK, ...change.network },
     transports: { open: () => change.registry ?? answering(new Date(NOW).toUTCString()) },
-    store: createFileStore({ files, clock: box.clock }, statePaths("/")),
-    releases: createResolvedStore({ files, log: SILENT_LOG }, "/resolved"),
     kube: { ...connect(server.fetch), ...change.kube },
     registry: { place: { registry: HOST, base: "nine-minds" }, ...change.access },
-    settings: { controlPlane: "1.0.0", stateFolder: "/var/lib/alga-appliance", rehearsal: false },
+    stateFolder: "/var/lib/alga-appliance",
     requirements: { ...REQUIREMENTS, ...change.requirements },
     nameServers: change.nameServers,
-    inputs: validateAnswers(ANSWERS).inputs,
-    ref: { channel: "stable" },
+    find: () => Promise.reject(new Error("this box trusts nothing, so nothing is looked for")),
+    answersAgainst: () => [],
   };
   return runPreflight(context, new AbortController().signal);
 }

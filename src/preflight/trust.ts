@@ -7,8 +7,7 @@
 import { ApplianceError, ERROR_CODES } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import { type ReleaseTrust, readableTrust } from "../release/trust.ts";
-import { type Finding, findingOf, type PreflightCheck, type PreflightContext } from "./preflight-check.ts";
-import { answersAgainst, findForSetup } from "./release-of-run.ts";
+import { type Finding, findingOf, type PreflightCheck, type PreflightContext } from "./check.ts";
 
 export const TRUST_CHECKS: readonly PreflightCheck[] = [
   {
@@ -27,13 +26,12 @@ async function release(context: PreflightContext, signal: AbortSignal): Promise<
     if (trust === undefined) return { ok: true, warning: "release unverified", evidence: [believedOf(trust)] };
     return await judge(context, trust, signal);
   } catch (thrown) {
-    return explain(thrown, trust);
+    return explain(thrown, trust, context);
   }
 }
 
 async function judge(context: PreflightContext, trust: ReleaseTrust, signal: AbortSignal): Promise<Finding> {
-  const { inputs, settings, ref } = context;
-  const { verifiedBy, accepted, goodUntil, manifest } = await findForSetup(context, { inputs, settings, ref, signal });
+  const { verifiedBy, accepted, goodUntil, manifest } = await context.find(signal);
   const isVerified = verifiedBy !== "none";
   const by = isVerified ? `verified by key ${verifiedBy.slice(0, 12)}` : "unsigned, allowed by trust.allowUnsigned";
   const evidence: readonly Evidence[] = [
@@ -52,7 +50,11 @@ function believedOf(trust: ReleaseTrust | undefined): Evidence {
 }
 
 /** What the trust codes mean for the answers. Other failures belong to other checks, or to the step that resolves the release. */
-function explain(thrown: unknown, trust: ReleaseTrust | undefined): Finding {
+function explain(
+  thrown: unknown,
+  trust: ReleaseTrust | undefined,
+  { answersAgainst }: Pick<PreflightContext, "answersAgainst">,
+): Finding {
   if (!(thrown instanceof ApplianceError)) throw thrown;
   const { code } = thrown;
   if (!/^(?:trust|file)\//.test(code)) return { ok: true, evidence: [{ ref: code, text: "could not be asked yet" }] };

@@ -3,14 +3,14 @@
 import { humanAbout } from "../core/duration.ts";
 import { isApplianceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
+import { isIpAddress } from "../core/ip.ts";
 import type { PeerCertificate } from "../core/ports.ts";
 import { redactText } from "../core/redact.ts";
 import { toInstant } from "../core/time.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import { placeText } from "../release/location.ts";
 import { openRegistry } from "../release/registry-access.ts";
-import { isIpAddress } from "./ip.ts";
-import { type Finding, findingOf, type PreflightCheck, type PreflightContext } from "./preflight-check.ts";
+import { type Finding, findingOf, type PreflightCheck, type PreflightContext } from "./check.ts";
 
 export const NETWORK_CHECKS: readonly PreflightCheck[] = [
   {

@@ -4,7 +4,7 @@ import { isApplianceError } from "../core/errors.ts";
 import { humanBytes } from "../core/quantity.ts";
 import { textAt } from "../kube/model.ts";
 import { PROBE } from "../operation/file-store.ts";
-import type { Finding, PreflightCheck, PreflightContext } from "./preflight-check.ts";
+import type { Finding, PreflightCheck, PreflightContext } from "./check.ts";
 
 export const HOST_CHECKS: readonly PreflightCheck[] = [
   {
@@ -44,27 +44,27 @@ export const HOST_CHECKS: readonly PreflightCheck[] = [
   },
 ];
 
-async function stateFolder({ files, settings }: PreflightContext): Promise<Finding> {
-  const probe = join(settings.stateFolder, PROBE);
+async function stateFolder({ files, stateFolder: folder }: PreflightContext): Promise<Finding> {
+  const probe = join(folder, PROBE);
   try {
-    await files.makeDirectory(settings.stateFolder);
+    await files.makeDirectory(folder);
     await files.write(probe, "written by preflight\n");
     await files.remove(probe);
-    return { ok: true, evidence: [{ ref: settings.stateFolder, text: "can be written" }] };
+    return { ok: true, evidence: [{ ref: folder, text: "can be written" }] };
   } catch (thrown) {
     if (!isApplianceError(thrown)) throw thrown;
     return {
       ok: false,
       cause: "What is written there does not stay, so an interrupted setup could not go on.",
-      evidence: [{ ref: settings.stateFolder, text: thrown.message }],
-      next: thrown.hint ?? `Look at the disk and the owner of ${settings.stateFolder}`,
+      evidence: [{ ref: folder, text: thrown.message }],
+      next: thrown.hint ?? `Look at the disk and the owner of ${folder}`,
     };
   }
 }
 
-async function disk({ files, settings, requirements }: PreflightContext): Promise<Finding> {
-  const { freeBytes, totalBytes } = await files.space(settings.stateFolder);
-  const evidence = [{ ref: settings.stateFolder, text: `${humanBytes(freeBytes)} free of ${humanBytes(totalBytes)}` }];
+async function disk({ files, stateFolder: folder, requirements }: PreflightContext): Promise<Finding> {
+  const { freeBytes, totalBytes } = await files.space(folder);
+  const evidence = [{ ref: folder, text: `${humanBytes(freeBytes)} free of ${humanBytes(totalBytes)}` }];
   if (freeBytes >= requirements.freeDiskBytes) return { ok: true, evidence };
   return {
     ok: false,

@@ -7,12 +7,11 @@
  */
 import { stepError } from "../operation/step.ts";
 import type { Check } from "../status/model.ts";
-import type { Requirements } from "./ports.ts";
-import { type Finding, findingOf, type PreflightCheck, type PreflightContext } from "./preflight-check.ts";
-import { CLUSTER_CHECKS } from "./preflight-cluster.ts";
-import { HOST_CHECKS } from "./preflight-host.ts";
-import { NETWORK_CHECKS } from "./preflight-network.ts";
-import { TRUST_CHECKS } from "./preflight-trust.ts";
+import { type Finding, findingOf, type PreflightCheck, type PreflightContext, type Requirements } from "./check.ts";
+import { CLUSTER_CHECKS } from "./cluster.ts";
+import { HOST_CHECKS } from "./host.ts";
+import { NETWORK_CHECKS } from "./network.ts";
+import { TRUST_CHECKS } from "./trust.ts";
 
 export const REQUIREMENTS: Requirements = {
   freeDiskBytes: 20e9,
