@@ -5,7 +5,7 @@ import { statusWith } from "../../test/support/status.ts";
 import { ApplianceError } from "../core/errors.ts";
 import type { StepProblem } from "../operation/journal.ts";
 import type { ApplianceStatus, Check, State } from "./model.ts";
-import { troublesBelow, waitForTiers } from "./waiting.ts";
+import { troublesBelow, waitForTiers, watchTiers } from "./waiting.ts";
 
 interface Look {
   readonly bootstrap: State;
@@ -162,4 +162,27 @@ test("a step with a look of its own tells what it has seen, unless the status kn
   assert.deepEqual(await codes(away, undefined), [undefined, undefined, "registry/refused"]);
   assert.deepEqual(await codes(calm, own), [undefined, undefined, "flux/not-ready"]);
   assert.deepEqual(await codes(calm, undefined), [undefined, undefined, undefined]);
+});
+
+/** Milliseconds until a watch with eight minutes of patience gives up on a round of looks that comes again and again. */
+async function givesUpAfter(round: readonly Look[]): Promise<number> {
+  const box = createFakeBox({ instant: true });
+  let at = 0;
+  const observe = async (): Promise<ApplianceStatus> =>
+    statusOf(round[at++ % round.length] ?? { bootstrap: "progressing" });
+  const context = { deps: { clock: box.clock, observe }, settings: { pollMs: 2_000 } };
+  const call = { context, progress: () => {}, signal: new AbortController().signal };
+  const beganMs = box.clock.monotonic();
+  const end = await watchTiers(call, ["bootstrap"], { patienceMs: 480_000, limitMs: 3_600_000 });
+  assert.equal(end.ready, false);
+  return box.clock.monotonic() - beganMs;
+}
+const COMES: Look = { bootstrap: "progressing" };
+
+test("a failure that comes and goes lasts, one that has been gone for long does not", async () => {
+  const minutes = (count: number, look: Look): Look[] => Array.from({ length: count * 30 }, () => look);
+  assert.ok((await givesUpAfter([FAILED])) < 500_000);
+  // As a container that runs for a minute at each start, and is started every five minutes.
+  assert.ok((await givesUpAfter([...minutes(4, FAILED), ...minutes(1, COMES)])) < 720_000);
+  assert.ok((await givesUpAfter([...minutes(4, FAILED), ...minutes(3, COMES)])) >= 3_600_000);
 });

@@ -74,7 +74,7 @@ export async function watchTiers(
   const startedMs = deps.clock.monotonic();
   let looks = 0;
   const troubles = createTroubles(settings.graceMs ?? GRACE_MS);
-  let isOver = createPatience(options.patienceMs);
+  const isOver = createPatience(options.patienceMs);
   const isLate = (nowMs: number): boolean => nowMs - startedMs >= (options.limitMs ?? Number.POSITIVE_INFINITY);
   for (;;) {
     const missing = await options.awaited?.(call.signal);
@@ -83,8 +83,7 @@ export async function watchTiers(
     const told = look.told ?? missing;
     if (told === undefined) return { ready: true, tookMs: nowMs - startedMs, atOnce: looks === 0 };
     const problem = troubles.at(nowMs, look.problem);
-    if (problem === undefined) isOver = createPatience(options.patienceMs);
-    if (problem !== undefined && isOver(nowMs)) return { ready: false, problem };
+    if (isOver(nowMs, problem !== undefined) && problem !== undefined) return { ready: false, problem };
     if (isLate(nowMs)) return { ready: false, problem: problem ?? doubtProblem(`It takes too long: ${told}`) };
     call.progress(told, problem);
     looks += 1;
@@ -92,12 +91,19 @@ export async function watchTiers(
   }
 }
 
-/** Tells whether a trouble has lasted too long, from the first time it is asked. */
-function createPatience(patienceMs: number | undefined): (nowMs: number) => boolean {
+/**
+ * Tells at each look whether trouble has lasted too long. What comes and goes lasts: a container that ends again and again runs for
+ * a while at each start. Patience begins anew only after a quarter of it without trouble.
+ */
+function createPatience(patienceMs = Number.POSITIVE_INFINITY): (nowMs: number, hasTrouble: boolean) => boolean {
   let sinceMs: number | undefined;
-  return (nowMs) => {
-    sinceMs ??= nowMs;
-    return patienceMs !== undefined && nowMs - sinceMs >= patienceMs;
+  let lastMs = 0;
+  return (nowMs, hasTrouble) => {
+    if (hasTrouble) {
+      sinceMs ??= nowMs;
+      lastMs = nowMs;
+    } else if (nowMs - lastMs >= patienceMs / 4) sinceMs = undefined;
+    return sinceMs !== undefined && nowMs - sinceMs >= patienceMs;
   };
 }
 
