@@ -16,6 +16,8 @@ export interface BannerFacts {
   /** That others can reach, IPv4 first. */
   readonly addresses: readonly string[];
   readonly port: number;
+  /** The page over TLS: its port, and how the fingerprint of its certificate begins ("AA:BB:..."). Null: there is none. */
+  readonly secure?: { readonly port: number; readonly short: string } | null;
   /** The newest bootstrap; null before the first. */
   readonly bootstrap: OperationView | null;
   /** The control plane answers. */
@@ -25,6 +27,8 @@ export interface BannerFacts {
   readonly token: string | null;
   /** The first login, for the screen of the box alone; absent or null: none is to be shown. */
   readonly login?: ConsoleLogin | null;
+  /** Of claims and updates, a line each; absent: nothing. */
+  readonly news?: readonly string[];
   /** The status document's own sentence, and what is done now: "7 of 12: Install Flux". */
   readonly status: BannerStatus | null;
 }
@@ -44,6 +48,8 @@ export interface BannerShape {
   /** Lines; 0 for a file, which has no end. */
   readonly rows: number;
   readonly charset: Charset;
+  /** A terminal that obeys ECMA-48: in ASCII the code is drawn of reversed blanks, which have no gaps as signs have. */
+  readonly reverses?: boolean;
 }
 
 /** A VGA console. */
@@ -55,29 +61,65 @@ const MIN_TEXT = 34;
 /** Draws the banner. Never more lines than there are, never wider than the console. */
 export function bannerLines(facts: BannerFacts, shape: BannerShape = VGA): readonly string[] {
   const code = codeOf(facts, shape);
-  const width = code.length === 0 ? shape.columns - 2 : shape.columns - 3 - (code[0]?.length ?? 0);
-  const text = paragraphs(facts).flatMap((paragraph) => [...wrapLine(plainLine(paragraph, shape.charset), width), ""]);
+  const codeWidth = code[0]?.length ?? 0;
+  const width = codeWidth === 0 ? shape.columns - 2 : shape.columns - 3 - codeWidth;
+  const bound = shape.rows === 0 ? Number.POSITIVE_INFINITY : shape.rows - 1;
+  const text = textLines(blocks(facts), { width, charset: shape.charset, bound });
   const height = Math.max(text.length, code.length);
-  const lines = Array.from({ length: height }, (_one, row) =>
-    ` ${code.length === 0 ? (text[row] ?? "") : (text[row] ?? "").padEnd(width + 1) + (code[row] ?? "")}`.trimEnd(),
-  );
-  const bound = shape.rows === 0 ? lines.length : shape.rows - 1;
-  return lines.slice(0, bound);
+  return Array.from({ length: height }, (_one, row) => {
+    const beside = drawn(code[row] ?? "", shape);
+    return ` ${beside === "" ? (text[row] ?? "") : (text[row] ?? "").padEnd(width + 1) + beside}`.trimEnd();
+  }).slice(0, bound);
 }
 
-/** The code of the setup address, where it fits beside the text. A phone cannot use it before the page answers. */
+/** Lines of the blocks with an empty one after each, or without where they would not fit. */
+function textLines(
+  all: readonly (readonly string[])[],
+  { width, charset, bound }: { readonly width: number; readonly charset: Charset; readonly bound: number },
+): readonly string[] {
+  const wrapped = all.map((block) => block.flatMap((line) => wrapLine(plainLine(line, charset), width)));
+  const airy = wrapped.flatMap((block) => [...block, ""]);
+  return airy.length <= bound ? airy : wrapped.flat();
+}
+
+/** Runs of lit signs as reversed blanks. @see ECMA-48 section 8.3.117 */
+function drawn(code: string, { charset, reverses }: BannerShape): string {
+  if (charset !== "ascii" || reverses !== true) return code;
+  return code.replaceAll(/#+/g, (run) => `\u001b[7m${" ".repeat(run.length)}\u001b[27m`);
+}
+
+/**
+ * The code of the setup address, where it fits beside the text: with the token, and over TLS with what the certificate begins with.
+ * Where only a small one fits it leads to the page alone. A phone cannot use it before the page answers.
+ */
 function codeOf(facts: BannerFacts, shape: BannerShape): readonly string[] {
   const [address] = facts.addresses;
   if (facts.token === null || facts.claimed || !facts.answers || address === undefined) return [];
-  const lines = qrLines(`${urlOf(address, facts.port)}/setup?token=${facts.token}`, shape.charset);
-  const fits = (shape.rows === 0 || lines.length < shape.rows) && (lines[0]?.length ?? 0) + MIN_TEXT <= shape.columns;
-  return fits ? lines : [];
+  const small = urlOf(facts, address).toUpperCase();
+  for (const [link, quiet] of [
+    [linkOf(facts, address, facts.token), 2],
+    [small, 1],
+  ] as const) {
+    const lines = qrLines(link, { charset: shape.charset, quiet });
+    const fits = (shape.rows === 0 || lines.length < shape.rows) && (lines[0]?.length ?? 0) + MIN_TEXT <= shape.columns;
+    if (fits) return lines;
+  }
+  return [];
 }
 
-function paragraphs(facts: BannerFacts): readonly string[] {
+/** The fragment never leaves the phone; the page compares it with the certificate that it came by. */
+function linkOf(facts: BannerFacts, address: string, token: string): string {
+  const url = urlOf(facts, address);
+  const { secure } = facts;
+  if (secure === undefined || secure === null) return `${url}/setup?token=${token}`;
+  return `${url}/setup?token=${token.replaceAll("-", "")}#sha256=${secure.short.replaceAll(":", "")}`;
+}
+
+function blocks(facts: BannerFacts): readonly (readonly string[])[] {
   const title = `${facts.name} - Alga Appliance ${facts.version}`;
   const parts = facts.answers ? serving(facts) : starting(facts);
-  return [title, ...parts, loginText(facts.login ?? null)].filter((part) => part !== "");
+  const all = [[title], ...parts, facts.answers ? (facts.news ?? []) : [], [loginText(facts.login ?? null)]];
+  return all.map((block) => block.filter((line) => line !== "")).filter((block) => block.length > 0);
 }
 
 /** Groups are easier to type; the blanks are no part of it. */
@@ -88,8 +130,8 @@ function loginText(login: ConsoleLogin | null): string {
 }
 
 /** Before the page answers: how far the start is, or what stopped it. */
-function starting({ bootstrap }: BannerFacts): readonly string[] {
-  if (bootstrap === null) return ["The box starts."];
+function starting({ bootstrap }: BannerFacts): readonly (readonly string[])[] {
+  if (bootstrap === null) return [["The box starts."]];
   const { steps, problem, state } = bootstrap;
   const at = steps.findIndex(({ id }) => id === bootstrap.step);
   const step = steps[at];
@@ -97,26 +139,46 @@ function starting({ bootstrap }: BannerFacts): readonly string[] {
   if (problem !== null) {
     const word = state === "blocked" ? "The box cannot start" : "The start waits";
     const place = step === undefined ? "" : ` at step ${at + 1} of ${steps.length}, ${step.title}`;
-    return [`${word}${place}.`, problem.message, problem.hint ?? "", "systemctl status alga-appliance-bootstrap"];
+    return [
+      [`${word}${place}.`],
+      [problem.message],
+      [problem.hint ?? ""],
+      ["systemctl status alga-appliance-bootstrap"],
+    ];
   }
-  if (step === undefined) return ["The control plane does not answer yet."];
+  if (step === undefined) return [["The control plane does not answer yet."]];
   const detail = step.detail === null ? "" : `: ${step.detail}`;
-  return [`Starting, ${done} of ${steps.length} steps done.`, `${step.title}${detail}`];
+  return [[`Starting, ${done} of ${steps.length} steps done.`], [`${step.title}${detail}`]];
 }
 
-function serving(facts: BannerFacts): readonly string[] {
-  const urls = facts.addresses.map((address) => urlOf(address, facts.port));
-  const where = urls.length === 0 ? ["This box has no address: plug in the network."] : urls;
+function serving(facts: BannerFacts): readonly (readonly string[])[] {
+  const where = addressLines(facts);
   if (!facts.claimed) {
     const token =
       facts.token === null ? "The setup token is on the console of the box." : `Setup token: ${facts.token}`;
-    return ["Set up this appliance in a browser:", ...where, token, facts.status?.release ?? ""];
+    return [["Set up this appliance in a browser:", ...where], [token], [facts.status?.release ?? ""]];
   }
-  if (facts.status === null) return ["Its page:", ...where];
+  if (facts.status === null) return [["Its page:", ...where]];
   const { message, next, doing, release } = facts.status;
-  return [message, doing ?? "", next ?? "", ...where, release ?? ""];
+  return [[message, doing ?? ""], [next ?? ""], where, [release ?? ""]];
 }
 
-function urlOf(address: string, port: number): string {
-  return `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+/** Addresses at most; a box with more has them on its page. */
+const MAX_ADDRESSES = 4;
+
+/** How to reach the page: over TLS with what proves it, and the plain one where it is the only one or the first step to it. */
+function addressLines(facts: BannerFacts): readonly string[] {
+  const { addresses, secure } = facts;
+  const [first] = addresses;
+  if (first === undefined) return ["This box has no address: plug in the network."];
+  const more = addresses.length > MAX_ADDRESSES ? [`and ${addresses.length - MAX_ADDRESSES} more addresses`] : [];
+  const urls = [...addresses.slice(0, MAX_ADDRESSES).map((address) => urlOf(facts, address)), ...more];
+  if (secure === undefined || secure === null) return urls;
+  const plain = `Without TLS: ${urlOf({ ...facts, secure: null }, first)}`;
+  return [...urls, `Certificate: SHA-256 begins with ${secure.short}`, plain];
+}
+
+function urlOf({ port, secure }: Pick<BannerFacts, "port" | "secure">, address: string): string {
+  const host = address.includes(":") ? `[${address}]` : address;
+  return secure === undefined || secure === null ? `http://${host}:${port}` : `https://${host}:${secure.port}`;
 }

@@ -1,6 +1,7 @@
 /** `console banner` and `console watch`: the screen of the box, once or until it is stopped. */
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
-import { parsePort } from "../cli/listen-flags.ts";
+import { parsePort, tlsPort } from "../cli/listen-flags.ts";
+import type { Settings } from "../cli/settings.ts";
 import { EXIT, type ExitCode } from "../core/errors.ts";
 import { type StatePaths, statePaths } from "../core/paths.ts";
 import { openLocalSources } from "../status/local-sources.ts";
@@ -9,6 +10,7 @@ import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { type BannerFacts, type BannerShape, bannerLines, VGA } from "./banner.ts";
 import { consoleCharset, gatherBannerFacts } from "./console-facts.ts";
 import { writeBannerFiles } from "./console-files.ts";
+import { createUpdateNews } from "./console-news.ts";
 import { markLoginShown } from "./credential-show.ts";
 import { networkCommands } from "./netplan-command.ts";
 
@@ -78,7 +80,7 @@ async function banner(context: CommandContext): Promise<ExitCode> {
 
 async function watch(context: CommandContext): Promise<ExitCode> {
   const { clock } = context.deps;
-  const look = await openLook(context, context.flags.login === true);
+  const look = await openLook(context, { login: context.flags.login === true });
   let drawn = "";
   let drawnMs = 0;
   try {
@@ -113,20 +115,23 @@ interface Look {
 }
 
 /** Looks with what is kept between two looks: the fold of the status, from when there is one to fold. */
-async function openLook(context: CommandContext, showLogin = false): Promise<Look> {
+async function openLook(context: CommandContext, screen?: { readonly login: boolean }): Promise<Look> {
   const { deps, settings, flags, signal } = context;
   const root = settings.get("root") ?? "/";
   const shape = await shapeOf(context);
+  // What is printed may be read by anything; the screen is a terminal.
+  const reverses = screen !== undefined;
   const given = {
     paths: statePaths(root),
     name: settings.get("name") ?? (await deps.machine.hostName()),
     version: context.build.version,
-    port: parsePort(settings.get("listen.port") ?? "8080"),
+    ...portsOf(settings),
     showToken: flags.token === true,
-    showLogin,
+    showLogin: screen?.login === true,
     signal,
   };
   let engine: StatusEngine | undefined;
+  const updates = createUpdateNews(deps, given.paths);
   const statusNow = async (): Promise<ApplianceStatus> => {
     if (engine !== undefined) return engine.current();
     engine = createStatusEngine(deps, await openLocalSources(context));
@@ -136,13 +141,21 @@ async function openLook(context: CommandContext, showLogin = false): Promise<Loo
     paths: given.paths,
     now: async () => {
       const seen = await gatherBannerFacts(deps, given);
+      const status = seen.answers && seen.claimed ? await statusNow() : undefined;
       const facts =
-        seen.answers && seen.claimed ? await gatherBannerFacts(deps, { ...given, status: await statusNow() }) : seen;
+        status === undefined
+          ? seen
+          : await gatherBannerFacts(deps, { ...given, status, updates: await updates.now(status) });
       if (flags.write === true) await writeBannerFiles(deps, facts, { root, columns: VGA.columns });
-      return { facts, lines: bannerLines(facts, shape) };
+      return { facts, lines: bannerLines(facts, { ...shape, reverses }) };
     },
     stop: () => engine?.stop(),
   };
+}
+
+function portsOf(settings: Settings): { readonly port: number; readonly securePort: number | undefined } {
+  const port = parsePort(settings.get("listen.port") ?? "8080");
+  return { port, securePort: tlsPort(settings.get("listen.tlsPort"), port) };
 }
 
 async function shapeOf({ deps, flags, out }: CommandContext): Promise<BannerShape> {

@@ -1,10 +1,14 @@
 /** What the banner shows, gathered: addresses, the bootstrap of this boot, whether the page answers, claim and token. */
+import { readBoxCertificate } from "../core/certificate.ts";
+import { isApplianceError } from "../core/errors.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
+import type { OperationState } from "../operation/model.ts";
 import { releaseText } from "../status/ladder.ts";
 import type { ApplianceStatus } from "../status/model.ts";
 import type { BannerFacts, BannerShape, BannerStatus } from "./banner.ts";
 import { bootstrapOfBoot } from "./bootstrap.ts";
+import { claimNews } from "./console-news.ts";
 import { consoleLogin } from "./credential-show.ts";
 import { isControlPlane } from "./host-checks.ts";
 import { readSetupToken } from "./setup-token.ts";
@@ -16,10 +20,14 @@ export interface ConsoleOptions {
   readonly name: string;
   readonly version: string;
   readonly port: number;
+  /** Port of the page over TLS; undefined: it has none. */
+  readonly securePort?: number | undefined;
   /** The reader stands before the box. */
   readonly showToken: boolean;
   /** It is the screen of the box itself: the first login may be shown. */
   readonly showLogin?: boolean;
+  /** Lines about updates. */
+  readonly updates?: readonly string[];
   /** The document as it is now; absent while nobody could fold one. */
   readonly status?: ApplianceStatus | undefined;
   readonly signal: AbortSignal;
@@ -30,27 +38,47 @@ export async function gatherBannerFacts(deps: ConsoleDeps, options: ConsoleOptio
   const { paths, name, version, port, status, signal } = options;
   const claimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
   const wantsToken = options.showToken && !claimed;
-  const [addresses, bootstrap, answers, token, login] = await Promise.all([
+  const [addresses, bootstrap, answers, token, login, certificate, claims] = await Promise.all([
     deps.network.addresses(),
     bootstrapOfBoot(deps, paths),
     isControlPlane(deps, { port, signal }),
     wantsToken ? readSetupToken(deps.files, paths.setupToken) : undefined,
     options.showLogin === true ? consoleLogin(deps, paths) : null,
+    options.securePort === undefined ? undefined : readBoxCertificate(deps.files, paths).catch(nothing),
+    claimNews(deps, paths),
   ]);
   return {
     ...{ name, version, addresses, port, answers, claimed },
     bootstrap: bootstrap ?? null,
     token: token?.reveal() ?? null,
     login,
+    secure:
+      options.securePort === undefined || certificate === undefined
+        ? null
+        : { port: options.securePort, short: certificate.short },
+    news: [...(options.updates ?? []), ...claims],
     status: status === undefined ? null : sentenceOf(status),
   };
+}
+
+/** What is under way but does not go on by itself. */
+const STANDS: Partial<Record<OperationState, string>> = {
+  paused: "Paused at ",
+  waiting: "Waits at ",
+  blocked: "Stopped at ",
+};
+
+/** A file that this user may not read is nothing to show. */
+function nothing(thrown: unknown): undefined {
+  if (!isApplianceError(thrown)) throw thrown;
 }
 
 function sentenceOf(status: ApplianceStatus): BannerStatus {
   const { summary, operation } = status;
   const steps = operation?.steps ?? [];
   const at = steps.findIndex(({ id }) => id === operation?.step);
-  const doing = at < 0 ? null : `${at + 1} of ${steps.length}: ${steps[at]?.title ?? ""}`;
+  const step = at < 0 ? null : `${at + 1} of ${steps.length}: ${steps[at]?.title ?? ""}`;
+  const doing = step === null || operation === null ? null : `${STANDS[operation.state] ?? ""}${step}`;
   return { message: summary.message, next: summary.next, doing, release: releaseText(status) };
 }
 

@@ -1,12 +1,16 @@
 /** A QR code as lines of a console. Light modules are lit, dark ones are not: readers want dark on light. Pure. */
 import { encode } from "uqr";
+import type { Charset } from "../cli/screen-text.ts";
 
-/** Modules around the code. The standard wants four; readers want two, and the console has 25 lines. */
-const QUIET = 2;
+export interface QrOptions {
+  readonly charset: Charset;
+  /** Modules around the code. The standard wants four; readers want two or one, and the console has 25 lines. */
+  readonly quiet: number;
+}
 
 /** Lines of the code with two modules in a character's height, or (ASCII) one module in two characters. */
-export function qrLines(text: string, charset: "utf8" | "ascii"): readonly string[] {
-  const { data } = encode(text, { border: QUIET, ecc: "L" });
+export function qrLines(text: string, { charset, quiet }: QrOptions): readonly string[] {
+  const { data } = encode(text, { border: quiet, ecc: "L" });
   const isDark = (row: number, column: number): boolean => data[row]?.[column] ?? false;
   const width = data[0]?.length ?? 0;
   const line = (draw: (column: number) => string): string =>
