@@ -76,6 +76,8 @@ export interface SampleOptions {
   readonly createdAt?: string;
   readonly minimumControlPlane?: string;
   readonly tenantSecret?: "hashed" | "plaintext";
+  /** What an update to it must know. Default: nothing. */
+  readonly update?: Readonly<Record<string, unknown>>;
   /** Layer of the Flux artifact in place of the sample's own. */
   readonly fluxManifests?: { readonly layer: Uint8Array; readonly version: string };
   /** Bytes of filler in every image, so that downloads have a size. Default 1,024. */
@@ -324,6 +326,7 @@ function releaseDocument(publisher: Publisher, digests: Digests): Record<string,
     createdAt: createdAtOf(publisher),
     ...(options.minimumControlPlane === undefined ? {} : { minimumControlPlane: options.minimumControlPlane }),
     ...(options.tenantSecret === undefined ? {} : { tenantSecret: options.tenantSecret }),
+    ...(options.update === undefined ? {} : { update: options.update }),
   };
 }
 

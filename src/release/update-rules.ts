@@ -33,6 +33,17 @@ export const updateRulesSchema = z.looseObject({
 
 export type UpdateRules = z.output<typeof updateRulesSchema>;
 
+/** Migrations of a release that cannot be undone and that the one before has not run already. Throws as `updateRulesOf`. */
+export function irreversibleSince(
+  manifest: ReleaseManifest,
+  before: ReleaseManifest | undefined,
+): readonly { readonly id: string; readonly about: string }[] {
+  const ran = new Set(before === undefined ? [] : updateRulesOf(before).migrations.map(({ id }) => id));
+  return updateRulesOf(manifest)
+    .migrations.filter(({ id, reversible }) => !reversible && !ran.has(id))
+    .map(({ id, about }) => ({ id, about }));
+}
+
 /**
  * Reads the rules of a release.
  *

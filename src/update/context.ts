@@ -37,6 +37,8 @@ const runNotesSchema = z.object({
   verdict: verdictSchema.nullable().default(null),
   /** Why it is not ok, one sentence. */
   reason: z.string().nullable().default(null),
+  /** Why the release before cannot be gone back to: it does not know the data any more. */
+  noReturn: z.string().nullable().default(null),
   /** The release before is installed again and works. */
   returned: z.boolean().default(false),
 });

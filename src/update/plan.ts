@@ -9,7 +9,7 @@ import { humanBytes } from "../core/quantity.ts";
 import type { OperationView } from "../operation/model.ts";
 import { differenceOf } from "../release/difference.ts";
 import type { ReleaseRef, ResolvedRelease } from "../release/resolved.ts";
-import { type UpdateRules, updateRulesOf } from "../release/update-rules.ts";
+import { irreversibleSince, type UpdateRules, updateRulesOf } from "../release/update-rules.ts";
 import { compareVersions } from "../release/version.ts";
 import type { Installed } from "../status/installed.ts";
 import type { ApplianceStatus } from "../status/model.ts";
@@ -115,10 +115,7 @@ function digestOfPlan({ installed, to }: PlanInput, identity: Identity): Digest 
 
 /** Migrations of the wanted release that the installed one has not run already. */
 function irreversibleSteps({ from, to }: PlanInput): UpdatePlan["irreversible"] {
-  const ran = new Set(from === undefined ? [] : updateRulesOf(from.manifest).migrations.map(({ id }) => id));
-  return updateRulesOf(to.manifest)
-    .migrations.filter(({ id, reversible }) => !reversible && !ran.has(id))
-    .map(({ id, about }) => ({ id, about, ways: ["restore", "forward-fix"] }));
+  return irreversibleSince(to.manifest, from?.manifest).map((one) => ({ ...one, ways: ["restore", "forward-fix"] }));
 }
 
 /** Reasons of the box why nothing may start now, whatever the release. */

@@ -9,7 +9,7 @@ import { isKubeObject, type KubeObject } from "../kube/model.ts";
 import type { StateStore } from "../operation/store.ts";
 import { keptPartSchema } from "../release/kept-parts.ts";
 import { type ReleaseManifest, readReleaseManifest } from "../release/model.ts";
-import { updateRulesOf } from "../release/update-rules.ts";
+import { irreversibleSince, updateRulesOf } from "../release/update-rules.ts";
 import { type Installed, installedSchema } from "../status/installed.ts";
 import { belowFloor, dataFloorAgainst } from "./plan.ts";
 
@@ -68,11 +68,14 @@ function withoutEarlier({ earlier: _earlier, schema: _schema, ...kept }: Previou
 
 /** Why the kept release cannot be gone back to, one sentence; undefined when it can. */
 export function whyNoReturn(
-  kept: Pick<KeptRelease, "installed">,
-  now: { readonly installed: Installed; readonly manifest: ReleaseManifest | undefined },
+  kept: Pick<KeptRelease, "installed" | "manifest">,
+  now: { readonly installed: Pick<Installed, "version">; readonly manifest: ReleaseManifest | undefined },
 ): string | undefined {
   const { version } = kept.installed;
   if (now.manifest === undefined) return undefined;
   const floor = dataFloorAgainst(updateRulesOf(now.manifest), version);
-  return floor === undefined ? undefined : `${belowFloor(now.installed.version, version, floor)}.`;
+  if (floor !== undefined) return `${belowFloor(now.installed.version, version, floor)}.`;
+  const [first] = irreversibleSince(now.manifest, kept.manifest);
+  if (first === undefined) return undefined;
+  return `${now.installed.version} has changed the data in a way that ${version} does not know: ${first.about}.`;
 }

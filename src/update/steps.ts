@@ -7,7 +7,8 @@ import type { Installed } from "../status/installed.ts";
 import { note, readNotes, type UpdateCall, type UpdateContext } from "./context.ts";
 import type { UpdatePlan } from "./model.ts";
 import { clearShelf, closeWay } from "./parts.ts";
-import { forgetPrevious, type KeptRelease } from "./previous.ts";
+import { RESTORE } from "./plan.ts";
+import { forgetPrevious, type KeptRelease, whyNoReturn } from "./previous.ts";
 import { noteHourBefore } from "./pulse-keeper.ts";
 import { freeStuckReleases } from "./reached.ts";
 import { installedNow, keptOf, wantedManifest, wantedOf } from "./release-of-run.ts";
@@ -211,13 +212,18 @@ async function goBack(call: UpdateCall): Promise<StepResult> {
   const { from, to } = call.context.plan;
   if (verdict !== "failed") return { state: "skipped", detail: "People can log in" };
   if (from.digest === to.digest) return { state: "skipped", detail: "The same release was installed again" };
-  return switchBack(call, await keptOf(call, from.digest), await manifestOnDisk(call.context.deps, to.digest));
+  const kept = await keptOf(call, from.digest);
+  const left = await manifestOnDisk(call.context.deps, to.digest);
+  const noReturn = whyNoReturn(kept, { installed: to, manifest: left });
+  if (noReturn === undefined) return switchBack(call, kept, left);
+  await note(call.context, { noReturn });
+  return { state: "skipped", detail: noReturn };
 }
 
 async function watchReturn(call: UpdateCall): Promise<StepResult> {
-  const { verdict } = await readNotes(call.context);
+  const { verdict, noReturn } = await readNotes(call.context);
   const { from, to } = call.context.plan;
-  if (verdict !== "failed" || from.digest === to.digest) return { state: "skipped" };
+  if (verdict !== "failed" || from.digest === to.digest || noReturn !== null) return { state: "skipped" };
   const result = await watchKept(call, await keptOf(call, from.digest));
   await note(call.context, { returned: true });
   return result;
@@ -247,7 +253,7 @@ async function watchKept(call: UpdateCall, kept: KeptRelease): Promise<StepResul
 async function conclude(call: UpdateCall): Promise<StepResult> {
   const { context } = call;
   const { deps, plan } = context;
-  const { verdict, reason, returned } = await readNotes(context);
+  const { verdict, reason, returned, noReturn } = await readNotes(context);
   if (verdict !== "failed") {
     await deps.store.writeDocument("release", await installedAnew(call));
     await closeWay(call);
@@ -256,12 +262,28 @@ async function conclude(call: UpdateCall): Promise<StepResult> {
   }
   if (returned) await forgetPrevious(deps.store, plan.from.digest);
   await clearShelf(call);
+  if (noReturn !== null) throw noWayBack(plan.to.version, { reason, noReturn });
   throw stepError({
     code: "update/returned",
     message: returned
       ? `The update to ${plan.to.version} failed and ${plan.from.version} is installed again: ${reason ?? "people could not log in"}`
       : `${plan.to.version} was installed again and does not work: ${reason ?? "people cannot log in"}`,
     hint: "Tell the publisher of the release; another version may be offered soon",
+    retrySafe: false,
+    fields: [],
+    evidence: [],
+  });
+}
+
+/** What a release has done to the data decides which ways are left. */
+function noWayBack(
+  version: string,
+  { reason, noReturn }: { readonly reason: string | null; readonly noReturn: string },
+): Error {
+  return stepError({
+    code: "update/no-return",
+    message: `The update to ${version} failed (${reason ?? "people cannot log in"}), and there is no way back: ${noReturn.replace(/\.$/, "")}`,
+    hint: RESTORE,
     retrySafe: false,
     fields: [],
     evidence: [],

@@ -41,7 +41,7 @@ export async function playFlux(kube: Kube, object: KubeObject): Promise<void> {
 /** Helm does nothing while a revision of its own is pending. */
 async function isLocked(kube: Kube, { metadata }: KubeObject): Promise<boolean> {
   const kind = { apiVersion: "v1", kind: "Secret", namespace: metadata.namespace ?? "" };
-  const selector = `owner=helm,name=${metadata.name},status=pending-upgrade`;
+  const selector = `owner=helm,name=${metadata.name},status in (pending-install,pending-upgrade,pending-rollback)`;
   return (await kube.list(kind, { labelSelector: selector })).items.length > 0;
 }
 
@@ -57,7 +57,9 @@ async function make(kube: Kube, object: KubeObject): Promise<void> {
 
 async function tell(kube: Kube, object: KubeObject, fields: Record<string, unknown>): Promise<void> {
   const observedGeneration = object.metadata.generation ?? 1;
-  const conditions = [{ type: "Ready", status: "True", reason: "Succeeded", message: "", observedGeneration }];
+  const lastTransitionTime = `${new Date().toISOString().slice(0, 19)}Z`;
+  const ready = { type: "Ready", status: "True", reason: "Succeeded", message: "", observedGeneration };
+  const conditions = [{ ...ready, lastTransitionTime }];
   await kube.patch(refOf(object), { status: { ...fields, observedGeneration, conditions } }, { subresource: "status" });
 }
 

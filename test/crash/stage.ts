@@ -48,6 +48,21 @@ export async function createStage(
   return stageOf(deps, server, { playsFlux, first: new Map(), replaced: [], redeemed: 0, redeemedBy: "" });
 }
 
+/** A stage over another API server, with Flux and the kubelet that answer at once. Nothing is put there before. */
+export async function createStageOver(
+  deps: StageDeps,
+  fetch: Fetch,
+): Promise<Pick<Stage, "kube" | "license" | "objects">> {
+  const kube = clientOf(deps, { fetch });
+  await seed(kube);
+  const notes: Notes = { playsFlux: true, first: new Map(), replaced: [], redeemed: 0, redeemedBy: "" };
+  return {
+    kube: reacting(kube, fetch, notes),
+    license: (request) => redeem(request, notes),
+    objects: () => comparableObjects(kube),
+  };
+}
+
 interface Notes {
   /** Flux answers at once, and the kubelet fetches images. */
   readonly playsFlux: boolean;
@@ -58,7 +73,7 @@ interface Notes {
   redeemedBy: string;
 }
 
-function clientOf(deps: StageDeps, server: ApiServer): Kube {
+function clientOf(deps: StageDeps, server: Pick<ApiServer, "fetch">): Kube {
   const connection = { server: "http://api", fetch: server.fetch, headers: async () => ({}) };
   return createKube({ ...deps, log: SILENT_LOG }, connection, { fieldManager: "stage" });
 }
@@ -68,29 +83,35 @@ function stageOf(deps: StageDeps, server: ApiServer, notes: Notes): Stage {
   return {
     replaced: notes.replaced,
     redeemed: () => notes.redeemed,
-    kube: async (request) => {
-      const response = await server.fetch(request);
-      const isWrite = response.ok && ["PATCH", "POST", "PUT"].includes(request.method);
-      if (isWrite) await react(kube, response.clone(), notes);
-      return response;
-    },
-    license: async (request) => {
-      const body: unknown = await request.json();
-      const code = typeof body === "object" && body !== null && "claim_code" in body ? body.claim_code : undefined;
-      if (code !== INSTALL_CODE) return Response.json({ code: "invalid_claim_code" }, { status: 400 });
-      const key = request.headers.get("idempotency-key") ?? "";
-      if (notes.redeemed > 0 && key === notes.redeemedBy && key !== "") return Response.json(LICENSE);
-      if (notes.redeemed > 0) return Response.json({ code: "consumed_claim_code" }, { status: 409 });
-      notes.redeemed += 1;
-      notes.redeemedBy = key;
-      return Response.json(LICENSE);
-    },
+    kube: reacting(kube, server.fetch, notes),
+    license: (request) => redeem(request, notes),
     objects: () => comparableObjects(kube),
     copy: () => {
       const twin = createApiServer(deps, { state: structuredClone(server.snapshot()) });
       return stageOf(deps, twin, { ...notes, first: new Map(notes.first), replaced: [...notes.replaced] });
     },
   };
+}
+
+function reacting(kube: Kube, fetch: Fetch, notes: Notes): Fetch {
+  return async (request) => {
+    const response = await fetch(request);
+    const isWrite = response.ok && ["PATCH", "POST", "PUT"].includes(request.method);
+    if (isWrite) await react(kube, response.clone(), notes);
+    return response;
+  };
+}
+
+async function redeem(request: Request, notes: Notes): Promise<Response> {
+  const body: unknown = await request.json();
+  const code = typeof body === "object" && body !== null && "claim_code" in body ? body.claim_code : undefined;
+  if (code !== INSTALL_CODE) return Response.json({ code: "invalid_claim_code" }, { status: 400 });
+  const key = request.headers.get("idempotency-key") ?? "";
+  if (notes.redeemed > 0 && key === notes.redeemedBy && key !== "") return Response.json(LICENSE);
+  if (notes.redeemed > 0) return Response.json({ code: "consumed_claim_code" }, { status: 409 });
+  notes.redeemed += 1;
+  notes.redeemedBy = key;
+  return Response.json(LICENSE);
 }
 
 async function seed(kube: Kube): Promise<void> {

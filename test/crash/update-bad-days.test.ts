@@ -172,36 +172,93 @@ for (const [name, happens] of [
   });
 }
 
-test("a revision that Helm left pending is taken away on the way back, and nothing else", async () => {
-  const { box, open, installed: install } = scene();
-  const world = await install();
-  const first = open(world);
-  assert.equal((await bringToEnd(first, { kind: "update", version: GOOD }))?.state, "done");
-  const kube = createKube(depsOf(world, { box, process: box.spawn(), registry: honest }), {
-    server: "http://api",
-    fetch: world.stage.kube,
-    headers: async () => ({}),
+for (const [state, before] of [
+  ["pending-upgrade", ["deployed"]],
+  ["pending-rollback", ["superseded", "failed"]],
+  ["pending-install", []],
+] as const) {
+  test(`a revision that Helm left ${state} is taken away on the way back, and nothing else`, async () => {
+    const { box, open, installed: install } = scene();
+    const world = await install();
+    const first = open(world);
+    assert.equal((await bringToEnd(first, { kind: "update", version: GOOD }))?.state, "done");
+    const kube = createKube(depsOf(world, { box, process: box.spawn(), registry: honest }), {
+      server: "http://api",
+      fetch: world.stage.kube,
+      headers: async () => ({}),
+    });
+    const namespace = "alga-system";
+    // As Helm keeps them. @see Helm v4, storage driver "secret"
+    const revision = (name: string, version: number, status: string) => ({
+      apiVersion: "v1",
+      kind: "Secret",
+      type: "helm.sh/release.v1",
+      metadata: {
+        namespace,
+        name: `sh.helm.release.v1.${name}.v${version}`,
+        labels: { owner: "helm", name, status, version: String(version) },
+      },
+    });
+    for (const [index, status] of [...before, state].entries())
+      await kube.create(revision("temporal", index + 1, status));
+    const temporal = { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease", namespace, name: "temporal" };
+    const message = `Helm upgrade failed for release msp/temporal: another operation (install/upgrade/rollback) is in progress`;
+    const condition = { type: "Ready", status: "False", reason: "UpgradeFailed", message };
+    await kube.patch(temporal, { status: { conditions: [condition] } }, { subresource: "status" });
+    // The stage answers the request that frees it, as helm-controller does; while a revision is pending it answers none.
+    assert.equal((await bringToEnd(first, { kind: "rollback", after: "0002" }))?.state, "done");
+    const left = await kube.list({ apiVersion: "v1", kind: "Secret", namespace }, { labelSelector: "owner=helm" });
+    assert.deepEqual(
+      left.items.map(({ metadata }) => metadata.name),
+      before.map((_, index) => `sh.helm.release.v1.temporal.v${index + 1}`),
+    );
+    const freed = await kube.get(temporal);
+    assert.ok(freed?.metadata.annotations?.["reconcile.fluxcd.io/forceAt"] !== undefined, "Helm was not asked anew");
+    await first.die();
   });
-  const namespace = "alga-system";
-  const secret = (name: string, status: string) => ({
-    apiVersion: "v1",
-    kind: "Secret",
-    metadata: { namespace, name, labels: { owner: "helm", name: "temporal", status } },
+}
+
+for (const [name, rules] of [
+  ["a data floor", { dataFloor: BAD }],
+  ["a migration", { migrations: [{ id: "contacts", about: "Contacts are split", reversible: false }] }],
+] as const) {
+  test(`a release that declared ${name} is not gone back from, by itself or by hand, and the ways that are true are told`, async () => {
+    const { open, installed: install } = scene(createUpdateServer(REGISTRY, { [BAD]: rules }).fetch);
+    const bench = open(await install());
+    const plan = await bench.updates.plan({ version: BAD }, SIGNAL);
+    assert.equal(plan.irreversible.length, "migrations" in rules ? 1 : 0);
+    await bench.updates.start({ planDigest: plan.digest }, SIGNAL);
+    const end = await bench.operations.settled();
+    assert.deepEqual([end?.state, end?.problem?.code], ["failed", "update/no-return"]);
+    assert.match(
+      end?.problem?.message ?? "",
+      /^The update to 1\.2\.0 failed \(.*\), and there is no way back: 1\.2\.0 has changed/,
+    );
+    assert.match(end?.problem?.hint ?? "", /^Restore the backup .*, or install a release that mends the cause$/);
+    const { installed: now, previous, history } = await bench.updates.view(SIGNAL);
+    assert.deepEqual([now?.version, previous?.version, previous?.canReturn], [BAD, "1.0.3", false]);
+    assert.equal(history[0]?.outcome, "stopped");
+    await assert.rejects(bench.updates.rollback(SIGNAL), (thrown) => isApplianceError(thrown, "update/no-return"));
+    const repair = await bench.updates.plan({ version: BAD }, SIGNAL);
+    assert.deepEqual([repair.kind, repair.notNow], ["repair", []], "the forward fix is refused too");
+    await bench.die();
   });
-  await kube.create(secret("sh.helm.release.v1.temporal.v1", "deployed"));
-  await kube.create(secret("sh.helm.release.v1.temporal.v2", "pending-upgrade"));
-  const temporal = { apiVersion: "helm.toolkit.fluxcd.io/v2", kind: "HelmRelease", namespace, name: "temporal" };
-  const message = "another operation (install/upgrade/rollback) is in progress";
-  const condition = { type: "Ready", status: "False", reason: "UpgradeFailed", message };
-  await kube.patch(temporal, { status: { conditions: [condition] } }, { subresource: "status" });
-  // The stage answers the request that frees it, as helm-controller does.
-  assert.equal((await bringToEnd(first, { kind: "rollback", after: "0002" }))?.state, "done");
-  const left = await kube.list({ apiVersion: "v1", kind: "Secret", namespace }, { labelSelector: "owner=helm" });
-  assert.deepEqual(
-    left.items.map(({ metadata }) => metadata.name),
-    ["sh.helm.release.v1.temporal.v1"],
-  );
-  await first.die();
+}
+
+test("a return that does not come up either is a state of its own, and goes on when it is mended", async () => {
+  const { open, installed: install } = scene();
+  let isDown = false;
+  const bench = open(await install(), (version) => version === "1.0.3" && isDown);
+  assert.equal((await bringToEnd(bench, { kind: "update", version: GOOD }))?.state, "done");
+  isDown = true;
+  const stuck = await bringToEnd(bench, { kind: "rollback", after: "0002" });
+  assert.deepEqual([stuck?.kind, stuck?.state, stuck?.problem?.code], ["rollback", "blocked", "update/return-failed"]);
+  assert.match(stuck?.problem?.hint ?? "", /^Mend what is named, then try again; .*restore the backup/);
+  isDown = false;
+  await bench.operations.resume(stuck?.id ?? "");
+  assert.equal((await bench.operations.settled())?.state, "done");
+  assert.equal((await bench.updates.view(SIGNAL)).installed?.version, "1.0.3");
+  await bench.die();
 });
 
 test("a way back after a change of the address brings the old release with the new address", async () => {

@@ -30,10 +30,19 @@ export interface UpdateServer {
 }
 
 /** A registry with the installed release, a good one and a bad one. */
-export function createUpdateServer(host: string): UpdateServer {
+export function createUpdateServer(
+  host: string,
+  rules: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {},
+): UpdateServer {
   const server = createRegistryServer();
   const publish = (version: string, channels: readonly string[]): void =>
-    void buildSampleRelease(server.store, { registry: host, version, channels, pinned: true });
+    void buildSampleRelease(server.store, {
+      registry: host,
+      version,
+      channels,
+      pinned: true,
+      update: rules[version] ?? {},
+    });
   publish(GOOD, ["next-good"]);
   publish(BAD, ["next"]);
   publish("1.0.3", ["stable"]);
@@ -62,13 +71,18 @@ export function openUpdateBench(
     /** Whether the application of a release never comes up. Default: that of the bad one. */
     readonly isBroken?: (version: string) => boolean;
     readonly hostAgent?: Fetch;
+    /** Folder that stands for "/". Default: that. */
+    readonly root?: string;
+    /** What is another than on a fake box, where sleeps cost nothing. */
+    readonly settings?: Partial<UpdateSettings>;
+    readonly followMs?: number;
     /** Pods and warnings as they are seen. Default: none. */
     readonly inventory?: () => Inventory;
     /** What else is seen of a release. Default: nothing. */
     readonly seen?: (status: ApplianceStatus) => ApplianceStatus;
   },
 ): UpdateBench {
-  const paths = statePaths("/");
+  const paths = statePaths(options.root ?? "/");
   const kube = createKube(deps, { server: "http://api", fetch: options.kube, headers: async () => ({}) });
   const source = { apiVersion: "source.toolkit.fluxcd.io/v1", kind: "OCIRepository", namespace: "flux-system" };
   const updateDeps: UpdateDeps = {
@@ -87,9 +101,10 @@ export function openUpdateBench(
     },
     inventory: options.inventory ?? (() => NO_INVENTORY),
   };
-  const settings: UpdateSettings = { controlPlane: "1.0.0", stateFolder: options.stateFolder, pollMs: 30_000 };
+  const { stateFolder, followMs = FOREVER_MS } = options;
+  const settings: UpdateSettings = { controlPlane: "1.0.0", stateFolder, pollMs: 30_000, ...options.settings };
   const programs = { update: updateProgram(updateDeps, settings), rollback: rollbackProgram(updateDeps, settings) };
-  const operations = createOperations({ ...deps, store: updateDeps.store }, { programs, followMs: FOREVER_MS });
+  const operations = createOperations({ ...deps, store: updateDeps.store }, { programs, followMs });
   return { operations, updates: createUpdates(updateDeps, settings, operations), deps: updateDeps };
 }
 

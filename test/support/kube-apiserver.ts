@@ -29,6 +29,10 @@ export interface RealKube {
   killServer(): Promise<void>;
   /** Starts it again on the same port and waits until it is ready. */
   startServer(): Promise<void>;
+  /** Kills both at once, as a power cut would. */
+  killAll(): Promise<void>;
+  /** Starts both again on the same ports with what was on the disk, and waits until they are ready. */
+  startAll(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -61,7 +65,7 @@ export async function startKubeApiServer(binaries: Binaries): Promise<RealKube> 
   const certificates = makeCertificates();
   writeFiles(folder, certificates);
   const [client, peer, secure] = [await freePort(), await freePort(), await freePort()];
-  const etcd = startEtcd(binaries, folder, { client, peer });
+  let etcd = startEtcd(binaries, folder, { client, peer });
   let server = startServer(binaries, folder, { client, secure });
   const address = `https://127.0.0.1:${secure}`;
   const open = createTransports().open({ ca: certificates.ca, onlyCa: true, idleTimeoutMs: 0 });
@@ -87,6 +91,11 @@ export async function startKubeApiServer(binaries: Binaries): Promise<RealKube> 
     startServer: async () => {
       server = startServer(binaries, folder, { client, secure });
       await untilReady(real, [etcd, server]);
+    },
+    killAll: async () => void (await Promise.all([kill(server), kill(etcd)])),
+    startAll: async () => {
+      etcd = startEtcd(binaries, folder, { client, peer });
+      await real.startServer();
     },
     stop: async () => {
       await kill(server);
