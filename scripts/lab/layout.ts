@@ -1,7 +1,7 @@
 // OCI image layouts: folders of blobs that skopeo pushes as they are, for images and for artifacts of any media type.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { TLS } from "./authority.ts";
@@ -70,4 +70,18 @@ export function pushArtifact(recipe: ArtifactRecipe, targets: readonly string[])
   } finally {
     rmSync(layout, { recursive: true, force: true });
   }
+}
+
+/** A copy of a layout whose only manifest has more annotations, and so another digest; the caller removes its folder. */
+export function annotatedCopy(
+  layout: string,
+  annotations: Readonly<Record<string, string>>,
+): { readonly layout: string; readonly digest: string } {
+  const copy = mkdtempSync(join(tmpdir(), "alga-lab-copy-"));
+  cpSync(layout, copy, { recursive: true });
+  const [entry] = JSON.parse(readFileSync(join(layout, "index.json"), "utf8")).manifests;
+  const blob = join(layout, "blobs/sha256", entry.digest.replace("sha256:", ""));
+  const manifest = JSON.parse(readFileSync(blob, "utf8"));
+  const changed = { ...manifest, annotations: { ...manifest.annotations, ...annotations } };
+  return { layout: copy, digest: writeIndex(copy, changed, "lab") };
 }

@@ -139,6 +139,14 @@ export function bakedParts(): BuiltImage {
   return buildImage({ name: BAKED_PARTS, files, entrypoint: ["/standins"], user: "65534:65534", folders });
 }
 
+/** The application in a version whose web server ends as soon as it starts; its other parts work. */
+export function brokenApplication(): BuiltImage {
+  const standins = ensureStandins();
+  const files = { "/standins": standins, "/broken": "/etc/hostname", ...sharedLibraries(standins) };
+  const name = "localhost/broken-application:1";
+  return buildImage({ name, files, entrypoint: ["/standins"], user: "65534:65534", folders: ["/tmp"] });
+}
+
 function ensureStandins(): string {
   const folder = join(LAB_SOURCES, "standins");
   const sources = readdirSync(folder)

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { TLS } from "./authority.ts";
 import { renderFlux } from "./flux-manifests.ts";
-import { pushArtifact, pushLayout } from "./layout.ts";
+import { annotatedCopy, pushArtifact, pushLayout } from "./layout.ts";
 import type { LabImages } from "./parts.ts";
 import { LAB_SOURCES, REPOSITORY } from "./places.ts";
 import { damageLayer, REGISTRY, withNames } from "./registry.ts";
@@ -96,6 +96,28 @@ function goodManifest(content: Published, recipe: ReleaseRecipe): Record<string,
     charts,
     chartDigests,
     profileValues: profileValues(),
+  };
+}
+
+/** Images of the control plane: the one of all releases, the same made a second time, and one that ends as soon as it starts. */
+export interface ControlPlanes {
+  readonly first: string;
+  readonly second: string;
+  readonly broken: string;
+}
+
+/** Pushes them, and answers how a release names each. */
+export function publishControlPlanes(images: LabImages): ControlPlanes {
+  const repository = `${BASE}/alga-appliance-control-plane`;
+  const { layout, digest } = images.controlPlane;
+  const second = annotatedCopy(layout, { "alga.test/build": "2" });
+  pushLayout(second.layout, [`${repository}:lab2`]);
+  rmSync(second.layout, { recursive: true });
+  pushLayout(images.standins.layout, [`${repository}:broken`]);
+  return {
+    first: `${IMAGE_TAG}@${digest}`,
+    second: `lab2@${second.digest}`,
+    broken: `broken@${images.standins.digest}`,
   };
 }
 

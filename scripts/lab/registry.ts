@@ -107,7 +107,8 @@ export async function stopRegistry(): Promise<void> {
 
 /** Stops all of them; safe to call again. */
 export async function stopServices(): Promise<void> {
-  for (const name of ["portal", "media", "mirror", "registry", "tokens", "names"]) await stopDaemon(name, "SIGKILL");
+  const names = ["visitor", "portal", "media", "mirror", "registry", "tokens", "names"];
+  for (const name of names) await stopDaemon(name, "SIGKILL");
 }
 
 /**

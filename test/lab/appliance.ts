@@ -46,6 +46,20 @@ export interface Status {
   readonly urls: { readonly login: string | null; readonly setup: string | null };
 }
 
+export interface UpdatePlan {
+  readonly digest: string;
+  readonly to: { readonly digest: string; readonly verifiedBy: string };
+  readonly components: readonly { readonly name: string }[];
+  readonly notNow: readonly unknown[];
+}
+
+/** One line of the history of updates. */
+export interface UpdateRecord {
+  readonly outcome: string;
+  readonly verdict: string | null;
+  readonly reason: string | null;
+}
+
 export interface Answer<T> {
   readonly status: number;
   readonly headers: Headers;
@@ -115,9 +129,17 @@ export class Appliance {
     return { status: response.status, headers: response.headers, body: (isJson ? JSON.parse(text) : text) as T };
   }
 
-  /** @throws {Error} with the problem document when the answer is not 2xx */
+  /**
+   * Logs in anew when the process has begun since the last login: it knows no session of the one before.
+   *
+   * @throws {Error} with the problem document when the answer is not 2xx
+   */
   async ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const answer = await this.call<T>(method, path, body);
+    let answer = await this.call<T>(method, path, body);
+    if (answer.status === 401 && this.#cookie !== "" && !path.startsWith("/api/session")) {
+      await this.login();
+      answer = await this.call<T>(method, path, body);
+    }
     if (answer.status >= 200 && answer.status < 300) return answer.body;
     throw new Error(`${method} ${path} answered ${answer.status}: ${JSON.stringify(answer.body).slice(0, 1000)}`);
   }
@@ -175,6 +197,13 @@ export class Appliance {
       }
       return operation.state === "done" ? operation : undefined;
     });
+  }
+
+  /** Waits until an operation has ended, however it ends. */
+  async ends(id: string, seconds: number): Promise<Operation> {
+    return this.#waits(id, "the operation does not end", seconds, async (operation) =>
+      ["done", "failed", "cancelled", "blocked"].includes(operation.state) ? operation : undefined,
+    );
   }
 
   /** Waits until the operation is as wanted. */

@@ -11,8 +11,9 @@ import { hasBrowser } from "./page.ts";
 import { publishing } from "./publishing.lab.ts";
 import { type Case, newOutcome, type Outcome, runCases, runStory } from "./runner.ts";
 import { units } from "./units.lab.ts";
+import { updates } from "./updates.lab.ts";
 
-/** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good", "publishing", "failures" or "units" */
+/** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good", "publishing", "failures", "updates" or "units" */
 export async function runSuite(lab: LabState, filter: RegExp | undefined): Promise<Outcome> {
   const outcome = newOutcome();
   if (boxPid() !== undefined) await keepFreshBox();
@@ -37,9 +38,15 @@ export async function runSuite(lab: LabState, filter: RegExp | undefined): Promi
     else outcome.skipped += story().length;
   }
   await runCases(badDays(lab), outcome, { filter, explain: diagnosis });
-  // Last, because it makes a box of its own in the other's place.
-  if (filter === undefined || filter.test("units"))
-    await runStory(units(), outcome, { explain: diagnosis, again: async () => units() });
-  else outcome.skipped += units().length;
+  // Last, because they make a box of their own in the other's place.
+  const updated = (): readonly Case[] => updates(lab);
+  for (const [word, story] of [
+    ["updates", updated],
+    ["units", units],
+  ] as const) {
+    if (filter === undefined || filter.test(word))
+      await runStory(story(), outcome, { explain: diagnosis, again: async () => story() });
+    else outcome.skipped += story().length;
+  }
   return outcome;
 }

@@ -1,7 +1,8 @@
 // The web application stand-in: a sign-in page that needs the database and the finished bootstrap job, and a sign-in that
-// checks the password as the bootstrap job stored it.
+// checks the password as the bootstrap job stored it. In an image that holds the file /broken it ends as soon as it starts.
 
 import { pbkdf2Sync, timingSafeEqual } from "node:crypto";
+import { existsSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { answer, bodyOf, log, messageOf } from "./plumbing.ts";
 import { readTable, type UserRow } from "./tables.ts";
@@ -11,6 +12,8 @@ const PAGE = `<!doctype html><html lang="en"><head><title>Sign in - AlgaPSA (lab
 <label>Password <input name="password" type="password"></label><button>Sign in</button></form></body></html>`;
 
 export function serveWeb(): void {
+  if (existsSync("/broken"))
+    throw new Error("Cannot read property 'tenant' of undefined (this image is broken on purpose)");
   const port = Number(process.env.PORT ?? "3000");
   createServer(async (request, response) => {
     try {
