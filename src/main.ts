@@ -80,6 +80,12 @@ export const NOUNS: readonly Noun[] = [
     },
   },
   {
+    name: "reset",
+    group: "For operators",
+    summary: "Remove the appliance and its data from a box, back to its first boot",
+    load: async () => (await import("./host/reset-command.ts")).commands,
+  },
+  {
     name: "release",
     group: "For publishers",
     summary: "Build, sign, publish, find and mirror releases",

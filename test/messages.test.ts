@@ -9,6 +9,7 @@ import { commands as bootstrap } from "../src/host/bootstrap-command.ts";
 import { commands as host } from "../src/host/command.ts";
 import { commands as consoles } from "../src/host/console-command.ts";
 import { recoverCommands } from "../src/host/recover-command.ts";
+import { commands as reset } from "../src/host/reset-command.ts";
 import { commands as release } from "../src/publishing/commands.ts";
 import { commands as rehearse } from "../src/rehearsal/command.ts";
 import { commands as serve } from "../src/server/command.ts";
@@ -78,6 +79,7 @@ test("every command that a text tells to type is there, with its flags", () => {
     ...recoverCommands(ROOMS),
     ...rehearse,
     ...release,
+    ...reset,
     ...serve,
     ...setup,
     ...status,

@@ -16,14 +16,14 @@ import type { StateStore } from "../operation/store.ts";
 import type { BootstrapContext, BootstrapDeps } from "./bootstrap-context.ts";
 import { earlyCause, earlyEnd, forgetEarly, tellEarly } from "./bootstrap-early.ts";
 import { bootstrapProgram } from "./bootstrap-steps.ts";
+import { bootOf, bringToEnd, closeOther } from "./host-run.ts";
 import { hostPaths, openHostStore } from "./host-store.ts";
+import { resetProgram } from "./reset-steps.ts";
 
 /** Journals of bootstraps that are kept: some months of reboots. */
 const KEPT_JOURNALS = 30;
 /** Milliseconds between looks at the journal of another bootstrap. */
 const FOLLOW_MS = 1_000;
-/** Milliseconds between tries to close what another command of this box left. */
-const CLOSE_MS = 2_000;
 
 export interface BootstrapOptions {
   readonly signal: AbortSignal;
@@ -57,7 +57,7 @@ async function runJournaled(context: BootstrapContext, options: BootstrapOptions
   await tidy(deps, store, settings.paths);
   const operations = createOperations(
     { ...deps, store },
-    { programs: { bootstrap: bootstrapProgram(context) }, followMs: FOLLOW_MS },
+    { programs: { bootstrap: bootstrapProgram(context), reset: resetProgram(context) }, followMs: FOLLOW_MS },
   );
   const stopTelling = operations.subscribe((event) => {
     if (event.type === "operation") options.onView?.(event.operation);
@@ -92,7 +92,7 @@ export async function bootstrapOfBoot(
   }
 }
 
-/** Goes on with what this boot began; what an earlier boot left is closed first. */
+/** Goes on with what this boot began; what an earlier boot left is closed first, but a reset is brought to its end. */
 async function begin(
   { deps }: BootstrapContext,
   operations: Operations,
@@ -100,6 +100,10 @@ async function begin(
 ): Promise<OperationView> {
   const plan = { schema: "alga.appliance.bootstrap-plan/v1", bootId: await deps.machine.bootId() };
   if (last === undefined || hasEnded(last)) return operations.start("bootstrap", plan);
+  if (last.kind === "reset") {
+    const ended = await bringToEnd(deps, operations, { id: last.id, signal });
+    return ended.state === "done" ? operations.start("bootstrap", plan) : ended;
+  }
   if (last.kind !== "bootstrap") {
     await closeOther(deps, operations, { id: last.id, signal });
     return operations.start("bootstrap", plan);
@@ -112,34 +116,6 @@ async function begin(
   if (last.state === "blocked") return operations.resume(last.id);
   await operations.recover();
   return last;
-}
-
-/**
- * Closes a run of another kind that nobody works on any more; waits while somebody does. A recover that was interrupted loses nothing
- * by it: the next one begins with a look at what is wrong then.
- */
-export async function closeOther(
-  deps: Pick<BootstrapDeps, "clock">,
-  operations: Operations,
-  { id, signal }: { readonly id: string; readonly signal: AbortSignal },
-): Promise<void> {
-  for (;;) {
-    try {
-      await operations.cancel(id);
-      return;
-    } catch (thrown) {
-      if (isApplianceError(thrown, "operation/not-cancellable")) {
-        const found = await operations.get(id);
-        if (found === undefined || hasEnded(found.view)) return;
-      } else if (!isApplianceError(thrown, "operation/busy")) throw thrown;
-      await deps.clock.sleep(CLOSE_MS, signal);
-    }
-  }
-}
-
-/** The boot that a plan was made in. */
-export function bootOf(plan: unknown): unknown {
-  return typeof plan === "object" && plan !== null && "bootId" in plan ? plan.bootId : undefined;
 }
 
 /** Removes the oldest journals (the history keeps their ends), and puts a newest one aside whose first line is lost. */

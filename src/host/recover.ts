@@ -11,7 +11,7 @@ import { foldJournal, hasEnded } from "../operation/fold.ts";
 import type { OperationView } from "../operation/model.ts";
 import type { Operations } from "../operation/operations.ts";
 import type { StateStore } from "../operation/store.ts";
-import { bootOf, closeOther } from "./bootstrap.ts";
+import { bootOf, closeOther } from "./host-run.ts";
 import { hostPaths, openHostStore } from "./host-store.ts";
 import { diagnose, type Finding } from "./recover-findings.ts";
 import { type LostDocuments, lookAtBox, type Seen } from "./recover-look.ts";

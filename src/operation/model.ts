@@ -27,6 +27,7 @@ export const operationKindSchema = z.enum([
   "password",
   "license",
   "bootstrap",
+  "reset",
 ]);
 export const operationStateSchema = z.enum(["running", "waiting", "blocked", "paused", "done", "failed", "cancelled"]);
 

@@ -106,6 +106,7 @@ const DOING: Readonly<Record<OperationKind, string>> = {
   password: "Setting the password",
   license: "Applying the license key",
   bootstrap: "Starting",
+  reset: "Resetting",
 };
 const NOUN: Readonly<Record<OperationKind, string>> = {
   setup: "The installation",
@@ -116,6 +117,7 @@ const NOUN: Readonly<Record<OperationKind, string>> = {
   password: "Setting the password",
   license: "The change of the license key",
   bootstrap: "The start of the box",
+  reset: "The reset",
 };
 
 function underWay(given: Given, root: Judged | undefined): Summary {

@@ -180,6 +180,10 @@ async function answer(argv: readonly string[], kept: Kept, kube: Kube): Promise<
   if (program === "systemctl") return systemd(words, kept, kube);
   if (program === "journalctl") return { stdout: state.k3sSays ?? "" };
   if (program === "systemd-tmpfiles") await kept.files.makeDirectory("/var/lib/alga-appliance");
+  if (program === "rm") {
+    const folder = `${words.at(-1)}/`;
+    for (const path of kept.files.snapshot().keys()) if (path.startsWith(folder)) await kept.files.remove(path);
+  }
   if (program === "find") return { stdout: state.strangers };
   if (program === "chown" && words.includes("/var/lib/alga-appliance")) state.strangers = "";
   if (program === "ss") return { stdout: [...state.foreign.values()].join("\n") };
@@ -229,6 +233,10 @@ function containerd(words: readonly string[], { state, files }: Kept): Partial<E
     return {};
   }
   if (verb === "list") return { stdout: `${[...state.images].join("\n")}\n` };
+  if (verb === "rm") {
+    for (const name of words.slice(3)) state.images.delete(name);
+    return {};
+  }
   const archive = words.at(-1) ?? "";
   if (files.snapshot().get(archive) === "cut off") return { code: 1, stderr: "ctr: unexpected EOF" };
   const own = archive.endsWith("/recovered.tar") ? RECOVERED : undefined;

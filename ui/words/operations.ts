@@ -25,6 +25,7 @@ export const OPERATIONS = {
   "operation.password": "New password of the administrator",
   "operation.bootstrap": "First start of the box",
   "operation.recover": "Recovery",
+  "operation.reset": "Reset",
   "operation-state.running": "Runs",
   "operation-state.waiting": "Waits",
   "operation-state.blocked": "Stopped",

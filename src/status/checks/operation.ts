@@ -24,6 +24,7 @@ export const OPERATION_WORDS: Readonly<Record<OperationKind, string>> = {
   password: "Setting the password",
   license: "The change of the license key",
   bootstrap: "The start of the box",
+  reset: "The reset",
 };
 
 export const OPERATION_CHECKS: readonly CheckRule[] = [

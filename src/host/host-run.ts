@@ -1,0 +1,61 @@
+/** How the runs of the host (bootstrap, recover, reset) make way for each other: one journal folder, one at a time. */
+import { isApplianceError } from "../core/errors.ts";
+import type { Deps } from "../core/ports.ts";
+import { hasEnded } from "../operation/fold.ts";
+import type { OperationView } from "../operation/model.ts";
+import type { Operations } from "../operation/operations.ts";
+
+/** Milliseconds between tries to close what another command of this box left. */
+const CLOSE_MS = 2_000;
+
+/**
+ * Closes a run of another kind that nobody works on any more; waits while somebody does. A recover that was interrupted loses nothing
+ * by it: the next one begins with a look at what is wrong then.
+ */
+export async function closeOther(
+  deps: Pick<Deps, "clock">,
+  operations: Operations,
+  { id, signal }: { readonly id: string; readonly signal: AbortSignal },
+): Promise<void> {
+  for (;;) {
+    try {
+      await operations.cancel(id);
+      return;
+    } catch (thrown) {
+      if (isApplianceError(thrown, "operation/not-cancellable")) {
+        const found = await operations.get(id);
+        if (found === undefined || hasEnded(found.view)) return;
+      } else if (!isApplianceError(thrown, "operation/busy")) throw thrown;
+      await deps.clock.sleep(CLOSE_MS, signal);
+    }
+  }
+}
+
+/**
+ * Brings a run to its end that was interrupted, or waits while another process does. A box of which half is removed must not be started.
+ *
+ * @returns the run as it ended, or stopped with its problem.
+ * @throws The reason of the signal.
+ */
+export async function bringToEnd(
+  deps: Pick<Deps, "clock">,
+  operations: Operations,
+  { id, signal }: { readonly id: string; readonly signal: AbortSignal },
+): Promise<OperationView> {
+  for (;;) {
+    try {
+      const resumed = await operations.resume(id);
+      return (await operations.settled(signal)) ?? resumed;
+    } catch (thrown) {
+      const found = await operations.get(id);
+      if (found !== undefined && hasEnded(found.view)) return found.view;
+      if (!isApplianceError(thrown, "operation/busy")) throw thrown;
+      await deps.clock.sleep(CLOSE_MS, signal);
+    }
+  }
+}
+
+/** The boot that a plan was made in. */
+export function bootOf(plan: unknown): unknown {
+  return typeof plan === "object" && plan !== null && "bootId" in plan ? plan.bootId : undefined;
+}
