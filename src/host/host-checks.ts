@@ -15,6 +15,8 @@ import type { BootstrapCall } from "./bootstrap-context.ts";
 const MIN_FREE_BYTES = 2 * 1024 * 1024 * 1024;
 const MAX_CERTIFICATE_BYTES = 64 * 1024;
 const API_PORT = 6443;
+/** The page over TLS. @see embed/control-plane/workload.yaml */
+const SECURE_PORT = 8443;
 const PROBE_MS = 3_000;
 /** States of a unit that has processes. */
 const RUNNING = ["active", "activating", "reloading", "deactivating"];
@@ -84,12 +86,11 @@ async function checkPorts(call: BootstrapCall): Promise<void> {
     // At a boot systemd starts it beside us: it holds its port before it says that it is active.
     if (!RUNNING.includes(stdout.trim())) throw await portTaken(call, API_PORT);
   }
-  if (
-    (await deps.network.isListening(settings.port)) &&
-    !(await isControlPlane(deps, { port: settings.port, signal }))
-  ) {
-    throw await portTaken(call, settings.port);
-  }
+  const ours = [settings.port, SECURE_PORT];
+  const held = await Promise.all(ours.map((port) => deps.network.isListening(port)));
+  const taken = ours.find((_port, at) => held[at]);
+  if (taken === undefined || (await isControlPlane(deps, { port: settings.port, signal }))) return;
+  throw await portTaken(call, taken);
 }
 
 /** Tells whether what listens on the control plane's port is the control plane. */

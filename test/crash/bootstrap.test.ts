@@ -243,6 +243,15 @@ describe("bad days", () => {
       ["host/port-taken", 'Cannot use port "8080": "apache2" (process 812) listens there, a free port is wanted'],
     );
   });
+  it("says who holds the port of the page over TLS, unless it is the control plane", async () => {
+    const taken = ({ state }: FakeHost) =>
+      void state.foreign.set(8443, 'LISTEN 0 511 *:8443 *:* users:(("caddy",pid=9,fd=4))');
+    assert.match((await blocked(taken)).message, /"8443": "caddy" \(process 9\)/);
+    const { host } = scene();
+    await boot(host);
+    taken(host);
+    assert.equal((await boot(host)).state, "done");
+  });
   it("does not take a k3s that starts beside it for a stranger on its port", async () => {
     const { host } = scene();
     host.state.k3s = "activating";
