@@ -23,6 +23,7 @@ export const OPERATIONS = {
   "operation.rollback": "Return to an earlier release",
   "operation.address": "Change of the address",
   "operation.password": "New password of the administrator",
+  "operation.license": "Another license key",
   "operation.bootstrap": "First start of the box",
   "operation.recover": "Recovery",
   "operation.reset": "Reset",
