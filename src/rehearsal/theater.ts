@@ -8,6 +8,7 @@ import type { Kube } from "../kube/calls.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import type { ComponentSpec } from "../release/components.ts";
 import type { Actor, ActorContext } from "./actors/actor.ts";
+import { diaryActor } from "./actors/diary.ts";
 import { helmActor } from "./actors/helm.ts";
 import { jobActor } from "./actors/jobs.ts";
 import { kustomizeActor } from "./actors/kustomize.ts";
@@ -75,7 +76,7 @@ export function openTheater(deps: Pick<Deps, "clock" | "log">, options: TheaterO
 
 function castOf(): readonly Actor[] {
   const trees = new Map<string, Tree>();
-  return [nodeActor, podActor, jobActor, sourceActor(trees), kustomizeActor(trees), helmActor(trees)];
+  return [nodeActor, podActor, jobActor, sourceActor(trees), kustomizeActor(trees), helmActor(trees), diaryActor()];
 }
 
 function contextOf(deps: Pick<Deps, "clock" | "log">, options: TheaterOptions, actor: Actor): ActorContext {
