@@ -53,6 +53,7 @@ const LEGS: readonly Leg[] = [
     command: [
       ...TEST,
       "test/contract/kube-apiserver.test.ts",
+      "test/contract/storage-apiserver.test.ts",
       "test/contract/update-kill.test.ts",
       "test/contract/kustomize.test.ts",
       "test/contract/sample-charts.test.ts",

@@ -8,7 +8,13 @@ import { findKubeAccess, openConnection } from "../kube/config.ts";
 import { STORAGE_IMAGES } from "../release/appliance-images.ts";
 import { capacityOf, MIN_FREE_BYTES } from "../storage/capacity.ts";
 import { gatherStorage } from "../storage/facts.ts";
-import { type FolderFacts, findingsOf, ofFolder, ofSilentCluster, type StorageFinding } from "../storage/findings.ts";
+import {
+  type FolderFacts,
+  findingsOf,
+  findingsOfHost,
+  ofSilentCluster,
+  type StorageFinding,
+} from "../storage/findings.ts";
 import { installStorage, planStorage, provisionerSays, type StorageOutcome } from "../storage/install.ts";
 import { holderOf, STORAGE_LEASE } from "../storage/lease.ts";
 import type { StorageImages } from "../storage/objects.ts";
@@ -99,7 +105,7 @@ async function findingsWith(context: CommandContext, folder: FolderFacts): Promi
     return findingsOf({ facts, says, holder }, folder);
   } catch (thrown) {
     if (!(thrown instanceof ApplianceError) || signal.aborted) throw thrown;
-    return [ofSilentCluster(thrown.message, thrown.hint), ofFolder(folder)];
+    return [ofSilentCluster(thrown.message, thrown.hint), ...findingsOfHost(folder, [])];
   }
 }
 

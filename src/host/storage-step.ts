@@ -14,8 +14,8 @@ import { type BootstrapCall, openCluster } from "./bootstrap-context.ts";
 import { hasImage, listImages } from "./containerd.ts";
 import { putFolderRight } from "./storage-folder.ts";
 
-/** Setup in the pod may be proving the storage at this moment; then it is in good hands. */
-const BUSY_MS = 20_000;
+/** Long enough for a holder that a power cut ended; a setup that is at work in the pod has the storage in good hands. */
+const BUSY_MS = 45_000;
 const POLL_MS = 2_000;
 /** Shorter than the step may take: what takes longer is left for later too. */
 const LONGEST_MS = 4 * 60_000;

@@ -38,13 +38,17 @@ export interface ClusterStorage {
 
 const INSTALL = "Bring it in order: alga-appliance host storage install";
 
-/** All findings, in the order of reading. @param host Undefined when it was not looked at. */
-export function findingsOf(cluster: ClusterStorage, host: FolderFacts | undefined): readonly StorageFinding[] {
-  return [...ofCluster(cluster), ...(host === undefined ? [] : [ofFolder(host), ofCapacity(cluster.facts, host.disk)])];
+/** All findings, in the order of reading. */
+export function findingsOf(cluster: ClusterStorage, host: FolderFacts): readonly StorageFinding[] {
+  return [...ofCluster(cluster), ...findingsOfHost(host, cluster.facts.claims)];
 }
 
-/** What the folder alone says, for a box whose cluster does not answer. */
-export function ofFolder({ path, state, mode }: FolderFacts): StorageFinding {
+/** What the host alone says. @param claims None where the cluster does not answer. */
+export function findingsOfHost(host: FolderFacts, claims: readonly KubeObject[]): readonly StorageFinding[] {
+  return [ofFolder(host), ofCapacity(claims, host.disk)];
+}
+
+function ofFolder({ path, state, mode }: FolderFacts): StorageFinding {
   const evidence = mode === null ? [] : [{ ref: path, text: `mode ${mode.toString(8).padStart(4, "0")}` }];
   if (state === "closed") return ok("folder", `The folder of the volumes is root's alone (${path}).`, evidence);
   if (state === "none") {
@@ -147,7 +151,7 @@ function ofSmoke({ smokeVolumes }: StorageFacts): readonly StorageFinding[] {
   ];
 }
 
-function ofCapacity({ claims }: StorageFacts, disk: Disk): StorageFinding {
+function ofCapacity(claims: readonly KubeObject[], disk: Disk): StorageFinding {
   const { state, sentence, next } = capacityOf(claims, disk);
   const evidence = [{ ref: "disk", text: `${humanBytes(disk.freeBytes)} of ${humanBytes(disk.totalBytes)} free` }];
   const states = { fits: "ok", exceeds: "warning", full: "failed" } as const;

@@ -11,6 +11,8 @@ import { createStorageWorld, IMAGES, type StorageWorld } from "./storage-world.t
 export interface Cluster {
   readonly server: string;
   readonly fetch: Fetch;
+  /** What the engine itself goes through, when it is somebody with fewer rights. */
+  readonly engineFetch?: Fetch;
 }
 
 export interface StorageBench {
@@ -59,7 +61,7 @@ export function openStorageBench(cluster: Cluster): StorageBench {
     kube,
     world,
     told,
-    run: (change) => install(cluster.fetch, change),
+    run: (change) => install(cluster.engineFetch ?? cluster.fetch, change),
     runUntil: async (at, when) => {
       const death = Promise.withResolvers<string>();
       const mortal = mortalFetch(cluster.fetch, { at, when, die: death.resolve });

@@ -18,7 +18,7 @@ import {
 } from "../../src/storage/objects.ts";
 import { SMOKE_NAMESPACE } from "../../src/storage/smoke-objects.ts";
 import type { StorageBench } from "./storage-bench.ts";
-import { BUNDLED_FOLDER, IMAGES } from "./storage-world.ts";
+import { BUNDLED_FOLDER, ensure, IMAGES } from "./storage-world.ts";
 
 export type StorageCase = readonly [name: string, run: (bench: StorageBench) => Promise<void>];
 
@@ -240,7 +240,7 @@ async function olderInstallation(bench: StorageBench): Promise<void> {
   const { namespace, name, ...kind } = PROVISIONER;
   const mounts = [{ name: "config-volume", mountPath: "/etc/config/" }];
   for (const place of [namespace, "msp"])
-    await kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: place } });
+    await ensure(kube, { apiVersion: "v1", kind: "Namespace", metadata: { name: place } });
   const { namespace: _place, name: map, ...mapKind } = CONFIGURATION;
   const helperPod = `kind: Pod\nspec:\n  containers:\n  - name: helper-pod\n    image: ${IMAGES.helper}\n`;
   const data = { "helperPod.yaml": helperPod, setup: 'mkdir -m 0777 -p "$VOL_DIR"' };

@@ -254,7 +254,8 @@ async function bringData(
   return path;
 }
 
-async function ensure(kube: Kube, object: KubeObject): Promise<void> {
+/** Creates an object unless one of its name is there. */
+export async function ensure(kube: Kube, object: KubeObject): Promise<void> {
   if ((await kube.get(refOf(object))) === undefined) await kube.create(object);
 }
 
