@@ -11,6 +11,7 @@ import { type LabState, restoreFreshBox } from "../../scripts/lab/up.ts";
 import { ANSWERS, Appliance, loginAnswers, type Status } from "./appliance.ts";
 import { administers } from "./cluster.ts";
 import { CERTIFICATE_DAYS, FAILURES, type Failure } from "./faults.ts";
+import { logs } from "./logs.lab.ts";
 import { hasBrowser, type OpenPage, openPage } from "./page.ts";
 import { startPortal, stopPortal } from "./portal.ts";
 import type { Case } from "./runner.ts";
@@ -54,6 +55,7 @@ export function failures(lab: LabState): Case[] {
   return [
     { name: "failure: the bootstrap job fails while setup runs", run: () => failsJob(lab) },
     { name: "failure: none is left when setup is done", run: () => settles(theScene()) },
+    ...logs(() => theScene().appliance),
     ...FAILURES.map((failure) => ({ name: `failure: ${failure.name}`, run: () => produce(theScene(), failure) })),
     { name: "failure: the last one leaves nothing behind", run: closeScene },
   ];
@@ -113,7 +115,9 @@ async function produce(scene: Scene, failure: Failure): Promise<void> {
   await failure.make();
   const made = watch();
   try {
-    const status = await appliance.shows(`${code} as the cause`, CAUSE_SECONDS, (now) => isRoot(now, code, words));
+    const status = await appliance.shows(`${code} as the cause`, failure.seconds ?? CAUSE_SECONDS, (now) =>
+      isRoot(now, code, words),
+    );
     const told = watch();
     await page?.shows(words);
     const shown = watch();
