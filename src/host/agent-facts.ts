@@ -124,6 +124,21 @@ export async function gatherNetworkFacts(
   return { addresses, routes, nameServers, interfaces, devices: interfaces.filter((_name, at) => known[at]) };
 }
 
+/** The system beneath the product: distribution, kernel, k3s; each null where it does not say. Some seconds at most. */
+export async function gatherSystem(
+  deps: Pick<FactsDeps, "clock" | "files" | "exec">,
+  paths: StatePaths,
+  signal: AbortSignal,
+): Promise<{ readonly os: string | null; readonly kernel: string | null; readonly k3s: string | null }> {
+  const host: Host = { deps, signal, kept: new Map() };
+  const [os, kernel, k3s] = await Promise.all([
+    osOf(host),
+    fileText(host, "/proc/sys/kernel/osrelease"),
+    k3sVersion(host, paths),
+  ]);
+  return { os: os.prettyName, kernel, k3s };
+}
+
 interface Host {
   readonly deps: Pick<FactsDeps, "clock" | "files" | "exec">;
   readonly signal: AbortSignal;

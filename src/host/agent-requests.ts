@@ -25,6 +25,7 @@ export type HostRequest =
   | { readonly kind: "health" }
   | { readonly kind: "facts" }
   | { readonly kind: "images" }
+  | { readonly kind: "maintenance" }
   | { readonly kind: "journal"; readonly unit: JournalUnit; readonly lines: number }
   | { readonly kind: "prune-images" }
   | { readonly kind: "reapply" }
@@ -55,7 +56,7 @@ const rebootSchema = z.strictObject({ consent: z.string().min(1).max(253) });
 type Reader = (query: unknown, body: unknown) => HostRequest;
 
 const plain =
-  (kind: "health" | "facts" | "images" | "prune-images" | "reapply"): Reader =>
+  (kind: "health" | "facts" | "images" | "maintenance" | "prune-images" | "reapply"): Reader =>
   (query, body) => {
     noneSchema.parse(query);
     noneSchema.parse(body);
@@ -67,6 +68,7 @@ const ROUTES: Readonly<Record<string, Reader>> = {
   "GET /v1/health": plain("health"),
   "GET /v1/facts": plain("facts"),
   "GET /v1/images": plain("images"),
+  "GET /v1/maintenance": plain("maintenance"),
   "GET /v1/journal": (query, body) => {
     noneSchema.parse(body);
     return { kind: "journal", ...journalSchema.parse(query) };

@@ -10,6 +10,7 @@ import { readBody } from "../core/body.ts";
 import { withDeadline } from "../core/deadline.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { json, problem } from "../core/http.ts";
+import type { Maintenance } from "../core/maintenance.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
 import { redactText } from "../core/redact.ts";
@@ -17,6 +18,7 @@ import { gatherHostFacts, type HostFacts, type KeptWords } from "./agent-facts.t
 import { CHANGING, type HostRequest, JOURNAL_UNITS, MAX_BODY_BYTES, readHostRequest } from "./agent-requests.ts";
 import { findK3s, listImages, programFailed } from "./containerd.ts";
 import { CONTROL_PLANE_ID } from "./host-files.ts";
+import { readMaintenance } from "./maintenance.ts";
 
 /** Milliseconds for one request, whatever it does. */
 const REQUEST_MS = 60_000;
@@ -116,8 +118,16 @@ function factsOf(deps: AgentDeps, paths: StatePaths): Scope["facts"] {
 async function read({ deps, paths, facts }: Scope, asked: HostRequest, signal: AbortSignal): Promise<Response> {
   if (asked.kind === "facts") return json(await facts(signal));
   if (asked.kind === "images") return json({ images: [...(await listImages(deps, paths, signal))].sort() });
+  if (asked.kind === "maintenance") return json(await maintenanceOf(deps, paths));
   if (asked.kind === "journal") return journal(deps, asked, signal);
   return json({ ok: true, service: "alga-host-agent" });
+}
+
+/** @throws {ApplianceError} http/not-found while there is none. */
+async function maintenanceOf(deps: AgentDeps, paths: StatePaths): Promise<Maintenance> {
+  const found = await readMaintenance(deps, paths);
+  if (found !== undefined) return found;
+  throw new ApplianceError("http/not-found", "Cannot tell of maintenance: no bootstrap has noted anything yet");
 }
 
 async function journal(

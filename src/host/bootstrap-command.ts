@@ -55,6 +55,7 @@ async function bootstrap(context: CommandContext): Promise<ExitCode> {
       paths,
       hostFiles: HOST_FILES,
       manifests: CONTROL_PLANE_MANIFESTS,
+      version: context.build.version,
       follows: () => followsOf(context, paths),
       askMs: ASK_MS,
       port: parsePort(settings.get("listen.port") ?? "8080"),

@@ -24,6 +24,8 @@ export interface BootstrapSettings {
   readonly askMs: number;
   /** Port of the control plane. */
   readonly port: number;
+  /** Version of this executable, for the notes of starts. */
+  readonly version: string;
   /** The operator asks for an older control plane than ran before. */
   readonly allowDowngrade?: boolean;
 }

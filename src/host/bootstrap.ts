@@ -18,6 +18,7 @@ import { earlyCause, earlyEnd, forgetEarly, tellEarly } from "./bootstrap-early.
 import { bootstrapProgram } from "./bootstrap-steps.ts";
 import { bootOf, bringToEnd, closeOther } from "./host-run.ts";
 import { hostPaths, openHostStore } from "./host-store.ts";
+import { tryNoteBoot } from "./maintenance.ts";
 import { resetProgram } from "./reset-steps.ts";
 
 /** Journals of bootstraps that are kept: some months of reboots. */
@@ -55,6 +56,8 @@ async function runJournaled(context: BootstrapContext, options: BootstrapOptions
   const store = openHostStore(deps, settings.paths);
   await deps.files.makeDirectory(settings.paths.host, { mode: 0o700 });
   await tidy(deps, store, settings.paths);
+  const { paths, version: appliance } = settings;
+  await tryNoteBoot(deps, { paths, appliance, signal: options.signal });
   const operations = createOperations(
     { ...deps, store },
     { programs: { bootstrap: bootstrapProgram(context), reset: resetProgram(context) }, followMs: FOLLOW_MS },

@@ -9,6 +9,7 @@ import { CONSOLE_USER, type CredentialVerdict } from "./credential.ts";
 import { ensureConsoleCredential } from "./credential-make.ts";
 import { giveToken } from "./host-files.ts";
 import { commands as imageCommands } from "./image-command.ts";
+import { commands as maintenanceCommands } from "./maintenance-command.ts";
 import { commands as resolveCommands } from "./resolve-command.ts";
 import { ensureSetupToken, replaceSetupToken } from "./setup-token.ts";
 import { commands as storageCommands } from "./storage-command.ts";
@@ -47,6 +48,7 @@ export const commands: readonly Command[] = [
   factsCommand,
   ...certificateCommands,
   ...imageCommands,
+  ...maintenanceCommands,
   ...resolveCommands,
   ...storageCommands,
 ];

@@ -83,7 +83,7 @@ interface Scene {
   readonly options: { readonly signal: AbortSignal; readonly lost: LostDocuments };
 }
 
-function sceneOf({ deps, settings, flags, signal }: CommandContext, rooms: RecoverRooms): Scene {
+function sceneOf({ deps, settings, flags, signal, build }: CommandContext, rooms: RecoverRooms): Scene {
   const paths = statePaths(settings.get("root") ?? "/");
   const store = createFileStore(deps, paths, { leaveDamaged: true });
   const recovering: RecoverContext = {
@@ -92,6 +92,7 @@ function sceneOf({ deps, settings, flags, signal }: CommandContext, rooms: Recov
       paths,
       hostFiles: HOST_FILES,
       manifests: CONTROL_PLANE_MANIFESTS,
+      version: build.version,
       askMs: 1_000,
       port: parsePort(settings.get("listen.port") ?? "8080"),
       allowDowngrade: flags["allow-downgrade"] === true,

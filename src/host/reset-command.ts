@@ -67,7 +67,7 @@ interface Plan {
   readonly steps: readonly { readonly id: string; readonly title: string; readonly about: string }[];
 }
 
-function contextOf({ deps, settings }: CommandContext): BootstrapContext {
+function contextOf({ deps, settings, build }: CommandContext): BootstrapContext {
   const root = settings.get("root") ?? "/";
   if (root !== "/") {
     throw new ApplianceError(
@@ -83,7 +83,15 @@ function contextOf({ deps, settings }: CommandContext): BootstrapContext {
   const paths = statePaths(root);
   return {
     deps,
-    settings: { paths, hostFiles: HOST_FILES, manifests: CONTROL_PLANE_MANIFESTS, follows, askMs: 0, port },
+    settings: {
+      paths,
+      hostFiles: HOST_FILES,
+      manifests: CONTROL_PLANE_MANIFESTS,
+      version: build.version,
+      follows,
+      askMs: 0,
+      port,
+    },
   };
 }
 

@@ -7,6 +7,7 @@
 import { isApplianceError } from "../core/errors.ts";
 import type { Kube } from "../kube/calls.ts";
 import { type KindRef, type KubeObject, type ObjectRef, refOf, textAt } from "../kube/model.ts";
+import { HOST_FOLDER, PROVISIONER } from "../storage/objects.ts";
 
 /** Namespaces by contract. @see design.md section 4 */
 const NAMESPACES = [
@@ -21,9 +22,9 @@ const NAMESPACES = [
 /** Where volumes and their claims live, and the secrets that open what is on them. */
 export const DATA_NAMESPACE = "msp";
 const FLUX_NAMESPACE = "flux-system";
-const STORAGE_NAMESPACE = "local-path-storage";
+const STORAGE_NAMESPACE = PROVISIONER.namespace;
 /** Folders of volumes on the host: nothing outside of them is ever removed. */
-const VOLUME_FOLDERS = ["/var/mnt/alga-data/local-path-provisioner", "/var/lib/rancher/k3s/storage"];
+const VOLUME_FOLDERS = [HOST_FOLDER, "/var/lib/rancher/k3s/storage"];
 const OUR_KUSTOMIZATIONS = ["alga-appliance", "alga-platform", "alga-core", "alga-background"];
 const MANAGER = "alga-appliance";
 

@@ -128,6 +128,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
           status,
           inventory: { status, deps, kube: options.kube },
           hostHistory,
+          maintenance: { clock: deps.clock, hostAgent },
           name: { store, fallback: options.name, changed: status.refresh },
         },
         own,

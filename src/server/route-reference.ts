@@ -28,6 +28,7 @@ export const ROUTE_REFERENCE: readonly RouteRow[] = describeRoutes(
             status: absent(),
             inventory: absent(),
             hostHistory: absent(),
+            maintenance: absent(),
             name: absent(),
           },
           own,

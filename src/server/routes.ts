@@ -11,6 +11,7 @@ import { type NameEdge, nameRoutes } from "../status/appliance-name.ts";
 import { type EventListEdge, eventListRoutes } from "../status/event-list.ts";
 import { guideRoutes } from "../status/guide.ts";
 import { type HostHistory, hostHistoryRoutes } from "../status/host-history.ts";
+import { hostMaintenanceRoutes, type MaintenanceEdge } from "../status/host-maintenance.ts";
 import { type InventoryEdge, inventoryRoutes } from "../status/inventory-routes.ts";
 import type { StatusEngine } from "../status/observer.ts";
 import { statusRoutes } from "../status/routes.ts";
@@ -30,6 +31,7 @@ export interface RoomEngines {
   /** Logs of pods come from the cluster itself. */
   readonly inventory: InventoryEdge & EventListEdge;
   readonly hostHistory: HostHistory;
+  readonly maintenance: MaintenanceEdge;
   readonly name: NameEdge;
 }
 
@@ -45,6 +47,7 @@ export function roomRoutes(engines: RoomEngines, own: OwnParts): readonly Route[
     ...inventoryRoutes(engines.inventory, own.openStream),
     ...eventListRoutes(engines.inventory),
     ...hostHistoryRoutes(engines.hostHistory),
+    ...hostMaintenanceRoutes(engines.maintenance),
     ...nameRoutes(engines.name),
     ...guideRoutes(),
     ...statusRoutes(engines.status, { hasSession: own.hasSession }),

@@ -481,7 +481,9 @@ it("killed before and after each of its effects, comes to the same end as one th
 
 /** What a bootstrap leaves on a box, without what differs from run to run. */
 async function remains(host: FakeHost): Promise<unknown> {
-  const files = [...host.files.snapshot()].filter(([path]) => !/journal|lease|history|setup-token|\.tmp$/.test(path));
+  const files = [...host.files.snapshot()].filter(
+    ([path]) => !/journal|lease|history|maintenance|setup-token|\.tmp$/.test(path),
+  );
   const text = files.map(([path, content]) => `${path}: ${content.replaceAll(/"(?:at|modifiedMs)": [^\n,]+/g, "")}`);
   return {
     files: text.sort(),

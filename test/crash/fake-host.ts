@@ -139,6 +139,7 @@ function hostOf(box: FakeBox, kept: Kept): FakeHost {
       }),
       askMs: 1_000,
       port: 8080,
+      version: "1.0.3",
       ...change,
     }),
     copy: () => {
@@ -224,6 +225,7 @@ async function startK3s({ state, files }: Kept, kube: Kube): Promise<void> {
 }
 
 function containerd(words: readonly string[], { state, files }: Kept): Partial<ExecResult> {
+  if (words[0] === "--version") return { stdout: "k3s version v1.36.3+k3s1 (abc)\n" };
   if (state.k3s !== "active") return { code: 1, stderr: "ctr: failed to dial containerd: connection refused" };
   const [first, , verb] = words;
   if (first === "crictl") {

@@ -443,7 +443,7 @@ describe("what must not be lost", () => {
       .filter(([path, text]) => before.get(path) !== text)
       .map(([path]) => path);
     assert.ok(
-      changed.every((path) => /\/(?:journal|lease|history\.ndjson|control-plane\.json)/.test(path)),
+      changed.every((path) => /\/(?:journal|lease|history\.ndjson|maintenance\.json|control-plane\.json)/.test(path)),
       changed.join(" "),
     );
   });
@@ -572,7 +572,8 @@ it("killed before and after each of its effects, comes to the same end as one th
 /** What a recover leaves, without what differs from run to run. */
 async function remains(host: FakeHost): Promise<unknown> {
   const files = [...host.files.snapshot()].filter(
-    ([path]) => !/alga-appliance-host\/(?:journal|history)|\/lease\/|setup-token|\.corrupt|\.tmp$/.test(path),
+    ([path]) =>
+      !/alga-appliance-host\/(?:journal|history|maintenance)|\/lease\/|setup-token|\.corrupt|\.tmp$/.test(path),
   );
   const text = files.map(
     ([path, content]) => `${path}: ${content.replaceAll(/"(?:at|modifiedMs|submittedAt)": ?[^\n,]+/g, "")}`,

@@ -119,7 +119,7 @@ async function installed(options: { readonly sharedFlux?: boolean } = {}) {
   files.garble(`${DATA}/pgdata`, "rows");
   files.garble("/var/mnt/alga-data/local-path-provisioner/pvc-2_shop_till/till.db", "rows of others");
   files.garble("/etc/alga-appliance/config.yaml", "name: Box of the shop\n");
-  files.garble("/home/someone/letter.txt", "dear");
+  files.garble("/srv/shop/letter.txt", "dear");
   state.images.add("registry.test/b/alga-psa-ee:1.0.3");
   state.images.add("docker.io/library/shop:1");
   host.ran.length = 0;
@@ -194,7 +194,7 @@ describe("what goes and what stays", () => {
     assert.ok(await exists(others, CLASS, [undefined, "fast"]));
     const files = host.files.snapshot();
     assert.equal(files.get("/var/mnt/alga-data/local-path-provisioner/pvc-2_shop_till/till.db"), "rows of others");
-    assert.equal(files.get("/home/someone/letter.txt"), "dear");
+    assert.equal(files.get("/srv/shop/letter.txt"), "dear");
     assert.equal(files.get("/etc/alga-appliance/config.yaml"), "name: Box of the shop\n");
     assert.ok(host.state.images.has("docker.io/library/shop:1") && host.state.images.has(BAKED));
     assert.ok(files.has("/etc/rancher/k3s/config.yaml.d/90-alga-appliance.yaml"));

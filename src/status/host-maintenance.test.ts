@@ -1,0 +1,55 @@
+/** The maintenance document through the control plane: handed on as the host tells it, and nothing that has another form. */
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { createFakeBox } from "../../test/crash/fake-box.ts";
+import type { Fetch } from "../core/ports.ts";
+import { hostMaintenanceRoutes } from "./host-maintenance.ts";
+
+const DOCUMENT = {
+  schema: "alga.appliance.maintenance/v1",
+  observedAt: "2026-11-21T10:00:00.000Z",
+  system: { os: "Ubuntu 26.04 LTS", kernel: "6.17.0-8-generic", k3s: "v1.36.3+k3s1", appliance: "1.0.3" },
+  boots: [{ bootId: "b", startedAt: "2026-11-21T09:00:00.000Z", endedAt: null, end: "running" }],
+  changes: [],
+  uncleanShutdowns: 0,
+  runs: [],
+};
+
+function ask(hostAgent: Fetch): Promise<Response> {
+  const request = new Request("http://box/api/host/maintenance");
+  const [route] = hostMaintenanceRoutes({ clock: createFakeBox().clock, hostAgent });
+  return route?.handle({ request } as never) ?? Promise.reject(new Error("there is no route"));
+}
+
+it("hands the document on, without what is not of its schema", async () => {
+  const asked: string[] = [];
+  const response = await ask(async (request) => {
+    asked.push(new URL(request.url).pathname);
+    return Response.json({ ...DOCUMENT, secret: "x" });
+  });
+  assert.deepEqual(await response.json(), DOCUMENT);
+  assert.deepEqual(asked, ["/v1/maintenance"]);
+});
+
+it("refuses another form, a long answer and an agent without notes", async () => {
+  await assert.rejects(
+    ask(async () => Response.json({ ...DOCUMENT, boots: "many" })),
+    { code: "json/shape" },
+  );
+  await assert.rejects(
+    ask(async () => new Response("x".repeat(300_000))),
+    { code: "json/shape" },
+  );
+  await assert.rejects(
+    ask(async () => new Response("{", { status: 200 })),
+    { code: "json/syntax" },
+  );
+  await assert.rejects(
+    ask(async () => Response.json({}, { status: 404 })),
+    { code: "http/not-found" },
+  );
+  await assert.rejects(
+    ask(async () => Response.json({}, { status: 500 })),
+    { code: "json/shape" },
+  );
+});
