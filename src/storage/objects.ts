@@ -112,10 +112,9 @@ function ownRules(): readonly V1PolicyRule[] {
   ];
 }
 
-/** fsGroup gives a volume to its pod: neither the folder above nor the volume itself is open to all. */
+/** Its pod gets a volume by fsGroup: it is open to nobody else, nor is the folder above, which the host keeps. */
 const SETUP = `#!/bin/sh
 set -eu
-chmod 0700 "\${VOL_DIR%/*}"
 mkdir -m 0770 -p "$VOL_DIR"
 `;
 

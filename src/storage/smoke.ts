@@ -145,7 +145,7 @@ function whyNot(pod: KubeObject): string {
   return line === "" ? WAITS : line.slice(0, 200).replace(/\.$/, "");
 }
 
-/** The line of df: source, 1024-blocks, used, available, part, place. */
+/** The last line of df: source, 1024-blocks, used, available, part, place. */
 function proofOf(pod: KubeObject): Proof | undefined {
   const status = listAt(pod, "status", "containerStatuses")[0];
   const words = (textAt(status, "state", "terminated", "message") ?? "").trim().split(/\s+/);
