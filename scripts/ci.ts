@@ -48,12 +48,13 @@ const LEGS: readonly Leg[] = [
     packages: ["etcd-server"],
     prepare: () =>
       hasGo() &&
-      tool("scripts/lab/tools.ts", "kube-apiserver", "helm", "kubectl") &&
+      tool("scripts/lab/tools.ts", "kube-apiserver", "helm", "kubectl", "local-path-provisioner") &&
       tool("scripts/install-kustomize.ts"),
     command: [
       ...TEST,
       "test/contract/kube-apiserver.test.ts",
       "test/contract/storage-apiserver.test.ts",
+      "test/contract/storage-provisioner.test.ts",
       "test/contract/update-kill.test.ts",
       "test/contract/kustomize.test.ts",
       "test/contract/sample-charts.test.ts",
