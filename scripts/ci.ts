@@ -78,7 +78,7 @@ const LEGS: readonly Leg[] = [
     },
     command: [...TEST, "test/browser"],
     env: { ALGA_EXECUTABLE: join(ROOT, "dist/alga-appliance"), ALGA_SCREENSHOTS: SCREENSHOTS },
-    timeoutMs: 10 * MINUTE_MS,
+    timeoutMs: 15 * MINUTE_MS,
   },
   {
     name: "lab: a real box",

@@ -21,6 +21,10 @@ export interface Rehearsal {
   readonly url: string;
   readonly setupUrl: string;
   readonly token: string;
+  /** `host:port` of its registry. */
+  readonly registry: string;
+  /** Address of its Kubernetes API. */
+  readonly kubernetes: string;
   stop(): Promise<void>;
 }
 
@@ -33,11 +37,13 @@ export async function startRehearsal({
   const words = ["rehearse", "--port", "0", "-o", "json", "--speed", String(speed), ...more];
   const child = spawnAppliance([...words, ...(scenario === undefined ? [] : ["--scenario", scenario])]);
   const first: unknown = JSON.parse(await firstLine(child));
-  const { url, setupUrl, token } = first as { url: string; setupUrl: string; token: string };
+  const { url, setupUrl, token, registry, kubernetes } = first as Omit<Rehearsal, "stop">;
   return {
     url,
     setupUrl,
     token,
+    registry,
+    kubernetes,
     stop: () =>
       new Promise((done) => {
         child.once("exit", () => done());
