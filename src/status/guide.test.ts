@@ -4,9 +4,9 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import type { RouteRequest } from "../core/http.ts";
 import { BOX_WORDS } from "./checks/guide-box.ts";
+import type { GuideCatalogue } from "./checks/guide-catalogue.ts";
 import { ENGLISH_GUIDE } from "./checks/guide-english.ts";
 import { PART_WORDS } from "./checks/guide-parts.ts";
-import type { GuideCatalogue } from "./checks/guide-words.ts";
 import { CHECKS } from "./checks/index.ts";
 import { GUIDE, type GuideAnswer, guideIn, guideLines, guidePage, guideRoutes } from "./guide.ts";
 import { TIER_NAMES } from "./ladder.ts";
@@ -54,7 +54,7 @@ describe("the operator guide", () => {
         const own = { title: strange(title), about: strange(about), next: next === null ? null : strange(next) };
         return [code, { means: strange(means), look: strange(look), own }];
       }),
-    );
+    ) as GuideCatalogue["checks"];
     const { titles, again, notAgain, wait, order } = ENGLISH_GUIDE;
     const other: GuideCatalogue = {
       titles: Object.fromEntries(Object.entries(titles).map(([key, title]) => [key, strange(title)])) as typeof titles,

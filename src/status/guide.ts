@@ -1,8 +1,9 @@
 /** The operator guide: one page per check code, made of the checks' own data. The file, the page and the command show the same. */
 import { ApplianceError } from "../core/errors.ts";
 import { json, type Route } from "../core/http.ts";
+import type { GuideCatalogue } from "./checks/guide-catalogue.ts";
 import { ENGLISH_GUIDE } from "./checks/guide-english.ts";
-import type { GuideCatalogue, GuideWords } from "./checks/guide-words.ts";
+import type { GuideWords } from "./checks/guide-words.ts";
 import { CHECKS } from "./checks/index.ts";
 import type { CheckRule } from "./checks/rule.ts";
 import { TIER_NAMES } from "./ladder.ts";
@@ -17,12 +18,9 @@ export interface GuidePage
   readonly docs: string;
 }
 
-/** All pages in one language, root causes first, as the checks stand; a check without words has no page. Pure. */
+/** All pages in one language, root causes first, as the checks stand. Pure. */
 export function guideIn(catalogue: GuideCatalogue): readonly GuidePage[] {
-  return CHECKS.flatMap((rule) => {
-    const words = catalogue.checks[rule.code];
-    return words === undefined ? [] : [pageOf(rule, words, catalogue)];
-  });
+  return CHECKS.map((rule) => pageOf(rule, catalogue.checks[rule.code], catalogue));
 }
 
 /** All pages; a test holds one for every check. */

@@ -1,7 +1,8 @@
-/** One component: its state, its pods with restarts, its last warnings, and a log on demand. */
+/** One component: its state, its pods with restarts, its last events, and a log on demand. */
 import { useState } from "preact/hooks";
 import { formatNumber } from "../format.ts";
 import { html, type VNode } from "../html.ts";
+import { eventsOfComponent } from "../model/component-events.ts";
 import { Button } from "../parts/button.ts";
 import { Card } from "../parts/card.ts";
 import { EmptyState } from "../parts/empty-state.ts";
@@ -15,7 +16,7 @@ import { TONES } from "../parts/tone.ts";
 import { status } from "../state/live.ts";
 import { usePolled } from "../state/poll.ts";
 import { useStore } from "../state/store.ts";
-import type { Component, Inventory } from "../state/wire.ts";
+import type { Component, EventList, Inventory } from "../state/wire.ts";
 import { text } from "../strings.ts";
 import { EventRows, INVENTORY_MS } from "./events.ts";
 import { PodLog } from "./pod-log.ts";
@@ -43,14 +44,15 @@ function StateLine({ component }: { readonly component: Component }): VNode {
 function Inside({ name, inventory }: { readonly name: string; readonly inventory: Inventory }): VNode {
   const [shown, setShown] = useState<string | undefined>(undefined);
   const pods = inventory.pods.filter((pod) => pod.component === name);
-  const names = new Set(pods.map((pod) => pod.name));
-  const warnings = inventory.events.filter((one) => names.has(one.name) || one.name === name);
+  // Where they cannot be listed, the warnings are known all the same.
+  const { value: listed } = usePolled<EventList>("/api/cluster-events", INVENTORY_MS);
+  const events = eventsOfComponent(listed?.events ?? inventory.events, { name, pods });
   const read = pods.find((pod) => pod.name === shown);
   return html`<${Card} title=${text("pods.title")}>
       ${pods.length === 0 ? html`<${EmptyState} message=${text("pods.none")} />` : html`<${PodTable} pods=${pods} onLog=${setShown} />`}
     <//>
     ${read === undefined ? undefined : html`<${PodLog} pod=${read} key=${read.name} onClose=${() => setShown(undefined)} />`}
-    <${Card} title=${text("events.warnings")}><${EventRows} events=${warnings} none=${text("events.no-warning")} /><//>`;
+    <${Card} title=${text("events.last")}><${EventRows} events=${events} none=${text("events.none-of-it")} /><//>`;
 }
 
 function PodTable({ pods, onLog }: { readonly pods: readonly Pod[]; readonly onLog: (name: string) => void }): VNode {

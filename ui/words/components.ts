@@ -29,7 +29,7 @@ export const COMPONENTS = {
   "log.cut": "Only the end is shown.",
   "events.title": "Events",
   "events.about": "What Kubernetes told in the last hour",
-  "events.warnings": "Warnings of the last hour",
+  "events.last": "Last events",
   "events.kind": "Show",
   "events.all": "All",
   "events.warning": "Warnings ({n})",
@@ -39,6 +39,6 @@ export const COMPONENTS = {
   "events.left": "{n} older ones are not shown.",
   "events.too-many": "There are too many events to read at once: only the warnings are shown.",
   "events.none": "Kubernetes tells of nothing.",
-  "events.no-warning": "Kubernetes warns of nothing.",
+  "events.none-of-it": "Kubernetes told nothing of it in the last hour.",
   "events.more": "Show more ({n} left)",
 } as const;

@@ -9,6 +9,7 @@ import { condition, createdMs, nameOf, namespaceOf, refText } from "../facts.ts"
 import { type PullProblem, pullProblemOf } from "../pull-problem.ts";
 import { isKept } from "../source-state.ts";
 import type { View } from "../view.ts";
+import type { CheckCode } from "./check-code.ts";
 import { startAnew } from "./next-step.ts";
 import type { CheckRule, Explains, Finding } from "./rule.ts";
 
@@ -150,7 +151,11 @@ interface SourceRow {
   readonly retrySafe: boolean;
 }
 
-function source(kind: string, row: SourceRow): CheckRule {
+/** The kinds with a check of their own; what is none of them is "not ready". */
+type SourceKind =
+  Extract<CheckCode, `flux/source-${string}`> extends `flux/source-${infer Kind}` ? Kind | "other" : never;
+
+function source(kind: SourceKind, row: SourceRow): CheckRule {
   return {
     code: kind === "other" ? "flux/source-not-ready" : `flux/source-${kind}`,
     tier: "platform",

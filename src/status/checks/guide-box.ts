@@ -1,7 +1,7 @@
 /** The operator guide's words on the checks of Kubernetes, the box, its nodes, the network, the registry, Flux's source and storage. */
 import type { GuideWords } from "./guide-words.ts";
 
-export const BOX_WORDS: Readonly<Record<string, GuideWords>> = {
+export const BOX_WORDS = {
   "kube/unreachable": {
     means:
       "Nothing can be said about the product: people may still be working, but the appliance can neither see nor change it.",
@@ -169,4 +169,4 @@ export const BOX_WORDS: Readonly<Record<string, GuideWords>> = {
     means: "People who type the name reach another machine and cannot log in there.",
     look: "What the name servers of your people say: nslookup with the name, from a laptop. A proxy at the other address must lead to this box.",
   },
-};
+} as const satisfies Readonly<Record<string, GuideWords>>;

@@ -1,7 +1,7 @@
 /** The operator guide in English. */
 import { BOX_WORDS } from "./guide-box.ts";
+import type { GuideCatalogue } from "./guide-catalogue.ts";
 import { PART_WORDS } from "./guide-parts.ts";
-import type { GuideCatalogue } from "./guide-words.ts";
 
 export const ENGLISH_GUIDE: GuideCatalogue = {
   titles: {

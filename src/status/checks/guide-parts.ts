@@ -1,7 +1,7 @@
 /** The operator guide's words on the checks of images, pods, workloads, Helm, Kustomizations, the login page and operations. */
 import type { GuideWords } from "./guide-words.ts";
 
-export const PART_WORDS: Readonly<Record<string, GuideWords>> = {
+export const PART_WORDS = {
   "image/disk-full": {
     means: "The part with this image does not start. The database is next to suffer when the disk stays full.",
     look: "df -h on the box. Images need room twice while they are unpacked.",
@@ -259,4 +259,4 @@ export const PART_WORDS: Readonly<Record<string, GuideWords>> = {
     means: "What is installed goes on working. The appliance may not understand everything of the release.",
     look: "The version of the control plane on the page Settings and the one that the evidence names.",
   },
-};
+} as const satisfies Readonly<Record<string, GuideWords>>;

@@ -8,6 +8,7 @@ import { condition, nameOf } from "../facts.ts";
 import type { KubeletObservation } from "../observation.ts";
 import { quietKubelets } from "../quiet-kubelets.ts";
 import type { View } from "../view.ts";
+import type { CheckCode } from "./check-code.ts";
 import type { CheckRule, Explains, Finding } from "./rule.ts";
 
 const ALL_WORK = [
@@ -188,7 +189,7 @@ function nodesWith(view: View, ...statuses: readonly string[]) {
 }
 
 interface Pressure {
-  readonly code: string;
+  readonly code: CheckCode;
   readonly type: string;
   readonly title: string;
   readonly people: string;

@@ -9,6 +9,7 @@ import type { Evidence } from "../../core/evidence.ts";
 import type { TierName } from "../model.ts";
 import type { ListKey } from "../observation.ts";
 import type { View } from "../view.ts";
+import type { CheckCode } from "./check-code.ts";
 
 /** What a finding is about; two findings are related where a named part of their scopes is equal. */
 export interface Scope {
@@ -63,7 +64,7 @@ export interface Explains {
 
 /** One check as data. Its finder is pure: it sees a view of what was observed and asks nobody. */
 export interface CheckRule {
-  readonly code: string;
+  readonly code: CheckCode;
   readonly tier: TierName;
   /** The sentence when all is well. */
   readonly title: string;
