@@ -218,7 +218,7 @@ export interface ProcessIdentity {
 export interface ExecResult {
   /** Exit code; 128 and the number of the signal when a signal ended it, as shells count. */
   readonly code: number;
-  /** At most `maxBytes`, from its beginning. */
+  /** At most `maxBytes`, from its beginning; empty with `onOutput`. */
   readonly stdout: string;
   /** At most `maxBytes`, from its end: that is where the cause stands. */
   readonly stderr: string;
@@ -231,6 +231,11 @@ export interface ExecOptions {
   readonly timeoutMs: number;
   /** Bytes kept of each stream. Default 256 KiB. */
   readonly maxBytes?: number;
+  /**
+   * Takes standard output piece by piece instead of keeping it, `maxBytes` of it in all; the program waits while it works. When it
+   * rejects, the program is ended and the whole rejects with that.
+   */
+  readonly onOutput?: (bytes: Uint8Array) => Promise<void>;
   /** Standard input; a secret goes in here, never into an argument. Absent: empty. */
   readonly input?: string;
   readonly signal?: AbortSignal;

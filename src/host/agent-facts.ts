@@ -51,6 +51,7 @@ export interface HostFacts {
   readonly time: {
     readonly synchronized: boolean | null;
     readonly server: string | null;
+    /** The time server minus this clock. */
     readonly offsetMs: number | null;
   };
 }
@@ -146,7 +147,12 @@ interface Host {
 }
 
 /** Milliseconds for which what a slow program said is told again: a disk's health and the clock's server change slowly. */
-const KEPT_MS: Readonly<Record<string, number>> = { smartctl: 10 * 60_000, timedatectl: 60_000, k3s: 10 * 60_000 };
+const KEPT_MS: Readonly<Record<string, number>> = {
+  smartctl: 10 * 60_000,
+  timedatectl: 60_000,
+  chronyc: 60_000,
+  k3s: 10 * 60_000,
+};
 
 /** What a program says, from memory where it said so lately. */
 async function said(host: Host, argv: readonly [string, ...string[]]): Promise<string | undefined> {
@@ -275,15 +281,54 @@ async function smartOf(host: Host, device: string): Promise<HostDisk["smart"]> {
 }
 
 async function timeOf(host: Host): Promise<HostFacts["time"]> {
-  const [state, sync] = await Promise.all([
+  const [state, sync, offsetMs] = await Promise.all([
     said(host, ["timedatectl", "show", "--property=NTPSynchronized", "--value"]),
     said(host, ["timedatectl", "show-timesync", "--property=ServerName", "--value"]),
+    offsetOf(host),
   ]);
   const word = state?.trim();
   const server = sync?.trim().slice(0, 253) ?? "";
   return {
     synchronized: word === "yes" ? true : word === "no" ? false : null,
     server: server === "" ? null : server,
-    offsetMs: null,
+    offsetMs,
   };
+}
+
+/** How far the time server is ahead of this clock, by systemd-timesyncd, else by chrony; null where neither says so. */
+async function offsetOf(host: Host): Promise<number | null> {
+  return (
+    timesyncOffsetMs((await said(host, ["timedatectl", "timesync-status"])) ?? "") ??
+    chronyOffsetMs((await said(host, ["chronyc", "-n", "tracking"])) ?? "")
+  );
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  us: 0.001,
+  ms: 1,
+  s: 1_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** "Offset: -1min 2.5s": positive where the server is ahead. @see timedatectl(1), "timesync-status"; systemd.time(7) */
+export function timesyncOffsetMs(text: string): number | null {
+  const [, sign, span = ""] = /^\s*Offset: ([+-])((?:\d+(?:\.\d+)?(?:us|ms|s|min|h|d) ?)+)$/m.exec(text) ?? [];
+  if (sign === undefined) return null;
+  const parts = [...span.matchAll(/(\d+(?:\.\d+)?)(us|ms|s|min|h|d)/g)];
+  const ms = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNIT_MS[unit ?? ""] ?? 0), 0);
+  return rounded(sign === "-" ? -ms : ms);
+}
+
+/** "System time : 0.000012 seconds slow of NTP time": slow where the server is ahead. @see chronyc(1), "tracking" */
+export function chronyOffsetMs(text: string): number | null {
+  const [, seconds, word] = /^System time\s*: (\d{1,12}\.\d{1,12}) seconds (slow|fast) of NTP time$/m.exec(text) ?? [];
+  if (seconds === undefined) return null;
+  return rounded(Number(seconds) * (word === "slow" ? 1_000 : -1_000));
+}
+
+/** Microseconds are noise of the asking. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000 + 0;
 }

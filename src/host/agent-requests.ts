@@ -37,7 +37,7 @@ export const CHANGING: ReadonlySet<HostRequest["kind"]> = new Set(["prune-images
 
 /** A body is a consent at most. */
 export const MAX_BODY_BYTES = 1_024;
-const MAX_LINES = 2_000;
+const MAX_LINES = 50_000;
 const DEFAULT_LINES = 200;
 
 const units = Object.keys(JOURNAL_UNITS) as [JournalUnit, ...JournalUnit[]];
@@ -45,7 +45,7 @@ const journalSchema = z.strictObject({
   unit: z.enum(units),
   lines: z
     .string()
-    .regex(/^[1-9]\d{0,3}$/)
+    .regex(/^[1-9]\d{0,4}$/)
     .transform(Number)
     .refine((lines) => lines <= MAX_LINES)
     .default(DEFAULT_LINES),

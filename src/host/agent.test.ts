@@ -7,7 +7,7 @@ import { statePaths } from "../core/paths.ts";
 import type { Deps, Exec, ExecResult } from "../core/ports.ts";
 import { createMemoryFiles } from "../rehearsal/memory-files.ts";
 import { createHostAgent } from "./agent.ts";
-import type { HostFacts } from "./agent-facts.ts";
+import { chronyOffsetMs, type HostFacts, timesyncOffsetMs } from "./agent-facts.ts";
 
 const POD = { pid: 1, uid: 10_001, gid: 10_001 };
 const ENDED: ExecResult = { code: 0, stdout: "", stderr: "", truncated: false };
@@ -22,6 +22,8 @@ const SAYS: Readonly<Record<string, string>> = {
   "ip -j -6 route show": "[]",
   "timedatectl show --property=NTPSynchronized --value": "yes\n",
   "timedatectl show-timesync --property=ServerName --value": "ntp.example.com\n",
+  "timedatectl timesync-status":
+    "       Server: 192.0.2.1 (ntp.example.com)\n       Offset: -1.015ms\n        Delay: 2ms\n",
   findmnt:
     '{"filesystems":[{"target":"/","source":"/dev/sda1","fstype":"ext4","size":100,"avail":40},{"target":"/mnt","source":"/dev/sda1[/x]","fstype":"ext4","size":100,"avail":40}]}',
   smartctl: '{"smart_status":{"passed":false}}',
@@ -38,11 +40,16 @@ function world(given: Given = {}) {
   files.garble("/etc/os-release", 'PRETTY_NAME="Ubuntu 24.04.1 LTS"\nID=ubuntu\nVERSION_ID="24.04"\n');
   files.garble("/proc/sys/kernel/osrelease", "6.8.0-45-generic\n");
   const ran: string[] = [];
-  const exec: Exec = async ([program, ...words]) => {
+  const exec: Exec = async ([program, ...words], { onOutput }) => {
     const line = [program.slice(program.lastIndexOf("/") + 1), ...words].join(" ");
     ran.push(line);
     const said = SAYS[line] ?? Object.entries(SAYS).find(([known]) => line.split(" ")[0] === known)?.[1] ?? "";
-    return { ...ENDED, stdout: said, ...(await given.exec?.(line)) };
+    const result = { ...ENDED, stdout: said, ...(await given.exec?.(line)) };
+    if (onOutput === undefined) return result;
+    // In small pieces, which end anywhere.
+    const bytes = new TextEncoder().encode(result.stdout);
+    for (let at = 0; at < bytes.length; at += 7) await onOutput(bytes.subarray(at, at + 7));
+    return { ...result, stdout: "" };
   };
   const machine = {
     hostName: async () => "box-7f3a",
@@ -82,7 +89,7 @@ describe("facts", () => {
       routes: [{ to: "default", via: "192.0.2.1", interface: "eth0" }],
       nameServers: ["192.0.2.53"],
       disks: [{ path: "/", device: "/dev/sda1", fileSystem: "ext4", totalBytes: 100, freeBytes: 40, smart: "failed" }],
-      time: { synchronized: true, server: "ntp.example.com", offsetMs: null },
+      time: { synchronized: true, server: "ntp.example.com", offsetMs: -1.015 },
     });
   });
   it("leave out what a program does not tell, and stay a document", async () => {
@@ -111,6 +118,93 @@ describe("facts", () => {
     const programs = ran.length;
     await ask("GET", "/v1/facts");
     assert.equal(ran.length, programs);
+  });
+});
+
+describe("the clock", () => {
+  const spans: readonly (readonly [string, number | null])[] = [
+    ["       Offset: +12us", 0.012],
+    ["       Offset: -1.015ms", -1.015],
+    ["       Offset: +1min 2.500000s", 62_500],
+    ["       Offset: -2d 3h", -183_600_000],
+    ["       Offset: 5ms", null],
+    ["       Offset: +$(id)", null],
+    ["", null],
+  ];
+  for (const [text, ms] of spans)
+    it(`by timesyncd: ${text.trim()}`, () => assert.equal(timesyncOffsetMs(`Server: x\n${text}\nDelay: 1ms`), ms));
+  const chrony: readonly (readonly [string, number | null])[] = [
+    ["0.000012345 seconds slow of NTP time", 0.012],
+    ["62.500000000 seconds fast of NTP time", -62_500],
+    ["62.5 seconds", null],
+  ];
+  for (const [text, ms] of chrony)
+    it(`by chrony: ${text}`, () =>
+      assert.equal(
+        chronyOffsetMs(`Ref time (UTC)  : Sat Nov 21\nSystem time     : ${text}\nLast offset     : +0.1 seconds`),
+        ms,
+      ));
+  it("is asked of chrony where timesyncd does not keep it", async () => {
+    const { ask } = world({
+      exec: (line) => {
+        if (line === "timedatectl timesync-status") return { code: 1, stdout: "" };
+        return line === "chronyc -n tracking"
+          ? { stdout: "System time     : 1.500000000 seconds slow of NTP time\n" }
+          : {};
+      },
+    });
+    const facts = (await (await ask("GET", "/v1/facts")).json()) as HostFacts;
+    assert.equal(facts.time.offsetMs, 1_500);
+  });
+});
+
+describe("a journal", () => {
+  const KEY = [
+    "-----BEGIN PRIVATE KEY-----",
+    ...Array.from({ length: 4 }, () => "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"),
+    "-----END PRIVATE KEY-----",
+  ];
+  const textOf = async (stdout: string): Promise<string> =>
+    (await world({ exec: () => ({ stdout }) }).ask("GET", "/v1/journal?unit=k3s&lines=50000")).text();
+
+  it("comes whole and in order, however it is cut into pieces", async () => {
+    const lines = Array.from({ length: 1_000 }, (_one, at) => `line ${at} \u00fc\u20ac`);
+    assert.equal(await textOf(`${lines.join("\n")}\n`), `${lines.join("\n")}\n`);
+    assert.equal(await textOf(""), "");
+    assert.equal(await textOf("no end of line"), "no end of line\n");
+  });
+  it("shows no key that lies in it, before it, or far behind its beginning", async () => {
+    const far = Array.from({ length: 500 }, (_one, at) => `line ${at}`);
+    for (const lines of [KEY.slice(2), [...far, ...KEY, "after"], ["before", ...KEY.slice(0, 3)]]) {
+      const text = await textOf(lines.join("\n"));
+      assert.ok(!text.includes("MIIEvQ"), text.slice(-400));
+      assert.equal(text.split("\n").length - 1, lines.length);
+    }
+  });
+  it("of one endless line comes in pieces", async () => {
+    const text = await textOf(`${"x".repeat(200_000)}\nnext\n`);
+    assert.ok(text.replaceAll("\n", "").startsWith("x".repeat(200_000)) && text.endsWith("next\n"));
+  });
+  it("is cut at its bound, and says so", async () => {
+    const { ask } = world({ exec: () => ({ stdout: "line\n", truncated: true }) });
+    assert.match(await (await ask("GET", "/v1/journal?unit=k3s")).text(), /^line\n\[cut after 16777216 bytes\]\n$/);
+  });
+  it("that ends badly after some of it breaks off, so that nobody takes it for the whole", async () => {
+    const { ask } = world({ exec: () => ({ code: 1, stdout: "line\n".repeat(300), stderr: "journal is corrupt" }) });
+    const answer = await ask("GET", "/v1/journal?unit=k3s");
+    await assert.rejects(answer.text());
+  });
+  it("gives its turn back when the reader goes away", async () => {
+    const { ask } = world({
+      exec: (line) => (line.startsWith("journalctl") ? { stdout: "line\n".repeat(1_000) } : {}),
+    });
+    for (let round = 0; round < 3; round += 1) {
+      const answers = await Promise.all(Array.from({ length: 8 }, () => ask("GET", "/v1/journal?unit=k3s")));
+      assert.ok(answers.every(({ status }) => status === 200));
+      assert.equal((await ask("GET", "/v1/health")).status, 503, "eight are read");
+      for (const answer of answers) await answer.body?.cancel();
+    }
+    assert.equal((await ask("GET", "/v1/health")).status, 200);
   });
 });
 
@@ -144,14 +238,24 @@ describe("requests", () => {
   });
   it("that change the host are answered 202 and run what they say", async () => {
     const { ask, ran } = world();
-    assert.equal((await ask("POST", "/v1/images/prune")).status, 202);
     assert.equal((await ask("POST", "/v1/control-plane/reapply")).status, 202);
     assert.equal((await ask("POST", "/v1/reboot", '{"consent":"box-7f3a"}')).status, 202);
     assert.deepEqual(ran, [
-      "k3s crictl rmi --prune",
       "systemctl restart --no-block alga-appliance-bootstrap.service",
       "systemctl reboot --no-block",
     ]);
+  });
+  it("to prune images remove what nothing uses, and tell what it was", async () => {
+    let isPruned = false;
+    const { ask, ran } = world({
+      exec: (line) => {
+        isPruned ||= line === "k3s crictl rmi --prune";
+        return isPruned && line === "k3s ctr images list -q" ? { stdout: "b\n" } : {};
+      },
+    });
+    const answer = await ask("POST", "/v1/images/prune");
+    assert.deepEqual([answer.status, await answer.json()], [200, { ok: true, removed: ["a"] }]);
+    assert.deepEqual(ran, ["k3s ctr images list -q", "k3s crictl rmi --prune", "k3s ctr images list -q"]);
   });
   it("to reboot want the name of the box", async () => {
     const { ask, ran } = world();
@@ -168,7 +272,7 @@ describe("requests", () => {
     const second = await ask("POST", "/v1/control-plane/reapply");
     assert.equal(second.status, 409);
     release();
-    assert.equal((await first).status, 202);
+    assert.equal((await first).status, 200);
     assert.equal((await ask("POST", "/v1/control-plane/reapply")).status, 202);
   });
   it("that read are eight at a time", async () => {

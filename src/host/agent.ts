@@ -13,8 +13,9 @@ import { json, problem } from "../core/http.ts";
 import type { Maintenance } from "../core/maintenance.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
-import { redactText } from "../core/redact.ts";
+import { streamOf } from "../core/streams.ts";
 import { gatherHostFacts, type HostFacts, type KeptWords } from "./agent-facts.ts";
+import { openJournal } from "./agent-journal.ts";
 import { CHANGING, type HostRequest, JOURNAL_UNITS, MAX_BODY_BYTES, readHostRequest } from "./agent-requests.ts";
 import { findK3s, listImages, programFailed } from "./containerd.ts";
 import { CONTROL_PLANE_ID } from "./host-files.ts";
@@ -23,7 +24,7 @@ import { readMaintenance } from "./maintenance.ts";
 /** Milliseconds for one request, whatever it does. */
 const REQUEST_MS = 60_000;
 const PROGRAM_MS = 30_000;
-const MAX_JOURNAL_BYTES = 512 * 1024;
+const PRUNE_MS = 50_000;
 /** Reads at once: each may start a program. */
 const MAX_READING = 8;
 /** Milliseconds for which facts are told again: several readers ask at once. */
@@ -46,7 +47,7 @@ export function createHostAgent(deps: AgentDeps, options: { readonly paths: Stat
       return await withDeadline(deps.clock, REQUEST_MS, {
         what: `the request "${asked.kind}"`,
         parent: request.signal,
-        work: (signal) => work(asked, signal),
+        work: (signal) => work(asked, { signal, client: request.signal }),
       });
     } catch (thrown) {
       if (!(thrown instanceof ApplianceError)) deps.log.error("request failed", { error: thrown });
@@ -64,22 +65,26 @@ function assertAllowed(identity: Peer["identity"]): void {
   );
 }
 
-type Work = (asked: HostRequest, signal: AbortSignal) => Promise<Response>;
+/** `signal` ends with the making of the answer, `client` when who asked goes away, also while the answer is read. */
+type Work = (
+  asked: HostRequest,
+  signals: { readonly signal: AbortSignal; readonly client: AbortSignal },
+) => Promise<Response>;
 
 function workOf(deps: AgentDeps, paths: StatePaths): Work {
   let changing = false;
   let reading = 0;
   const facts = factsOf(deps, paths);
-  return async (asked, signal) => {
+  return async (asked, { signal, client }) => {
     if (!CHANGING.has(asked.kind)) {
       if (reading >= MAX_READING)
         throw new ApplianceError("http/busy", "Cannot answer now: too many requests are under way");
       reading += 1;
-      try {
-        return await read({ deps, paths, facts }, asked, signal);
-      } finally {
+      const free = (): void => {
         reading -= 1;
-      }
+      };
+      if (asked.kind === "journal") return journal({ deps, paths, facts }, asked, { signal: client, free });
+      return read({ deps, paths, facts }, asked, signal).finally(free);
     }
     if (changing) {
       throw new ApplianceError(
@@ -119,7 +124,6 @@ async function read({ deps, paths, facts }: Scope, asked: HostRequest, signal: A
   if (asked.kind === "facts") return json(await facts(signal));
   if (asked.kind === "images") return json({ images: [...(await listImages(deps, paths, signal))].sort() });
   if (asked.kind === "maintenance") return json(await maintenanceOf(deps, paths));
-  if (asked.kind === "journal") return journal(deps, asked, signal);
   return json({ ok: true, service: "alga-host-agent" });
 }
 
@@ -130,10 +134,11 @@ async function maintenanceOf(deps: AgentDeps, paths: StatePaths): Promise<Mainte
   throw new ApplianceError("http/not-found", "Cannot tell of maintenance: no bootstrap has noted anything yet");
 }
 
+/** @param free Gives the turn back; a stream holds it until its end. */
 async function journal(
-  deps: AgentDeps,
+  { deps }: Scope,
   { unit, lines }: Extract<HostRequest, { kind: "journal" }>,
-  signal: AbortSignal,
+  { signal, free }: { readonly signal: AbortSignal; readonly free: () => void },
 ): Promise<Response> {
   const argv = [
     "journalctl",
@@ -142,19 +147,22 @@ async function journal(
     `--lines=${lines}`,
     `--unit=${JOURNAL_UNITS[unit]}`,
   ] as const;
-  const result = await deps.exec(argv, { timeoutMs: PROGRAM_MS, maxBytes: MAX_JOURNAL_BYTES, signal });
-  if (result.code !== 0) throw programFailed("journalctl", result);
+  const pieces = await openJournal(deps, { argv, signal, timeoutMs: REQUEST_MS, onEnd: free });
   const headers = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };
-  return new Response(redactText(result.stdout), { headers });
+  return new Response(streamOf(pieces), { headers });
 }
 
 async function change({ deps, paths }: Scope, asked: HostRequest, signal: AbortSignal): Promise<Response> {
   deps.log.info("host is asked for a change", { kind: asked.kind });
   if (asked.kind === "reboot") await assertConsent(deps, asked.consent);
   const argv = await argvOf(deps, paths, asked.kind);
-  const result = await deps.exec(argv, { timeoutMs: PROGRAM_MS, signal });
+  const isPrune = asked.kind === "prune-images";
+  const before = isPrune ? await listImages(deps, paths, signal) : new Set<string>();
+  const result = await deps.exec(argv, { timeoutMs: isPrune ? PRUNE_MS : PROGRAM_MS, signal });
   if (result.code !== 0) throw programFailed(argv.join(" "), result);
-  return json({ ok: true, started: asked.kind }, { status: 202 });
+  if (!isPrune) return json({ ok: true, started: asked.kind }, { status: 202 });
+  const after = await listImages(deps, paths, signal);
+  return json({ ok: true, removed: [...before].filter((name) => !after.has(name)).sort() });
 }
 
 async function argvOf(

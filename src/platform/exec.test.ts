@@ -63,3 +63,33 @@ it("says that a program is not there", async () => {
     message: 'Cannot run "alga-no-such-program": it is not there, a program of the host is wanted',
   });
 });
+
+it("hands output on piece by piece, waits for who takes it, and stops at the bound", async () => {
+  const taken: number[] = [];
+  let working = 0;
+  const onOutput = async (bytes: Uint8Array): Promise<void> => {
+    working += 1;
+    assert.equal(working, 1, "two pieces at once");
+    taken.push(bytes.length);
+    await new Promise((done) => setImmediate(done));
+    working -= 1;
+  };
+  const argv = ["sh", "-c", "head -c 3000000 /dev/zero; echo why >&2; exit 3"] as const;
+  const seen = await systemExec([...argv], { timeoutMs: LONG_MS, maxBytes: 2_000_000, onOutput });
+  assert.deepEqual(seen, { code: 3, stdout: "", stderr: "why\n", truncated: true });
+  assert.ok(taken.length > 1);
+  assert.equal(
+    taken.reduce((sum, size) => sum + size),
+    2_000_000,
+  );
+});
+
+it("ends a program whose output nobody takes any more, and one that waits for a taker beyond its time", async () => {
+  const endless = ["sh", "-c", "while :; do echo line; done"] as const;
+  const gone = async (): Promise<void> => {
+    throw new Error("gone");
+  };
+  await assert.rejects(systemExec([...endless], { timeoutMs: LONG_MS, onOutput: gone }), /gone/);
+  const never = (): Promise<void> => new Promise(() => {});
+  await assert.rejects(systemExec([...endless], { timeoutMs: 300, onOutput: never }), { code: "exec/timeout" });
+});

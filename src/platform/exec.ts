@@ -5,6 +5,7 @@
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
+import type { Readable } from "node:stream";
 import { abortReason } from "../core/deadline.ts";
 import { ApplianceError } from "../core/errors.ts";
 import type { Exec, ExecOptions, ExecResult } from "../core/ports.ts";
@@ -28,9 +29,7 @@ export const systemExec: Exec = (argv, options) =>
       env: { PATH: process.env.PATH ?? PATH, HOME: process.env.HOME ?? "/root", LC_ALL: "C.UTF-8" },
     });
     const maxBytes = options.maxBytes ?? MAX_BYTES;
-    const out = kept(maxBytes, "first");
     const err = kept(maxBytes, "last");
-    child.stdout.on("data", out.take);
     child.stderr.on("data", err.take);
     // A program that does not read its input is not our failure.
     child.stdin.on("error", () => {});
@@ -38,6 +37,11 @@ export const systemExec: Exec = (argv, options) =>
     // A child that left the group keeps the pipes open: after SIGKILL nobody waits for it.
     const letGo = (): void => void [child.stdout, child.stderr].map((stream) => stream.destroy());
     const limit = limited(child.pid, { ...options, file, letGo });
+    const out =
+      options.onOutput === undefined
+        ? kept(maxBytes, "first")
+        : handedOver(child.stdout, { maxBytes, take: options.onOutput, stop: limit.stop });
+    child.stdout.on("data", out.take);
     child.once("error", (cause) => {
       limit.end();
       reject(cannotRun(file, cause));
@@ -58,7 +62,7 @@ function resultOf(code: number, out: Kept, err: Kept): ExecResult {
 function limited(
   pid: number | undefined,
   { timeoutMs, signal, file, letGo }: ExecOptions & { readonly file: string; readonly letGo: () => void },
-): { readonly end: () => void; readonly why: () => unknown } {
+): { readonly end: () => void; readonly stop: (reason: unknown) => void; readonly why: () => unknown } {
   let why: unknown;
   let hard: ReturnType<typeof setTimeout> | undefined;
   const stop = (reason: unknown): void => {
@@ -78,7 +82,7 @@ function limited(
     clearTimeout(hard);
     signal?.removeEventListener("abort", onAbort);
   };
-  return { end, why: () => why };
+  return { end, stop, why: () => why };
 }
 
 function endGroup(pid: number | undefined, signal: "SIGTERM" | "SIGKILL"): void {
@@ -94,6 +98,31 @@ interface Kept {
   readonly take: (chunk: Uint8Array) => void;
   readonly text: () => string;
   readonly isCut: () => boolean;
+}
+
+/** Hands pieces on one after the other; the stream stands still meanwhile, and so does who writes it. */
+function handedOver(
+  stream: Pick<Readable, "pause" | "resume">,
+  options: {
+    readonly maxBytes: number;
+    readonly take: (bytes: Uint8Array) => Promise<void>;
+    readonly stop: (reason: unknown) => void;
+  },
+): Kept {
+  let leftBytes = options.maxBytes;
+  let cut = false;
+  return {
+    take: (chunk) => {
+      cut ||= chunk.length > leftBytes;
+      const piece = chunk.subarray(0, leftBytes);
+      leftBytes -= piece.length;
+      if (piece.length === 0) return;
+      stream.pause();
+      options.take(piece).then(() => stream.resume(), options.stop);
+    },
+    text: () => "",
+    isCut: () => cut,
+  };
 }
 
 /** Keeps the first or the last bytes of a stream; reads all of it, so that the writer never blocks. */

@@ -1,7 +1,7 @@
 /** The host agent over a real Unix socket: who gets in by the kernel's word, clients that stall, and a restart under load. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,8 +9,9 @@ import { after, describe, it } from "node:test";
 import type { Listening, Peer } from "../../src/cli/command.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { statePaths } from "../../src/core/paths.ts";
-import type { Deps } from "../../src/core/ports.ts";
+import type { Deps, Exec, ExecOptions } from "../../src/core/ports.ts";
 import { createHostAgent } from "../../src/host/agent.ts";
+import { systemExec } from "../../src/platform/exec.ts";
 import { createTransports } from "../../src/platform/fetch.ts";
 import { listen } from "../../src/platform/http-server.ts";
 import { systemMachine } from "../../src/platform/machine.ts";
@@ -27,9 +28,12 @@ const deps = {
   machine: systemMachine,
   network: { nameServers: async () => [] } as Partial<Deps["network"]> as Deps["network"],
   files: createMemoryFiles(),
-  exec: async (argv: readonly string[]) => {
-    if (argv.includes("--prune") || argv.includes("list")) await realClock.sleep(1_500);
-    return { code: 0, stdout: "x".repeat(200_000), stderr: "", truncated: false };
+  exec: async (argv: readonly string[], { onOutput }: ExecOptions) => {
+    if (argv.includes("--prune") || argv.includes("list")) await realClock.sleep(500);
+    const line = "x".repeat(999);
+    // A program waits until each piece of what it says is taken.
+    for (let at = 0; at < 200 && onOutput !== undefined; at += 1) await onOutput(new TextEncoder().encode(`${line}\n`));
+    return { code: 0, stdout: onOutput === undefined ? line : "", stderr: "", truncated: false };
   },
   log: SILENT_LOG,
 };
@@ -42,10 +46,15 @@ interface Started {
 
 async function start(
   name: string,
-  options: { readonly mode?: number; readonly headersTimeoutMs?: number; readonly requestTimeoutMs?: number } = {},
+  options: {
+    readonly mode?: number;
+    readonly headersTimeoutMs?: number;
+    readonly requestTimeoutMs?: number;
+    readonly exec?: Exec;
+  } = {},
 ): Promise<Started> {
   const path = join(folder, name);
-  const agent = createHostAgent(deps, { paths: statePaths("/") });
+  const agent = createHostAgent({ ...deps, exec: options.exec ?? deps.exec }, { paths: statePaths("/") });
   const peers: Peer[] = [];
   const listening = await listen({
     socketPath: path,
@@ -145,7 +154,7 @@ describe("answers that take their time", () => {
     const { path, listening } = await start("slow.sock", { headersTimeoutMs: 300, requestTimeoutMs: 300 });
     assert.equal((await get(path, "/v1/images")).status, 200);
     const post = new Request("http://host-agent/v1/images/prune", { method: "POST", body: "{}" });
-    assert.equal((await createTransports().open({ socketPath: path })(post)).status, 202);
+    assert.equal((await createTransports().open({ socketPath: path })(post)).status, 200);
     await listening.close(1_000);
   });
   it("are not begun for a body that does not come", async () => {
@@ -161,6 +170,46 @@ describe("answers that take their time", () => {
     );
     await eventually("the connection is ended", () => isEnded);
     assert.equal((await get(path)).status, 200);
+    await listening.close(1_000);
+  });
+});
+
+describe("a journal of a real program", () => {
+  const path = process.env.PATH;
+  after(() => {
+    process.env.PATH = path;
+  });
+
+  it("is read as it comes, and the program ends with its reader", { timeout: 60_000 }, async () => {
+    const bin = mkdtempSync(join(folder, "bin-"));
+    const pidFile = join(bin, "pid");
+    writeFileSync(
+      join(bin, "journalctl"),
+      `#!/bin/sh\necho $$ > '${pidFile}'\nwhile :; do echo 'line password=hunter2'; done\n`,
+      {
+        mode: 0o755,
+      },
+    );
+    process.env.PATH = `${bin}:${path}`;
+    const { path: socket, listening } = await start("journal.sock", { exec: systemExec });
+    const isAlive = (): boolean => {
+      try {
+        process.kill(Number(readFileSync(pidFile, "utf8")), 0);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    const answer = await get(socket, "/v1/journal?unit=k3s&lines=50000");
+    const reader = answer.body?.getReader();
+    let seen = "";
+    while (seen.length < 300_000) seen += new TextDecoder().decode((await reader?.read())?.value);
+    assert.match(seen, /^(?:line password=\S+\n)+/);
+    assert.ok(!seen.includes("hunter2"));
+    assert.ok(isAlive(), "it waits for its reader");
+    await reader?.cancel();
+    await eventually("the program has ended", () => !isAlive());
+    assert.equal((await get(socket)).status, 200);
     await listening.close(1_000);
   });
 });
