@@ -29,6 +29,7 @@ const CLAIM = { apiVersion: "v1", kind: "PersistentVolumeClaim" } as const;
 export const STORAGE_CASES: readonly StorageCase[] = [
   ["a cluster without storage gets a class that is proven, and a second run changes nothing", firstInstall],
   ["k3s' storage moves over with the data on its volumes", movesOver],
+  ["k3s took its own storage away: its volumes stay all the same", alreadyGone],
   ["two at once, in the pod and on the host, work one after the other", twoAtOnce],
   ["a holder that died is replaced when its lease has stood still, whatever the wall clocks say", deadHolder],
   ["one that slept while another took over stops before its next call", sleeper],
@@ -155,6 +156,18 @@ async function movesOver(bench: StorageBench): Promise<void> {
   await bench.kube.delete({ ...VOLUME, name: volume?.metadata.name ?? "" });
   for (let turns = 0; turns < 4; turns += 1) await bench.world.turn();
   bench.world.disk.delete(path);
+  await assertDataStay(bench, before);
+}
+
+/** As after a restart of k3s with its storage disabled: class and provisioner are gone, volumes would go with their claims. */
+async function alreadyGone(bench: StorageBench): Promise<void> {
+  const before = await bringDatabase(bench);
+  await bench.kube.delete(BUNDLED);
+  await bench.kube.delete({ ...CLASS, name: CLASS_NAME });
+  for (let turns = 0; turns < 2; turns += 1) await bench.world.turn();
+  const { done } = await bench.run();
+  assert.equal(done[0], "told 2 volumes to stay when their claims go");
+  await assertStorageStands(bench);
   await assertDataStay(bench, before);
 }
 
