@@ -442,6 +442,12 @@ describe("a setup that was begun", () => {
     assert.equal(await run(logIn), "done");
     assert.match(said(), /is set up: https:\/\/psa\.example\.com/);
   });
+  it("waits for a control plane that is there: before, it says who tells what hinders it", async () => {
+    const session = (): Promise<never> =>
+      Promise.reject(new ApplianceError("net/unreachable", "Cannot reach it: refused"));
+    const { run } = scene({ client: { session } });
+    await assert.rejects(run([]), { code: "net/unreachable", hint: /alga-appliance-bootstrap/ });
+  });
   it("is nobody's who does not know the password", async () => {
     const logIn = async (): Promise<void> => {
       throw new ApplianceError("session/wrong-password", "Cannot log in: the password is wrong");

@@ -56,7 +56,9 @@ export async function runWizard(wizard: Wizard): Promise<SetupEnd> {
 /** Claims a box that nobody has, or logs in. */
 async function openSession(wizard: Wizard): Promise<void> {
   const { dialogue, client } = wizard;
-  const { claimed, passwordPolicy } = await client.session();
+  const { claimed, passwordPolicy } = await client.session().catch((thrown: unknown) => {
+    throw isApplianceError(thrown) && thrown.code.startsWith("net/") ? notThere(thrown) : thrown;
+  });
   if (claimed) {
     dialogue.say("", "This box has a management password.");
     return guess(wizard, "session/wrong-password", async () =>
@@ -193,7 +195,14 @@ function sent(answers: AnswerDocument): AnswerDocument {
   return { ...Object.fromEntries(given), ...(password === "" ? {} : { adminPasswordConfirm: password }) };
 }
 
-/** @throws always: where nobody can be asked, the answers come by a file. */
+function notThere(cause: ApplianceError): ApplianceError {
+  return new ApplianceError("net/unreachable", "Cannot set up: the control plane of this box does not answer yet", {
+    cause,
+    hint: "alga-appliance console banner says how far the box is, systemctl status alga-appliance-bootstrap what hinders it",
+  });
+}
+
+/** The error of a place where nobody can be asked: the answers come by a file there. */
 export function noTerminal(): ApplianceError {
   return new ApplianceError(
     "cli/usage",
