@@ -31,7 +31,12 @@ export interface RecoverReport {
   /** What was wrong before. */
   readonly before: readonly Finding[];
   /** What each step did. */
-  readonly steps: readonly { readonly id: string; readonly state: string; readonly detail: string | null }[];
+  readonly steps: readonly {
+    readonly id: string;
+    readonly title: string;
+    readonly state: string;
+    readonly detail: string | null;
+  }[];
   readonly works: readonly string[];
   /** What still is wrong. */
   readonly left: readonly Finding[];
@@ -58,7 +63,7 @@ export function reportOf(
     state: view.state,
     operation: view.id,
     before,
-    steps: view.steps.map(({ id, state, detail }) => ({ id, state, detail })),
+    steps: view.steps.map(({ id, title, state, detail }) => ({ id, title, state, detail })),
     works: worksNow(after.seen),
     left: after.findings,
     problem: problem === null ? null : { code: problem.code, message: problem.message, hint: problem.hint },
@@ -101,12 +106,15 @@ function nextStep(
   return `Open http://${host}:${port}${claimed ? " and log in." : " and claim the appliance with the token that the console shows."}`;
 }
 
+/** Details of steps that found nothing to do: left out for people. */
+const NOTHING: ReadonlySet<string> = new Set(["All as it should be", "All files can be read", "None was there"]);
+
 /** The report for people. */
 export function reportText({ works, left, problem, next, steps }: RecoverReport): string {
-  const did = steps.filter(({ state, detail }) => state === "done" && detail !== null);
+  const did = steps.filter(({ state, detail }) => state === "done" && detail !== null && !NOTHING.has(detail));
   return [
     "What was done:",
-    ...did.map(({ detail }) => `  ${detail}`),
+    ...did.map(({ title, detail }) => `  ${title}: ${detail}`),
     "",
     works.length === 0 ? "Nothing of the appliance works yet." : "What works now:",
     ...works.map((line) => `  ${line}`),

@@ -175,7 +175,7 @@ export const RECOVER_STEPS: readonly RecoverStep[] = ROWS.map(({ work, filesOnly
 const planSchema = z.object({ findings: z.array(z.unknown()) });
 
 async function noChannel(): Promise<never> {
-  throw new ApplianceError("release/offline", "Cannot ask the channel: recover changes no version and asks nobody");
+  throw new ApplianceError("release/offline", "Cannot ask the channel: recover changes no version");
 }
 
 /** The program of one recover. Under another root only files are put right. */
