@@ -31,20 +31,24 @@ function world() {
   return { files, ran, run, token, args };
 }
 
-it("makes a token once, tells its file and nothing of it", async () => {
-  const { run, token } = world();
+it("makes a token once, gives it to the control plane, tells its file and nothing of it", async () => {
+  const { run, token, ran } = world();
   const said = await run("init-token");
   const first = token();
   assert.match(first, /^\d{4}(-\d{4}){4}$/);
   assert.ok(!said.includes(first));
+  const given = ["chown", "--no-dereference", "10001:10001", PATHS.setupToken];
+  assert.deepEqual(ran, [given]);
   await run("init-token");
   assert.equal(token(), first);
+  assert.deepEqual(ran, [given, given], "one that was left root's is put right");
 });
 
 it("replaces the token, gives it to the control plane, and shows it to nobody", async () => {
   const { run, token, ran } = world();
   await run("init-token");
   const first = token();
+  ran.length = 0;
   const said = await run("token", "rotate");
   assert.notEqual(token(), first);
   assert.ok(!`${said}${JSON.stringify(ran)}`.includes(token()), "the token was told");

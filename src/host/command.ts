@@ -53,12 +53,14 @@ export const commands: readonly Command[] = [
   ...storageCommands,
 ];
 
-async function initToken({ deps, settings, out }: CommandContext): Promise<ExitCode> {
+async function initToken({ deps, settings, signal, out }: CommandContext): Promise<ExitCode> {
   const paths = statePaths(settings.get("root") ?? "/");
   const claimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
   if (!claimed) {
     await deps.files.makeDirectory(paths.state);
     await ensureSetupToken(deps, paths.setupToken);
+    // The control plane reads it as its own user, and removes it with the claim.
+    await giveToken({ deps, signal }, paths.setupToken);
   }
   const shown = { claimed, tokenFile: claimed ? null : paths.setupToken };
   out.result(shown, () =>

@@ -51,6 +51,14 @@ for (const verb of ["plan", "run"]) {
   });
 }
 
+test("setup change tells a wrong address before it looks for the cluster", async () => {
+  for (const more of [{}, { "dry-run": true }]) {
+    const typed = (url: string) => run("change", { flags: { "app-url": url, ...more } });
+    await assert.rejects(typed("not an address"), { code: "setup/invalid-answers", message: /appHostname/ });
+    await assert.rejects(typed("https://psa.example.com"), { code: "kube/config" });
+  }
+});
+
 test("the decision of --accept-expired is one of the answers, unless these have their own", async () => {
   const flags = { ...STDIN, "accept-expired": "soon" };
   const wrong = { code: "setup/invalid-answers", message: /acceptExpired/ };

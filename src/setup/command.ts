@@ -17,7 +17,7 @@ import {
   planText,
 } from "./command-text.ts";
 import { readAnswers } from "./documents.ts";
-import { validateAnswers } from "./model.ts";
+import { validateAddress, validateAnswers } from "./model.ts";
 import { type OpenSetup, openSetup, openStore } from "./open.ts";
 
 /** 64 KiB, as for the same document over HTTP. */
@@ -176,6 +176,8 @@ async function work(context: CommandContext, begin: (open: OpenSetup) => Promise
 
 async function change(context: CommandContext): Promise<ExitCode> {
   const answers = { appHostname: context.flags["app-url"] };
+  // A wrong address is told at once, also where no cluster answers.
+  validateAddress(answers);
   if (context.flags["dry-run"] !== true) {
     return work(context, async ({ address }) => {
       await address.start(answers, context.signal);
