@@ -14,8 +14,19 @@ import { applyPhase } from "./apply-phase.ts";
 import { bundleTimes } from "./bundle.ts";
 import { firstPaint } from "./first-paint.ts";
 import { healthDuringSetup } from "./health.ts";
+import { hostTimes } from "./host.ts";
 import { imageTimes } from "./image.ts";
-import { median, pause, printTable, type Row, residentMegabytes, row, startToFirstAnswer, stop } from "./measure.ts";
+import {
+  median,
+  pause,
+  printTable,
+  type Row,
+  residentMegabytes,
+  row,
+  startToFirstAnswer,
+  stop,
+  without,
+} from "./measure.ts";
 import { publishTimes } from "./publish.ts";
 import { resolveTimes } from "./resolve.ts";
 import { statusTimes } from "./status.ts";
@@ -45,6 +56,9 @@ try {
   rows.push(...(await bundleTimes(executable, { runs: IS_QUICK ? 1 : 3, megabytes: IS_QUICK ? 60 : 300 })));
   rows.push(...(await firstPaint(executable, RUNS)));
   rows.push(...(await changeToScreen(IS_QUICK ? 10 : 40)));
+  rows.push(
+    ...(IS_QUICK ? [without("first boot of a box", "bun run bench/host.ts boots the lab's")] : await hostTimes()),
+  );
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,6 +1,6 @@
 // One box: boot, commands inside it, an orderly stop, a power cut, a snapshot to start the next case from.
 
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { daemonLog, daemonPid, Hopeless, startDaemon, stopDaemon, until } from "./daemon.ts";
 import { BOX_NAME, LAB_SOURCES, NETWORK, RUN } from "./places.ts";
@@ -11,7 +11,7 @@ export const BOX = {
   snapshot: join(RUN, "snapshot"),
   programs: join(RUN, "programs"),
   archives: join(RUN, "archives"),
-  /** The state folder's own small disk, while a case wants one. */
+  /** A small disk of its own for the state folder or another, while a case wants one; beside it stands for which. */
   stateDisk: join(RUN, "state.img"),
   kubeconfig: join(RUN, "kubeconfig"),
 } as const;
@@ -82,7 +82,9 @@ async function bootOnce(binds: readonly string[]): Promise<void> {
       `--bind-ro=${BOX.programs}:/usr/local/lib/k3s`,
       ...binds,
     ],
-    existsSync(BOX.stateDisk) ? { LAB_STATE_DISK: BOX.stateDisk } : {},
+    existsSync(BOX.stateDisk)
+      ? { LAB_DISK: BOX.stateDisk, LAB_DISK_AT: readFileSync(`${BOX.stateDisk}.at`, "utf8") }
+      : {},
   );
   await until("systemd of the box", 120, () => {
     if (daemonPid("box") === undefined) throw new Hopeless("Cannot boot the box: it has ended");
@@ -171,20 +173,38 @@ export function takeSnapshot(): void {
 }
 
 /**
- * Lays the state folder of a stopped box onto a disk of its own, a file with an ext4 in it, until its snapshot is restored.
+ * Lays a folder of a stopped box onto a disk of its own, a file with an ext4 in it, until its snapshot is restored.
  * Answers false where this machine has no loop devices, and changes nothing then.
+ * @param options.filler a file on that disk that leaves no byte of it
  */
-export function giveStateDisk(size: string): boolean {
-  const state = join(BOX.tree, "var/lib/alga-appliance");
-  run(["mkfs.ext4", "-q", "-m", "0", "-E", "root_owner=10001:10001", "-d", state, BOX.stateDisk, size]);
-  const can = tryRun(["unshare", "-m", "mount", "-o", "loop", BOX.stateDisk, state]).code === 0;
-  if (!can) rmSync(BOX.stateDisk);
+export function giveDisk(folder: string, size: string, options: { readonly filler?: string } = {}): boolean {
+  const place = join(BOX.tree, folder);
+  const owner = run(["stat", "-c", "%u:%g", place]).trim();
+  run(["mkfs.ext4", "-q", "-m", "0", "-E", `root_owner=${owner}`, "-d", place, BOX.stateDisk, size]);
+  // Nearly all is set aside and never written; the rest is written until there is no room.
+  const fill =
+    'fallocate -l $(($(stat -f -c "%a*%S" "$2") - 4194304)) "$2/$3" && ! dd if=/dev/zero of="$2/$3.rest" bs=4K 2> /dev/null';
+  const script = `mount -o loop "$1" "$2"${options.filler === undefined ? "" : ` && ${fill}`}`;
+  const words = ["sh", "-c", script, "sh", BOX.stateDisk, place, options.filler ?? ""];
+  const can = tryRun(["unshare", "-m", ...words]).code === 0;
+  if (can) writeFileSync(`${BOX.stateDisk}.at`, folder);
+  else removeDisk();
   return can;
+}
+
+/** The state folder alone. */
+export function giveStateDisk(size: string): boolean {
+  return giveDisk("var/lib/alga-appliance", size);
+}
+
+/** What lies on the disk of a stopped box is gone with it. Safe to call again. */
+export function removeDisk(): void {
+  for (const file of [BOX.stateDisk, `${BOX.stateDisk}.at`]) rmSync(file, { force: true });
 }
 
 /** Puts the snapshot back in place of the tree of a stopped box, on the disk of this machine. */
 export function restoreSnapshot(): void {
-  rmSync(BOX.stateDisk, { force: true });
+  removeDisk();
   run(["rsync", "-aHX", "--delete", `${BOX.snapshot}/`, `${BOX.tree}/`]);
 }
 

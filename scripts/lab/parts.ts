@@ -47,12 +47,7 @@ export function ensureImages(): LabImages {
   return {
     pause: single("pause", "pause"),
     coredns: single("coredns", "coredns"),
-    provisioner: buildImage({
-      name: "localhost/local-path-provisioner:1",
-      files: { "/usr/local/bin/local-path-provisioner": tools["local-path-provisioner"] ?? "" },
-      entrypoint: ["/usr/local/bin/local-path-provisioner"],
-    }),
-    busybox: buildImage({ name: "localhost/busybox:1", files: busyboxFiles(), entrypoint: ["/bin/busybox"] }),
+    ...storageImages({ provisioner: "localhost/local-path-provisioner:1", helper: "localhost/busybox:1" }),
     controlPlane: controlPlaneImage(),
     standins: buildImage({
       name: "localhost/lab-parts:1",
@@ -75,6 +70,19 @@ export function ensureImages(): LabImages {
       user: "65534:65534",
       folders: ["/tmp"],
     }),
+  };
+}
+
+/** The storage provisioner and the shell that it runs, under the names that a box knows them by. */
+export function storageImages(names: {
+  readonly provisioner: string;
+  readonly helper: string;
+}): Pick<LabImages, "provisioner" | "busybox"> {
+  const program = "/usr/local/bin/local-path-provisioner";
+  const built = ensureTools(["local-path-provisioner"])["local-path-provisioner"] ?? "";
+  return {
+    provisioner: buildImage({ name: names.provisioner, files: { [program]: built }, entrypoint: [program] }),
+    busybox: buildImage({ name: names.helper, files: busyboxFiles(), entrypoint: ["/bin/busybox"] }),
   };
 }
 

@@ -15,12 +15,13 @@ import {
 import { basename, join } from "node:path";
 import { stringify } from "yaml";
 import { HOST_FILES } from "../../embed/manifests.ts";
+import { STORAGE_IMAGES } from "../../src/release/appliance-images.ts";
 import { TLS } from "./authority.ts";
-import { BOX, boot, furnish, inBox, powerCut } from "./box.ts";
+import { BOX, boot, furnish, inBox, powerCut, removeDisk } from "./box.ts";
 import { daemonLog, daemonPid, startDaemon, until } from "./daemon.ts";
 import type { BuiltImage } from "./images.ts";
 import { ensureBridge } from "./network.ts";
-import { ensureImages, type LabImages, testedExecutable } from "./parts.ts";
+import { ensureImages, type LabImages, storageImages, testedExecutable } from "./parts.ts";
 import { LAB_SOURCES, NETWORK, RUN } from "./places.ts";
 import { run } from "./shell.ts";
 import { ensureTools, toolPath } from "./tools.ts";
@@ -45,6 +46,7 @@ const COMPONENTS = { coredns: "coredns.yaml", "local-storage": "local-path-stora
 
 /** Lays the tree of a box that has never been started in the place of the stopped box's. */
 function makeUnitsTree(images: LabImages): void {
+  removeDisk();
   rmSync(BOX.tree, { recursive: true, force: true });
   run(["cp", "-a", ensureDebianTree(), BOX.tree]);
   for (const name of [...INSIDE_K3S, ...INSTALLER]) {
@@ -60,8 +62,9 @@ function makeUnitsTree(images: LabImages): void {
 }
 
 /** As the ISO does: everything of ours below /opt, the executable on the path. */
-function layPayload({ pause, coredns, busybox, provisioner, controlPlane }: LabImages): void {
+function layPayload({ pause, coredns, controlPlane }: LabImages): void {
   const { payload } = UNITS_BOX;
+  const { busybox, provisioner } = storageImages(STORAGE_IMAGES);
   const archives: readonly (readonly [string, BuiltImage])[] = [
     ["images", pause],
     ["images", coredns],
@@ -87,6 +90,10 @@ function layUnits(): void {
     mkdirSync(join(BOX.tree, path, ".."), { recursive: true });
     writeFileSync(join(BOX.tree, path), text);
   }
+  // A unit that is kept from the kernel's settings sees the number of this machine's boot there, and not that of the box's.
+  const bootId = "[Service]\nBindReadOnlyPaths=/run/lab-boot-id:/proc/sys/kernel/random/boot_id\n";
+  mkdirSync(join(BOX.tree, "etc/systemd/system/alga-.service.d"), { recursive: true });
+  writeFileSync(join(BOX.tree, "etc/systemd/system/alga-.service.d/10-lab.conf"), bootId);
   const ours = Object.keys(HOST_FILES).filter((path) => path.endsWith(".service"));
   const systemctl = ["chroot", BOX.tree, "systemctl"];
   run([...systemctl, "enable", "systemd-networkd.service", ...ours.map((path) => basename(path))]);
@@ -165,10 +172,15 @@ function screenPath(): string | undefined {
 
 const CLEAR = "\u001b[H\u001b[J";
 
-/** The lines on the first console of the box now; empty before anything was drawn. */
+/** A code stands on the right of the text; its first line is one bar. */
+const CODE = /(?:#{20,}|█{15,})\s*$/;
+
+/** The lines on the first console of the box now, without the code beside them; empty before anything was drawn. */
 export function screenNow(): readonly string[] {
   const frame = daemonLog("terminal").split(CLEAR).at(-1) ?? "";
-  const lines = frame.split(/\r?\n/).map((line) => line.trimEnd());
+  const drawn = frame.split(/\r?\n/);
+  const at = drawn.find((line) => CODE.test(line))?.search(CODE);
+  const lines = drawn.map((line) => line.slice(0, at).trimEnd());
   return lines.slice(0, lines.findLastIndex((line) => line !== "") + 1);
 }
 

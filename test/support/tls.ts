@@ -43,6 +43,8 @@ export interface CertificateRecipe {
   readonly usage?: "server" | "client";
   /** Days from now until it ends, 30 when absent; below 0 it ended that long ago. It begins a day before now or its end. */
   readonly days?: number;
+  /** Days from now until it begins, for a certificate of the future. */
+  readonly beginsInDays?: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -78,7 +80,10 @@ export function makeCertificate(recipe: CertificateRecipe): KeyPair {
   certificate.issuer = recipe.authority === undefined ? nameOf(recipe.commonName) : read(recipe.authority.cert).subject;
   const end = Date.now() + (recipe.days ?? 30) * DAY_MS;
   certificate.notAfter.value = new Date(end);
-  certificate.notBefore.value = new Date(Math.min(Date.now(), end) - DAY_MS);
+  const begin = Math.min(Date.now(), end) - DAY_MS;
+  certificate.notBefore.value = new Date(
+    recipe.beginsInDays === undefined ? begin : Date.now() + recipe.beginsInDays * DAY_MS,
+  );
   certificate.subjectPublicKeyInfo = PublicKeyInfo.fromBER(publicKey.export({ type: "spki", format: "der" }));
   certificate.extensions = extensionsOf(recipe);
   return { cert: signed(certificate, recipe.authority?.key ?? key), key };

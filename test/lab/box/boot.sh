@@ -18,10 +18,10 @@ for hierarchy in /sys/fs/cgroup/*/; do
   esac
   echo $$ > "$group/cgroup.procs"
 done
-# With LAB_STATE_DISK the state folder is a disk of its own, small enough to be filled.
+# With LAB_DISK a folder of the box (LAB_DISK_AT) is a disk of its own, small enough to be filled.
 exec unshare -m sh -c 'mkdir -p /run/systemd/nspawn; mount -t tmpfs tmpfs /run/systemd
-  state=$1/var/lib/alga-appliance; shift
-  [ -z "${LAB_STATE_DISK:-}" ] || { mount -o loop "$LAB_STATE_DISK" "$state"; chmod 750 "$state"; }
+  folder=$1/${LAB_DISK_AT:-}; shift
+  [ -z "${LAB_DISK:-}" ] || { mode=$(stat -c %a "$folder"); mount -o loop "$LAB_DISK" "$folder"; chmod "$mode" "$folder"; }
   exec "$@"' sh "$tree" \
   systemd-nspawn -q --register=no --keep-unit -D "$tree" -M "$name" --console=pipe --kill-signal=SIGRTMIN+3 \
   --resolv-conf=off --bind=/dev/kmsg --capability=CAP_SYSLOG --system-call-filter="add_key keyctl" "$@" \
