@@ -46,6 +46,8 @@ function updatePlan(verifiedBy: string): UpdatePlan {
     to: { ...release, createdAt: null, verifiedBy },
     components: [],
     other: [],
+    definitions: [],
+    checks: [],
     downloads: [],
     downloadBytes: 0,
     unknownSizes: [],

@@ -4,7 +4,7 @@ import { humanDuration } from "../core/duration.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { OperationView } from "../operation/model.ts";
 import { verifiedText } from "../release/resolved.ts";
-import type { NotNow, UpdatePlan, UpdateRecord, UpdatesView } from "./model.ts";
+import type { DefinitionChange, NotNow, UpdatePlan, UpdateRecord, UpdatesView } from "./model.ts";
 
 const STATES: Readonly<Record<UpdatesView["channel"]["state"], string>> = {
   unknown: "nobody has asked yet",
@@ -48,12 +48,26 @@ export function planText(plan: UpdatePlan): string {
     "",
     ...plan.components.flatMap(({ name, changes }) => [`${name} is started again`, ...changes.map(changeText)]),
     ...plan.other.map(changeText),
+    ...(plan.definitions ?? []).map(definitionText),
     ...plan.irreversible.map(({ id, about }) => `Cannot be undone: ${about} (${id})`),
+    ...checksLine(plan.checks),
     ...plan.warnings.map((warning) => `Warning: ${warning}`),
     ...notNowLines(plan.notNow),
     "",
     `Plan ${plan.digest}`,
   ].join("\n");
+}
+
+function definitionText({ name, isNew, added, removed }: DefinitionChange): string {
+  if (isNew) return `    definition ${name}: new (${added.join(", ")})`;
+  const parts = [...added.map((version) => `+${version}`), ...removed.map((version) => `-${version}`)];
+  return `    definition ${name}: ${parts.join(" ")}`;
+}
+
+/** What failed is told by its reason. */
+function checksLine(checks: UpdatePlan["checks"]): readonly string[] {
+  const well = checks.filter(({ state }) => state === "ok").length;
+  return checks.length === 0 ? [] : [`${well} of ${checks.length} checks hold`];
 }
 
 const TITLES: Readonly<Record<UpdatePlan["kind"], string>> = {
@@ -106,6 +120,16 @@ export function endText(view: OperationView): string {
   return lines.join("\n");
 }
 
+/** What happened beside what was planned. */
+function tookText({ durationMs, expectedMs, bytes, fetched }: UpdateRecord): string {
+  const took = humanDuration(durationMs);
+  const time = expectedMs === null ? took : `${took} of ${humanDuration(expectedMs)}`;
+  if (fetched === null) return time;
+  const came = humanBytes(fetched.parts + (fetched.images ?? 0));
+  const untold = fetched.images === null && fetched.present === 0 ? " beside images" : "";
+  return `${time}  ${came}${untold}${bytes === null ? "" : ` of ${humanBytes(bytes)}`}`;
+}
+
 /** Writes one line for each update and return, newest first. */
 export function historyText(records: readonly UpdateRecord[]): string {
   if (records.length === 0) return "Nothing has been updated yet";
@@ -113,7 +137,7 @@ export function historyText(records: readonly UpdateRecord[]): string {
     .map((record) => {
       const way = `${record.from.version} -> ${record.to.version}`;
       const told = [record.outcome, record.verdict, record.reason].filter(Boolean).join(", ");
-      return `${record.startedAt}  ${record.operationId}  ${way}  ${humanDuration(record.durationMs)}  ${told}`;
+      return `${record.startedAt}  ${record.operationId}  ${way}  ${tookText(record)}  ${told}`;
     })
     .join("\n");
 }

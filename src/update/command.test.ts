@@ -54,6 +54,9 @@ const RECORD = {
     verdict: "failed",
     outcome: "returned",
     reason: "The application keeps stopping",
+    expectedMs: 300_000,
+    bytes: 4_000_000,
+    fetched: { parts: 100_000, images: 2_000_000, present: 3 },
   },
 };
 
@@ -66,7 +69,7 @@ test("the history is read from the disk alone, and knows nothing of other operat
   assert.equal(exit, 0);
   assert.equal(
     said.text,
-    "2026-11-21T10:00:00.000Z  0002-update  1.0.3 -> 1.2.0  7 min  returned, failed, The application keeps stopping",
+    "2026-11-21T10:00:00.000Z  0002-update  1.0.3 -> 1.2.0  7 min of 5 min  2.1 MB of 4 MB  returned, failed, The application keeps stopping",
   );
   assert.equal((await run("history")).said.text, "Nothing has been updated yet");
 });
@@ -84,6 +87,11 @@ const PLAN: UpdatePlan = {
     },
   ],
   other: [],
+  definitions: [
+    { name: "backups.example.com", isNew: true, added: ["v1"], removed: [], lost: [] },
+    { name: "helmreleases.helm.toolkit.fluxcd.io", isNew: false, added: ["v2"], removed: ["v2beta1"], lost: [] },
+  ],
+  checks: [],
   downloads: [{ name: "image algaCore", reference: "r", sizeBytes: 1_000_000 }],
   downloadBytes: 1_000_000,
   unknownSizes: [],
@@ -104,6 +112,8 @@ test("a plan reads from what it is to its digest", () => {
 
 alga-core is started again
     image algaCore: 1.0.3@${A.slice(7, 19)} -> 1.1.0@${B.slice(7, 19)}
+    definition backups.example.com: new (v1)
+    definition helmreleases.helm.toolkit.fluxcd.io: +v2 -v2beta1
 Cannot be undone: Contacts are split (contacts)
 Warning: It is not signed.
 Not now: 1.0.9 comes first

@@ -1,7 +1,7 @@
 /** What the steps of one update or return share: ports, the plan's record, and the notes of the run on disk. */
 import { z } from "zod";
 import type { Progress } from "../operation/step.ts";
-import { type RunPlan, verdictSchema } from "./model.ts";
+import { fetchedSchema, type RunPlan, verdictSchema } from "./model.ts";
 import type { UpdateDeps, UpdateSettings } from "./ports.ts";
 import { countsSchema, takenSchema } from "./pulse.ts";
 
@@ -30,6 +30,7 @@ const runNotesSchema = z.object({
   controlPlaneAsked: z.boolean().default(false),
   /** Codes of checks that had failed before anything began. */
   failedBefore: z.array(z.string()).default([]),
+  fetched: fetchedSchema.nullable().default(null),
   /** What the hour was like before anything was changed; null: not noted yet. */
   hourBefore: countsSchema.nullable().default(null),
   /** What was counted while it was judged; null: not begun, or told in the verdict. */

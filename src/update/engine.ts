@@ -11,8 +11,10 @@ import type { ReleaseRef, ResolvedRelease } from "../release/resolved.ts";
 import { type Installed, readInstalled } from "../status/installed.ts";
 import type { ApplianceStatus } from "../status/model.ts";
 import { createChannelWatch } from "./channel.ts";
+import { createDefinitions, type Definitions } from "./definitions.ts";
 import { updateRecords } from "./history.ts";
 import {
+  type DefinitionChange,
   NO_POLICY,
   type NotNow,
   POLICY_SCHEMA,
@@ -23,7 +25,8 @@ import {
   type UpdateRecord,
   type UpdatesView,
 } from "./model.ts";
-import { planChanges, planUpdate, RESTORE } from "./plan.ts";
+import { differenceFrom, neededBytesOf, planChanges, planUpdate, RESTORE } from "./plan.ts";
+import { createPlanPreflight, type PlanPreflight } from "./plan-preflight.ts";
 import { mayBegin } from "./policy.ts";
 import type { UpdateDeps, UpdateSettings } from "./ports.ts";
 import { type KeptRelease, readPrevious, whyNoReturn } from "./previous.ts";
@@ -80,11 +83,15 @@ class Engine implements Updates {
   readonly #seen = new Map<string, SeenPlan>();
   readonly #listeners = new Set<() => void>();
   readonly #channel;
+  readonly #preflight: PlanPreflight;
+  readonly #definitions: Definitions;
 
   constructor(deps: UpdateDeps, settings: UpdateSettings, operations: Operations) {
     this.#deps = deps;
     this.#settings = settings;
     this.#operations = operations;
+    this.#preflight = createPlanPreflight(deps, settings);
+    this.#definitions = createDefinitions(deps);
     this.#channel = createChannelWatch(deps, settings, () => this.#changed());
   }
 
@@ -220,14 +227,35 @@ class Engine implements Updates {
     signal: AbortSignal,
   ): Promise<UpdatePlan> {
     const { files } = this.#deps;
-    const space = await files.space(this.#settings.stateFolder).catch(() => undefined);
+    const { from, to } = made;
+    const neededBytes = neededBytesOf(differenceFrom(from, to));
+    const [space, checks, definitions] = await Promise.all([
+      files.space(this.#settings.stateFolder).catch(() => undefined),
+      this.#preflight.checks({ to, neededBytes }, signal),
+      this.#definitionsOf({ from, to }, signal),
+    ]);
     const box = {
       freeBytes: space?.freeBytes,
       operation: this.#operations.current(),
       status: await this.#status(signal),
       history: await this.history(),
     };
-    return planUpdate({ ...made, box, steps: describeSteps(), pace: this.#settings.pace ?? 1 });
+    return planUpdate({ ...made, box, checks, definitions, steps: describeSteps(), pace: this.#settings.pace ?? 1 });
+  }
+
+  /** undefined where a part cannot be had or read now: the plan says so. */
+  async #definitionsOf(
+    release: Parameters<Definitions["changes"]>[0],
+    signal: AbortSignal,
+  ): Promise<readonly DefinitionChange[] | undefined> {
+    try {
+      return await this.#definitions.changes(release, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isApplianceError(error)) throw error;
+      this.#deps.log.info("definitions of the wanted release not read", { error });
+      return undefined;
+    }
   }
 
   async #installed(): Promise<Installed> {

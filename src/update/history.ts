@@ -3,7 +3,7 @@ import { z } from "zod";
 import { type Digest, isDigest } from "../core/digest.ts";
 import { parseInstant } from "../core/time.ts";
 import type { HistoryRecord } from "../operation/store.ts";
-import { type UpdateRecord, verdictSchema } from "./model.ts";
+import { fetchedSchema, type UpdateRecord, verdictSchema } from "./model.ts";
 
 const digest = z.custom<Digest>(isDigest);
 const nameSchema = z.object({ version: z.string(), digest });
@@ -15,6 +15,7 @@ const aboutSchema = z.looseObject({
   planDigest: z.string().nullable().optional(),
   expectedMs: z.number().nullable().optional(),
   bytes: z.number().nullable().optional(),
+  fetched: fetchedSchema.nullable().optional(),
   verdict: verdictSchema.nullable().optional(),
   outcome: z.enum(["installed", "returned", "untouched", "stopped"]).optional(),
   reason: z.string().nullable().optional(),
@@ -47,6 +48,7 @@ function recordOf(record: HistoryRecord): UpdateRecord[] {
       durationMs,
       expectedMs: about.expectedMs ?? null,
       bytes: about.bytes ?? null,
+      fetched: about.fetched ?? null,
     },
   ];
 }

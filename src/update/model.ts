@@ -7,6 +7,7 @@ import { z } from "zod";
 import { type Digest, isDigest } from "../core/digest.ts";
 import type { PublicError } from "../core/errors.ts";
 import type { OperationState, OperationView } from "../operation/model.ts";
+import type { Check } from "../status/model.ts";
 
 const digest = z.custom<Digest>(isDigest);
 
@@ -93,6 +94,17 @@ export interface OtherChange {
   readonly to: string | null;
 }
 
+/** A definition of custom resources that changes. */
+export interface DefinitionChange {
+  readonly name: string;
+  readonly isNew: boolean;
+  /** Versions that come and go. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** Of those that go, the ones in which objects are stored: they stand in the way. */
+  readonly lost: readonly string[];
+}
+
 export type PlanKind = "update" | "repair" | "downgrade";
 
 /** What an update would do. Two plans with one digest do the same to the same box. */
@@ -104,6 +116,8 @@ export interface UpdatePlan {
   /** Only those that change. */
   readonly components: readonly ComponentChange[];
   readonly other: readonly OtherChange[];
+  /** Definitions of custom resources that change; null: they could not be read now. */
+  readonly definitions: readonly DefinitionChange[] | null;
   readonly downloads: readonly { readonly name: string; readonly reference: string; readonly sizeBytes: number }[];
   readonly downloadBytes: number;
   /** Images that the registry does not show: their sizes are not counted. */
@@ -123,10 +137,23 @@ export interface UpdatePlan {
     readonly about: string;
     readonly stoppable: boolean;
   }[];
+  /** The checks before any change, failed ones and those that hold. */
+  readonly checks: readonly Check[];
   /** Empty: it may run. */
   readonly notNow: readonly NotNow[];
   readonly warnings: readonly string[];
 }
+
+export const fetchedSchema = z.object({
+  /** Bytes of bundle, charts and Flux. */
+  parts: z.number(),
+  /** Bytes of images, as the kubelet told them; null: it has told of none. */
+  images: z.number().nullable(),
+  /** Images that were on the node already. */
+  present: z.number(),
+});
+/** What an update has fetched, beside the bytes that its plan foresaw. */
+export type Fetched = z.infer<typeof fetchedSchema>;
 
 /** One update or return that has ended. */
 export interface UpdateRecord {
@@ -144,7 +171,10 @@ export interface UpdateRecord {
   readonly planDigest: string | null;
   readonly durationMs: number;
   readonly expectedMs: number | null;
+  /** Bytes that were to be fetched by the plan. */
   readonly bytes: number | null;
+  /** What was fetched; null: nothing was counted. What a process had fetched that was killed is not in it. */
+  readonly fetched: Fetched | null;
 }
 
 /** The whole of updates as the page, the API and the command show it. */

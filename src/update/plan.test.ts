@@ -6,8 +6,10 @@ import type { OperationView } from "../operation/model.ts";
 import { readReleaseManifest } from "../release/model.ts";
 import type { ReleaseRef, ResolvedRelease } from "../release/resolved.ts";
 import { INSTALLED_SCHEMA, type Installed } from "../status/installed.ts";
-import type { UpdateRecord } from "./model.ts";
+import type { Check } from "../status/model.ts";
+import type { DefinitionChange, UpdateRecord } from "./model.ts";
 import { type BoxNow, planChanges, planUpdate } from "./plan.ts";
+import { definitionChanges } from "./plan-checks.ts";
 
 const PLACE = "registry.test/nine-minds";
 const GB = 1024 ** 3;
@@ -72,10 +74,26 @@ const CALM: BoxNow = { freeBytes: 50 * GB, operation: undefined, status: statusW
 function planned(
   from: ResolvedRelease,
   to: ResolvedRelease,
-  more: { readonly ref?: ReleaseRef; readonly box?: Partial<BoxNow>; readonly known?: boolean } = {},
+  more: {
+    readonly ref?: ReleaseRef;
+    readonly box?: Partial<BoxNow>;
+    readonly known?: boolean;
+    readonly checks?: readonly Check[];
+    readonly definitions?: readonly DefinitionChange[] | undefined;
+  } = {},
 ) {
-  const { ref = { channel: "stable" }, box = {}, known = true } = more;
-  const facts = { installed: installedOf(from), from: known ? from : undefined, to, ref, steps: [], pace: 1 };
+  const { ref = { channel: "stable" }, box = {}, known = true, checks = [] } = more;
+  const definitions = "definitions" in more ? more.definitions : [];
+  const facts = {
+    installed: installedOf(from),
+    from: known ? from : undefined,
+    to,
+    ref,
+    steps: [],
+    pace: 1,
+    checks,
+    definitions,
+  };
   return planUpdate({ ...facts, box: { ...CALM, ...box } });
 }
 
@@ -215,6 +233,7 @@ test("the time is that of this box where it has updated before", () => {
     durationMs,
     expectedMs: null,
     bytes: null,
+    fetched: null,
   });
   const history = [took(900), took(5, "untouched"), took(400), took(600)];
   const plan = planned(release(), release({ version: "1.1.0" }), { box: { history } });
@@ -234,3 +253,56 @@ function running(id: string): OperationView {
     problem: null,
   };
 }
+
+const check = (code: string, state: Check["state"]): Check => ({
+  ...{ code, tier: "platform", state, title: "It is wrong", cause: "It was seen.", evidence: [], next: "Mend it" },
+  ...{ retrySafe: false, since: null },
+});
+
+test("a failed check stands in the way; one of the network is waited for; disk is told by this update's own bytes", () => {
+  const checks = [
+    check("kube/unsupported-version", "failed"),
+    check("network/registry-unreachable", "failed"),
+    check("host/disk-space", "failed"),
+    check("host/cpu", "ok"),
+  ];
+  const plan = planned(release(), release({ version: "1.1.0" }), { checks });
+  assert.deepEqual(plan.notNow, [
+    { code: "kube/unsupported-version", message: "It is wrong: It was seen", hint: "Mend it" },
+  ]);
+  assert.match(plan.warnings[0] ?? "", /^It is wrong: It was seen\. The update waits for it/);
+  assert.equal(plan.checks.length, 4);
+  assert.equal(
+    planned(release(), release({ version: "1.1.0" })).digest,
+    plan.digest,
+    "the moment is no part of a plan",
+  );
+});
+
+test("definitions are told by their versions; one that takes stored objects away stands in the way", () => {
+  const wanted = [
+    { name: "new.example.com", versions: ["v1"], stored: [] },
+    { name: "same.example.com", versions: ["v1"], stored: [] },
+    { name: "moves.example.com", versions: ["v2"], stored: [] },
+    { name: "loses.example.com", versions: ["v2"], stored: [] },
+  ];
+  const present = new Map(
+    [
+      { name: "same.example.com", versions: ["v1"], stored: ["v1"] },
+      { name: "moves.example.com", versions: ["v1", "v2"], stored: ["v2"] },
+      { name: "loses.example.com", versions: ["v1", "v2"], stored: ["v1", "v2"] },
+    ].map((one) => [one.name, one]),
+  );
+  const changes = definitionChanges(wanted, present);
+  assert.deepEqual(changes, [
+    { name: "new.example.com", isNew: true, added: ["v1"], removed: [], lost: [] },
+    { name: "moves.example.com", isNew: false, added: [], removed: ["v1"], lost: [] },
+    { name: "loses.example.com", isNew: false, added: [], removed: ["v1"], lost: ["v1"] },
+  ]);
+  const plan = planned(release(), release({ version: "1.1.0" }), { definitions: changes });
+  assert.deepEqual(codes(plan), ["update/stored-version"]);
+  assert.match(plan.notNow[0]?.message ?? "", /takes v1 of loses\.example\.com away, and objects are stored in it/);
+  const unknown = planned(release(), release({ version: "1.1.0" }), { definitions: undefined });
+  assert.deepEqual([unknown.definitions, unknown.notNow], [null, []]);
+  assert.ok(unknown.warnings.some((warning) => warning.includes("definitions of custom resources")));
+});

@@ -7,15 +7,16 @@
 import { type Digest, digestOf, digestOfValue } from "../core/digest.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { OperationView } from "../operation/model.ts";
-import { differenceOf } from "../release/difference.ts";
+import { differenceOf, type ReleaseDifference } from "../release/difference.ts";
 import type { ReleaseRef, ResolvedRelease } from "../release/resolved.ts";
 import { irreversibleSince, type UpdateRules, updateRulesOf } from "../release/update-rules.ts";
 import { compareVersions } from "../release/version.ts";
 import type { Installed } from "../status/installed.ts";
-import type { ApplianceStatus } from "../status/model.ts";
+import type { ApplianceStatus, Check } from "../status/model.ts";
 import { usualMs } from "./history.ts";
-import type { NotNow, PlanKind, UpdatePlan, UpdateRecord } from "./model.ts";
+import type { DefinitionChange, NotNow, PlanKind, UpdatePlan, UpdateRecord } from "./model.ts";
 import { plannedChanges } from "./plan-changes.ts";
+import { checkReasons, checkWarnings, definitionReasons } from "./plan-checks.ts";
 
 export interface PlanInput {
   readonly installed: Installed;
@@ -25,6 +26,9 @@ export interface PlanInput {
   /** What was asked for: a channel never goes down. */
   readonly ref: ReleaseRef;
   readonly box: BoxNow;
+  readonly checks: readonly Check[];
+  /** undefined: they could not be read. */
+  readonly definitions: readonly DefinitionChange[] | undefined;
   readonly steps: UpdatePlan["steps"];
   /** How much faster than on a box everything goes. */
   readonly pace: number;
@@ -55,14 +59,11 @@ const RESERVE_BYTES = 1024 * 1024 * 1024;
 export function planUpdate(input: PlanInput): UpdatePlan {
   const { installed, to, ref, box } = input;
   const kind = kindOf(installed, to);
-  const difference = differenceOf(input.from ?? nothing(to), to);
+  const difference = differenceFrom(input.from, to);
   const downloads = difference.downloads.map(({ name, reference, sizeBytes }) => ({ name, reference, sizeBytes }));
-  const imageBytes = difference.downloads.reduce((sum, one) => sum + (one.kind === "image" ? one.sizeBytes : 0), 0);
   const usual = usualMs(box.history);
   const disk =
-    box.freeBytes === undefined
-      ? null
-      : { freeBytes: box.freeBytes, neededBytes: imageBytes === 0 ? 0 : imageBytes * UNPACKED + RESERVE_BYTES };
+    box.freeBytes === undefined ? null : { freeBytes: box.freeBytes, neededBytes: neededBytesOf(difference) };
   const irreversible = irreversibleSteps(input);
   const channel = "channel" in ref ? ref.channel : null;
   return {
@@ -77,6 +78,7 @@ export function planUpdate(input: PlanInput): UpdatePlan {
       verifiedBy: to.verifiedBy,
     },
     ...plannedChanges(difference, to),
+    definitions: input.definitions ?? null,
     downloads,
     downloadBytes: difference.downloadBytes,
     unknownSizes: to.missing.map(({ name }) => name),
@@ -85,9 +87,26 @@ export function planUpdate(input: PlanInput): UpdatePlan {
     expectedFrom: usual === undefined ? "estimate" : "history",
     irreversible,
     steps: input.steps,
-    notNow: [...boxNotNow(box), ...notNow(input, { kind, disk })],
+    checks: input.checks,
+    notNow: [
+      ...boxNotNow(box),
+      ...notNow(input, { kind, disk }),
+      ...definitionReasons(input.definitions ?? []),
+      ...checkReasons(input.checks),
+    ],
     warnings: warningsOf(input, kind),
   };
+}
+
+/** Bytes of disk that the images of a difference take while they come. */
+export function neededBytesOf({ downloads }: ReleaseDifference): number {
+  const imageBytes = downloads.reduce((sum, one) => sum + (one.kind === "image" ? one.sizeBytes : 0), 0);
+  return imageBytes === 0 ? 0 : imageBytes * UNPACKED + RESERVE_BYTES;
+}
+
+/** What another release has that the installed one has not; all of it where the installed one is not known any more. */
+export function differenceFrom(from: ResolvedRelease | undefined, to: ResolvedRelease): ReleaseDifference {
+  return differenceOf(from ?? nothing(to), to);
 }
 
 function kindOf(installed: Installed, to: ResolvedRelease): PlanKind {
@@ -205,8 +224,9 @@ export function belowFloor(installed: string, wanted: string, floor: string): st
   return `${installed} has changed the data so that ${wanted} cannot read it: at least ${floor} is wanted`;
 }
 
-function warningsOf({ from, to }: PlanInput, kind: PlanKind): readonly string[] {
-  const warnings: string[] = [];
+function warningsOf({ from, to, definitions, checks }: PlanInput, kind: PlanKind): readonly string[] {
+  const warnings: string[] = [...checkWarnings(checks)];
+  if (definitions === undefined) warnings.push("Whether definitions of custom resources change is not known now.");
   if (from === undefined)
     warnings.push("The installed release is not known any more, so everything is listed as changed.");
   if (to.verifiedBy === "none") warnings.push("The release is not signed by a key that this appliance trusts.");

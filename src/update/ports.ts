@@ -2,6 +2,7 @@
 import type { Deps, Fetch } from "../core/ports.ts";
 import type { Kube } from "../kube/calls.ts";
 import type { StateStore } from "../operation/store.ts";
+import type { Requirements } from "../preflight/check.ts";
 import type { PartsShelf } from "../release/kept-parts.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
 import type { ResolvedStore } from "../release/resolved-store.ts";
@@ -10,7 +11,8 @@ import type { ApplianceStatus } from "../status/model.ts";
 import type { WatchSettings } from "../status/waiting.ts";
 
 /** The ports of an update. Everything that comes through them is checked where it is used. */
-export interface UpdateDeps extends Pick<Deps, "clock" | "random" | "files" | "transports" | "log"> {
+export interface UpdateDeps
+  extends Pick<Deps, "clock" | "random" | "files" | "network" | "machine" | "transports" | "log"> {
   readonly store: StateStore;
   readonly kube: Kube;
   readonly registry: RegistryAccess;
@@ -30,6 +32,8 @@ export interface UpdateSettings extends WatchSettings {
   readonly controlPlane: string;
   /** Folder of the state, for its free space. */
   readonly stateFolder: string;
+  /** What of the machine's requirements differs from a box. */
+  readonly requirements?: Partial<Requirements>;
   /** How much faster than on a box everything goes. Absent: 1. */
   readonly pace?: number;
 }

@@ -6,7 +6,7 @@ import { SILENT_LOG } from "../core/log.ts";
 import { createKube } from "../kube/client.ts";
 import { listAt, refOf, textAt } from "../kube/model.ts";
 import { createApiServer } from "../rehearsal/kubernetes/api-server.ts";
-import { closePrefetch, openPrefetch, pulledImages, unscheduled } from "./prefetch.ts";
+import { closePrefetch, fetchedImages, openPrefetch, pulledImages, unscheduled } from "./prefetch.ts";
 
 const IMAGES = ["registry.test/a:1", "registry.test/b:1@sha256:0"];
 const RELEASE = digestOf("release");
@@ -74,4 +74,26 @@ test("a pod that was put off the node is made anew", async () => {
   assert.equal(await openPrefetch(kube, what), undefined);
   const second = await openPrefetch(kube, what);
   assert.ok(second !== undefined && second.metadata.uid !== first.metadata.uid);
+});
+
+test("what came and what was there is read from the kubelet's events about the pod", async () => {
+  const kube = cluster();
+  const { signal } = new AbortController();
+  const pod = await openPrefetch(kube, { release: RELEASE, images: IMAGES, signal });
+  assert.ok(pod !== undefined);
+  assert.deepEqual(await fetchedImages(kube, RELEASE, signal), { came: undefined, present: 0 });
+  const tell = (name: string, message: string, about = pod.metadata.name) =>
+    kube.create({
+      ...{ apiVersion: "v1", kind: "Event", metadata: { namespace: pod.metadata.namespace ?? "", name } },
+      ...{ type: "Normal", reason: "Pulled", message },
+      involvedObject: { apiVersion: "v1", kind: "Pod", name: about, namespace: pod.metadata.namespace },
+    });
+  const pulled = (bytes: number) =>
+    `Successfully pulled image "x" in 2.5s (2.5s including waiting). Image size: ${bytes} bytes.`;
+  await tell("a", pulled(1_000));
+  await tell("b", pulled(234));
+  await tell("c", 'Container image "y" already present on machine');
+  await tell("d", pulled(9_999), "another-pod");
+  await tell("e", 'Successfully pulled image "x" in 2.5s (2.5s including waiting)');
+  assert.deepEqual(await fetchedImages(kube, RELEASE, signal), { came: 1_234, present: 1 });
 });

@@ -162,6 +162,28 @@ function wasPutOff(pod: KubeObject): boolean {
   return textAt(pod, "status", "phase") === "Failed" && textAt(pod, "status", "reason") !== undefined;
 }
 
+/** @see kubelet, events "Pulled": since Kubernetes 1.30 with the size of the image in bytes */
+const CAME = /^Successfully pulled image .*Image size: (\d+) bytes/;
+const PRESENT = /already present on machine/;
+
+/** Reads from the pod's events how many bytes of images came, undefined where no size is told, and how many images were there. */
+export async function fetchedImages(
+  kube: Pick<Kube, "list">,
+  release: Digest,
+  signal: AbortSignal,
+): Promise<{ readonly came: number | undefined; readonly present: number }> {
+  const { items } = await kube.list(
+    { apiVersion: "v1", kind: "Event", namespace: NAMESPACE },
+    { fieldSelector: `involvedObject.kind=Pod,involvedObject.name=${podName(release)}`, limit: 500, signal },
+  );
+  const messages = items.map((event) => textAt(event, "message") ?? "");
+  const sizes = messages.flatMap((message) => CAME.exec(message)?.[1] ?? []).map(Number);
+  return {
+    came: sizes.length === 0 ? undefined : sizes.reduce((sum, size) => sum + size, 0),
+    present: messages.filter((message) => PRESENT.test(message)).length,
+  };
+}
+
 /** Takes the pod away. Safe to call again. */
 export async function closePrefetch(kube: PodKube, release: Digest, signal?: AbortSignal): Promise<void> {
   await kube.delete(podRef(release), { gracePeriodSeconds: 0, ...(signal === undefined ? {} : { signal }) });

@@ -37,10 +37,10 @@ function programOf(
 
 /** The verdict and how it ended; with the whole of release.json where a release was installed, so that it can stand in for it. */
 async function resultOf(deps: UpdateDeps, view: OperationView): Promise<Readonly<Record<string, unknown>>> {
-  const { verdict, reason, returned, touched } = await readNotes({ deps, operationId: view.id });
+  const { verdict, reason, returned, touched, fetched } = await readNotes({ deps, operationId: view.id });
   const isDone = view.state === "done";
   const ended = returned ? "returned" : touched ? "stopped" : "untouched";
   const outcome: UpdateRecord["outcome"] = isDone ? (view.kind === "rollback" ? "returned" : "installed") : ended;
   const installed = isDone ? await readInstalled(deps) : undefined;
-  return { ...installed, verdict, reason: reason ?? view.problem?.message ?? null, outcome };
+  return { ...installed, fetched, verdict, reason: reason ?? view.problem?.message ?? null, outcome };
 }

@@ -14,11 +14,20 @@ import type { UpdateDeps, UpdateSettings } from "./ports.ts";
 /** Of the answers only how names are asked; setup owns the rest. */
 const answersSchema = z.looseObject({ answers: z.looseObject({ dnsMode: z.string(), dnsServers: z.string() }) });
 
+/** Name servers of the operator's answers; undefined: the system's. */
+export async function nameServersOfAnswers({
+  store,
+}: Pick<UpdateDeps, "store">): Promise<readonly string[] | undefined> {
+  const { answers } = (await store.readDocument("answers", answersSchema).catch(() => undefined)) ?? {};
+  return answers?.dnsMode === "custom" ? answers.dnsServers.split(",").map((server) => server.trim()) : undefined;
+}
+
 /** A client of the registry that asks the name servers of the operator's answers. Nothing is sent yet. */
-export async function openUpdateRegistry(deps: UpdateDeps): Promise<RegistryClient> {
-  const { answers } = (await deps.store.readDocument("answers", answersSchema).catch(() => undefined)) ?? {};
-  const nameServers = answers?.dnsMode === "custom" ? { nameServers: answers.dnsServers.split(",") } : {};
-  return openRegistry(deps, { ...deps.registry, ...nameServers });
+export async function openUpdateRegistry(
+  deps: Pick<UpdateDeps, "clock" | "random" | "log" | "transports" | "store" | "registry">,
+): Promise<RegistryClient> {
+  const nameServers = await nameServersOfAnswers(deps);
+  return openRegistry(deps, { ...deps.registry, ...(nameServers === undefined ? {} : { nameServers }) });
 }
 
 export interface UpdateResolve {

@@ -3,6 +3,8 @@ import { json, type Route } from "../core/http.ts";
 import type { Updates } from "./engine.ts";
 
 const PATH = "/api/updates";
+/** Of the exported file. */
+const HISTORY_SCHEMA = "alga.appliance.update-history/v1";
 
 /** The routes of updates. Bodies are untrusted and read by the engine, which answers field by field. */
 export function updateRoutes(updates: Updates): readonly Route[] {
@@ -13,6 +15,17 @@ export function updateRoutes(updates: Updates): readonly Route[] {
       access: "session",
       summary: "What is installed and offered, the policy, what can be gone back to, and the history",
       handle: async ({ signal }) => json(await updates.view(signal)),
+    },
+    {
+      method: "GET",
+      path: `${PATH}/history`,
+      access: "session",
+      summary: "Every update and return with its plan and what happened, as a file to keep",
+      handle: async () =>
+        json(
+          { schema: HISTORY_SCHEMA, history: await updates.history() },
+          { headers: { "content-disposition": 'attachment; filename="alga-appliance-updates.json"' } },
+        ),
     },
     {
       method: "POST",

@@ -4,9 +4,9 @@ import type { StepResult } from "../operation/step.ts";
 import { stepError } from "../operation/step.ts";
 import type { ResolvedRelease } from "../release/resolved.ts";
 import { pollMsOf } from "../status/waiting.ts";
-import type { UpdateCall } from "./context.ts";
+import { note, readNotes, type UpdateCall } from "./context.ts";
 import { atPace, type UpdateSettings } from "./ports.ts";
-import { closePrefetch, openPrefetch, type Pulled, pulledImages, unscheduled } from "./prefetch.ts";
+import { closePrefetch, fetchedImages, openPrefetch, type Pulled, pulledImages, unscheduled } from "./prefetch.ts";
 
 /** Milliseconds that the kubelet may be told "not there" or "denied": it asks again by itself. */
 const DEFINITE_MS = 60_000;
@@ -25,9 +25,24 @@ export async function fetchImages(call: UpdateCall, release: ResolvedRelease): P
   const key = digestOfValue({ release: release.digest, images });
   try {
     await waitForImages(call, { key, images, release });
+    await noteFetched(call, key);
     return { state: "done", detail: `${images.length} images are on the node` };
   } finally {
     await closePrefetch(kube, key).catch((error: unknown) => log.warn("prefetch pod not removed", { error }));
+  }
+}
+
+/** What the kubelet tells of images that came and of those that were there. Its events are for people: where they cannot be read, nothing is noted. */
+async function noteFetched({ context, signal }: UpdateCall, key: Wanted["key"]): Promise<void> {
+  const { kube, log } = context.deps;
+  try {
+    const { came, present } = await fetchedImages(kube, key, signal);
+    const before = (await readNotes(context)).fetched ?? { parts: 0, images: null, present: 0 };
+    const images = came === undefined ? before.images : (before.images ?? 0) + came;
+    await note(context, { fetched: { ...before, images, present } });
+  } catch (error) {
+    signal.throwIfAborted();
+    log.info("what the kubelet fetched is not known", { error });
   }
 }
 

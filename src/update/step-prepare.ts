@@ -7,7 +7,7 @@ import { askForAll } from "../release/ask.ts";
 import { partsOf } from "../release/kept-parts.ts";
 import { componentsOf, type ReleaseManifest } from "../release/model.ts";
 import type { ResolvedArtifact } from "../release/resolved.ts";
-import { note, type UpdateCall } from "./context.ts";
+import { note, readNotes, type UpdateCall } from "./context.ts";
 import { clearShelf, partsOfInstalled } from "./parts.ts";
 import { keepPrevious } from "./previous.ts";
 import { installedNow, wantedOf } from "./release-of-run.ts";
@@ -62,6 +62,8 @@ export async function fetchParts(call: UpdateCall): Promise<StepResult> {
   let bytes = await deps.parts.keep(registry, parts, { base, signal, onProgress });
   for (const part of now.artifacts.filter(({ kind }) => kind === "flux"))
     bytes += await readWhole(call, registry, part);
+  const fetched = (await readNotes(context)).fetched ?? { parts: 0, images: null, present: 0 };
+  await note(context, { fetched: { ...fetched, parts: fetched.parts + bytes } });
   await fetchInstalled(call, registry);
   const count = now.artifacts.filter(({ kind }) => kind !== "image").length;
   return { state: "done", detail: `${count} parts, ${humanBytes(bytes)} fetched, all as the release pins them` };
@@ -107,7 +109,7 @@ function assertSame(part: ResolvedArtifact, seen: readonly ResolvedArtifact[]): 
 }
 
 /** The repository within the registry, of a reference with or without tag and digest. */
-function repositoryOf({ reference }: ResolvedArtifact, registry: string): string {
+export function repositoryOf({ reference }: ResolvedArtifact, registry: string): string {
   const path = reference.slice(`${registry}/`.length);
   return path.replace(/@sha256:[0-9a-f]{64}$/, "").replace(/:[^:/]*$/, "");
 }

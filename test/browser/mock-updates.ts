@@ -115,6 +115,7 @@ function updateOperation(paused = "no"): object {
 
 function offeredView(): UpdatesView {
   const now = { version: "1.0.3", digest: DIGESTS.now };
+  const fetched = { parts: 2_000_000, images: 398_000_000, present: 4 };
   const before = { version: "1.0.2", digest: DIGESTS.before };
   return {
     installed: { ...now, channel: "stable", installedAt: ago(3_000) },
@@ -133,12 +134,13 @@ function offeredView(): UpdatesView {
           to: { version: "1.1.0-rc.1", digest: DIGESTS.next, channel: "stable" },
           durationMs: 610_000,
           expectedMs: 400_000,
+          fetched: null,
         },
       },
       {
         ...{ operationId: "0002-update", kind: "update", startedAt: ago(3_010), endedAt: ago(3_000), state: "done" },
         ...{ verdict: "ok", outcome: "installed", reason: null, from: before, to: { ...now, channel: "stable" } },
-        ...{ durationMs: 480_000, expectedMs: null },
+        ...{ durationMs: 480_000, expectedMs: null, bytes: 410_000_000, fetched },
       },
     ],
   };
@@ -162,6 +164,15 @@ function samplePlan(): UpdatePlan {
       { name: "pgbouncer", restarts: false, changes: [{ kind: "chart", name: "chart", from: "1.0.0", to: "1.0.1" }] },
     ],
     other: [{ kind: "flux", name: "Flux", from: "2.6.0", to: "2.6.1" }],
+    definitions: [
+      { name: "helmreleases.helm.toolkit.fluxcd.io", isNew: false, added: ["v2"], removed: ["v2beta1"], lost: [] },
+    ],
+    checks: [
+      {
+        ...{ code: "kube/unreachable", tier: "platform", state: "ok", title: "Kubernetes answers", cause: "" },
+        ...{ evidence: [{ ref: "https://127.0.0.1:6443", text: "v1.34.1" }], next: null, retrySafe: true, since: null },
+      },
+    ],
     downloads: [{ name: "image algaCore", reference: "registry.example/alga-core@sha256:1", sizeBytes: 410e6 }],
     downloadBytes: 410e6,
     unknownSizes: ["image redis"],

@@ -12,3 +12,12 @@ export const NO_NETWORK: Deps["network"] = {
   isListening: absent,
   certificate: absent,
 };
+
+/** The network of a box on which all is well, for what looks at it before anything is changed. */
+export const CALM_NETWORK: Deps["network"] = {
+  nameServers: async () => ["192.0.2.53"],
+  resolve: async () => ["192.0.2.1"],
+  addresses: async () => ["192.0.2.10"],
+  isListening: async () => false,
+  certificate: absent,
+};

@@ -1,6 +1,8 @@
 /** What a setup leaves on the disk, in a form in which two runs can be compared. */
 import { parseJournal } from "../../src/operation/journal.ts";
 
+/** What a process had fetched that was killed is not counted. */
+const FETCHED = /"fetched":\s*\{[^}]*\}/g;
 const INSTANT = /\d{4}-\d{2}-\d{2}T[\d:.]+Z/g;
 
 /**
@@ -34,5 +36,5 @@ function comparableLines(path: string, text: string): string {
 }
 
 function masked(text: string): string {
-  return text.replace(INSTANT, "<instant>");
+  return text.replace(INSTANT, "<instant>").replace(FETCHED, "<fetched>");
 }

@@ -202,17 +202,19 @@ async function comparableObjects(kube: Kube): Promise<ReadonlyMap<string, unknow
 /** Drops what no two runs share: identities, versions and times. Owners of fields stay, their times do not. */
 function comparable(object: KubeObject): unknown {
   const { uid: _uid, resourceVersion: _version, creationTimestamp: _at, managedFields, ...metadata } = object.metadata;
-  const owners = (managedFields ?? []).map(({ manager, operation, subresource, fieldsV1 }) => ({
-    manager,
-    operation,
-    subresource,
-    fieldsV1,
-  }));
+  // An API server puts them in the order of their times.
+  const owners = (managedFields ?? [])
+    .map(({ manager, operation, subresource, fieldsV1 }) => ({ manager, operation, subresource, fieldsV1 }))
+    .sort((one, other) => (nameOfOwner(one) < nameOfOwner(other) ? -1 : 1));
   return {
     ...object,
     metadata: { ...metadata, owners },
     ...(object.kind === "Secret" ? { data: comparableData(object) } : {}),
   };
+}
+
+function nameOfOwner({ manager, operation, subresource }: Readonly<Record<string, unknown>>): string {
+  return `${manager} ${operation} ${subresource}`;
 }
 
 function withoutTimes(value: unknown): unknown {

@@ -19,6 +19,7 @@ import type { UpdateDeps, UpdateSettings } from "../../src/update/ports.ts";
 import { rollbackProgram, updateProgram } from "../../src/update/program.ts";
 import { statusWith } from "../support/status.ts";
 import { FOREVER_MS } from "./fake-box.ts";
+import { CALM_NETWORK } from "./no-network.ts";
 
 export const GOOD = "1.1.0";
 export const BAD = "1.2.0";
@@ -87,6 +88,7 @@ export function openUpdateBench(
   const source = { apiVersion: "source.toolkit.fluxcd.io/v1", kind: "OCIRepository", namespace: "flux-system" };
   const updateDeps: UpdateDeps = {
     ...deps,
+    network: CALM_NETWORK,
     store: createFileStore(deps, paths),
     kube,
     registry: { place: { registry: options.registry, base: "nine-minds" }, plainHttp: true },

@@ -127,6 +127,8 @@ function PlanView({ plan }: { readonly plan: UpdatePlan }): VNode {
         ${plan.components.length === 0 ? html`<${EmptyState} message=${text("change.nothing")} />` : html`<${Components} plan=${plan} />`}
       <//>
       ${plan.other.length === 0 ? undefined : html`<${Card} title=${text("change.others")}><${Changes} changes=${plan.other} /><//>`}
+      ${plan.definitions === null || plan.definitions.length === 0 ? undefined : html`<${Card} title=${text("change.definitions")}><${DefinitionList} definitions=${plan.definitions} /><//>`}
+      ${plan.checks.length === 0 ? undefined : html`<${Card} title=${text("change.checks")}><${CheckList} checks=${plan.checks} /><//>`}
       <${Card} title=${text("change.steps")}><${Steps} plan=${plan} /><${Costs} plan=${plan} /><//>
     </div>`;
 }
@@ -160,6 +162,29 @@ function Changes({ changes }: { readonly changes: readonly PlanChange[] }): VNod
     return html`<li key=${`${kind} ${name}`}><span class="mono" title=${whole}>${shortened(whole)}</span></li>`;
   });
   return html`<ul class="changes">${rows}</ul>`;
+}
+
+/** Each definition with the versions that come and go; one that objects are stored in is told above as what stands in the way. */
+function DefinitionList({ definitions }: { readonly definitions: NonNullable<UpdatePlan["definitions"]> }): VNode {
+  const rows = definitions.map(({ name, isNew, added, removed }) => {
+    const came = text(isNew ? "change.definition-new" : "change.definition-came", { versions: added.join(", ") });
+    const went = text("change.definition-went", { versions: removed.join(", ") });
+    const words = [added.length === 0 ? "" : came, removed.length === 0 ? "" : went].filter((one) => one !== "");
+    return html`<li key=${name}><span class="mono">${name}</span> ${words.join("; ")}</li>`;
+  });
+  return html`<ul class="changes">${rows}</ul>`;
+}
+
+/** How many hold, and each of them on demand; what failed stands above as what is in the way. */
+function CheckList({ checks }: { readonly checks: UpdatePlan["checks"] }): VNode {
+  const well = checks.filter(({ state }) => state === "ok");
+  const rows = checks.map(({ code, title, state, evidence }) => {
+    const seen = evidence.map((one) => `${one.ref}: ${one.text}`).join("; ");
+    const tone = state === "ok" ? "ready" : "attention";
+    const word = text(state === "ok" ? "change.check-holds" : "change.check-fails");
+    return html`<li key=${code} title=${seen}><${Pill} tone=${tone} label=${word} /> ${title}</li>`;
+  });
+  return html`<details class="more"><summary>${text("change.checks-sum", { n: well.length, of: checks.length })}</summary><ul class="changes">${rows}</ul></details>`;
 }
 
 function Steps({ plan }: { readonly plan: UpdatePlan }): VNode {

@@ -1,5 +1,5 @@
 /** Updates: whether there is one, what stands in its way, the release before, and what was changed so far. */
-import { formatDigest, formatDuration, formatEstimate } from "../format.ts";
+import { formatBytes, formatDigest, formatDuration, formatEstimate } from "../format.ts";
 import { html, type VNode } from "../html.ts";
 import { answerOf, reviewPath } from "../model/updates.ts";
 import { Answer } from "../parts/answer.ts";
@@ -126,7 +126,7 @@ function HistoryCard({ records }: { readonly records: readonly UpdateRecord[] })
   ];
   const table = html`<${Table} label=${text("updates.history")} columns=${columns} rows=${records} stacks keyOf=${(one: UpdateRecord) => one.operationId} />`;
   return html`<${Card} title=${text("updates.history")}>
-    ${records.length === 0 ? html`<${EmptyState} message=${text("updates.history-none")} />` : table}
+    ${records.length === 0 ? html`<${EmptyState} message=${text("updates.history-none")} />` : html`${table}<p class="note"><a class="button small" href="/api/updates/history" download="alga-appliance-updates.json">${text("updates.export")}</a></p>`}
   <//>`;
 }
 
@@ -141,7 +141,17 @@ function endOf({ outcome, verdict, reason }: UpdateRecord): VNode {
   return html`<${Pill} tone=${TONE_OF[outcome]} label=${words.join(" ").trim()} />${reason === null ? undefined : html`<p class="quiet">${reason}</p>`}`;
 }
 
-function tookOf({ durationMs, expectedMs }: UpdateRecord): string {
+/** What happened beside what was planned: time, and bytes. */
+function tookOf({ durationMs, expectedMs, bytes, fetched }: UpdateRecord): VNode {
   const took = formatDuration(durationMs);
-  return expectedMs === null ? took : text("updates.took-of", { took, expected: formatEstimate(expectedMs) });
+  const time = expectedMs === null ? took : text("updates.took-of", { took, expected: formatEstimate(expectedMs) });
+  return html`${time}${fetched === null ? undefined : html`<p class="quiet">${fetchedText(fetched, bytes ?? null)}</p>`}`;
+}
+
+function fetchedText({ parts, images, present }: NonNullable<UpdateRecord["fetched"]>, planned: number | null): string {
+  if (images === null && present === 0) return text("updates.fetched-parts", { bytes: formatBytes(parts) });
+  const bytes = formatBytes(parts + (images ?? 0));
+  return planned === null
+    ? text("updates.fetched", { bytes })
+    : text("updates.fetched-of", { bytes, planned: formatBytes(planned) });
 }

@@ -2,7 +2,7 @@
 import type * as engine from "../../src/update/model.ts";
 
 export type UpdatePolicy = engine.UpdatePolicy;
-export type UpdateRecord = Omit<engine.UpdateRecord, "planDigest" | "bytes">;
+export type UpdateRecord = Omit<engine.UpdateRecord, "planDigest" | "bytes"> & { readonly bytes?: number | null };
 export type PlanChange = engine.PlannedChange | engine.OtherChange;
 
 /** The offer may lack what only the command line tells. */
