@@ -77,14 +77,17 @@ export async function placeFile(call: BootstrapCall, path: string, text: string)
 }
 
 /** Installs the k3s of the payload on a box that has none. An installed one stays: it is updated by whoever updates the box. */
-async function placeK3s(call: BootstrapCall): Promise<boolean> {
-  const { deps, settings } = call;
-  const { files } = deps;
-  if ((await files.stat(settings.paths.k3s)) !== undefined) return false;
-  const source = await files.openRead(join(settings.paths.payload, "bin/k3s"));
+function placeK3s({ deps, settings }: BootstrapCall): Promise<boolean> {
+  return placeProgram(deps, settings.paths.k3s, join(settings.paths.payload, "bin/k3s"));
+}
+
+/** Copies a program to where there is none. Safe to call again. @returns whether it was copied; also false where there is no source. */
+export async function placeProgram({ files }: Pick<Deps, "files">, path: string, from: string): Promise<boolean> {
+  if ((await files.stat(path)) !== undefined) return false;
+  const source = await files.openRead(from);
   if (source === undefined) return false;
-  await files.makeDirectory(dirname(settings.paths.k3s), { mode: 0o755 });
-  const target = await files.stage(settings.paths.k3s, { mode: 0o755 });
+  await files.makeDirectory(dirname(path), { mode: 0o755 });
+  const target = await files.stage(path, { mode: 0o755 });
   try {
     for (let at = 0; at < source.sizeBytes; at += CHUNK_BYTES) {
       await target.write(await source.readAt(at, Math.min(CHUNK_BYTES, source.sizeBytes - at)));

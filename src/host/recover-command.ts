@@ -98,6 +98,8 @@ function sceneOf({ deps, settings, flags, signal, build }: CommandContext, rooms
       allowDowngrade: flags["allow-downgrade"] === true,
     },
     rebuild: (kube, into, limit) => rooms.rebuild({ ...deps, kube, store: into }, limit),
+    // Run from sources the program is the runtime, which is nothing for the box.
+    ownExecutable: build.target === "source" ? null : "/proc/self/exe",
     makeOwnImage: (path, options) => rooms.writeOwnImage(deps, path, options),
   };
   return { recovering, options: { signal, lost: (kube, limit) => rooms.lost({ ...deps, kube, store }, limit) } };

@@ -22,6 +22,7 @@ export interface Finding {
 }
 
 export type FindingCode =
+  | "executable-gone"
   | "payload-gone"
   | "k3s-gone"
   | "k3s-stopped"
@@ -59,6 +60,7 @@ const RULES: readonly Rule[] = [
   stateJournals,
   stateOwners,
   stateOpen,
+  executable,
   payload,
   k3sProgram,
   k3sUnit,
@@ -140,6 +142,17 @@ function stateOpen(seen: Seen): readonly Finding[] {
     evidence: evidenceOf(faults),
     mend: "They are closed: mode 0600.",
     next: "Choose new passwords when others use this box.",
+  });
+}
+
+function executable({ executable: { path, isThere }, isBox }: Seen): readonly Finding[] {
+  if (!isBox || isThere) return [];
+  return one("executable-gone", {
+    title: "The executable is not where the units look for it",
+    cause: "Without it nothing of the appliance starts with the box.",
+    evidence: fact(path, "there is no such file"),
+    mend: "This executable is copied there.",
+    next: null,
   });
 }
 

@@ -18,6 +18,8 @@ import { isControlPlane } from "./host-checks.ts";
 import { judgeKubeconfig, type KubeconfigState } from "./kubeconfig-own.ts";
 import { inspectState, type StateFault } from "./recover-state.ts";
 
+/** Where the units look for it. @see systemd/ */
+export const EXECUTABLE = "/usr/local/bin/alga-appliance";
 const LOOK_MS = 10_000;
 const PROGRAM_MS = 10_000;
 
@@ -25,6 +27,8 @@ const PROGRAM_MS = 10_000;
 export interface Seen {
   /** false: another root than "/", of which only files can be seen. */
   readonly isBox: boolean;
+  /** The executable where the units look for it. */
+  readonly executable: { readonly path: string; readonly isThere: boolean };
   readonly payload: { readonly folder: string; readonly archives: number; readonly controlPlaneArchives: number };
   readonly k3s: {
     readonly path: string;
@@ -78,6 +82,7 @@ export async function lookAtBox(
   const images = isBox ? await askImages(context, signal) : undefined;
   return {
     isBox,
+    executable: { path: EXECUTABLE, isThere: (await deps.files.stat(EXECUTABLE)) !== undefined },
     payload: {
       folder: paths.payload,
       archives: archives.length,

@@ -14,12 +14,12 @@ import { hasImage, listImages } from "./containerd.ts";
 import { applyControlPlane, waitForControlPlane } from "./control-plane-apply.ts";
 import { CONTROL_PLANE, gatherControlPlaneFacts } from "./control-plane-facts.ts";
 import { checkHost } from "./host-checks.ts";
-import { makeSecrets, placeHostFiles } from "./host-files.ts";
+import { makeSecrets, placeHostFiles, placeProgram } from "./host-files.ts";
 import { configureK3s, startK3s } from "./k3s-config.ts";
 import { waitForK3s } from "./k3s-ready.ts";
 import { judgeKubeconfig } from "./kubeconfig-own.ts";
 import { bringImages, type MakeOwnImage } from "./recover-images.ts";
-import { isHeldByUs } from "./recover-look.ts";
+import { EXECUTABLE, isHeldByUs } from "./recover-look.ts";
 import { giveBack, giveStateFolder, putAside, putFileAside, withStateLease } from "./recover-mend.ts";
 
 const MINUTE_MS = 60_000;
@@ -39,6 +39,8 @@ export interface RecoverContext extends Pick<BootstrapContext, "deps"> {
   readonly settings: Omit<BootstrapContext["settings"], "follows">;
   readonly rebuild: RebuildState;
   readonly makeOwnImage: MakeOwnImage;
+  /** The program that runs, to be copied to where it is missing; null where it is none that could be. */
+  readonly ownExecutable: string | null;
 }
 
 /** A run with what was wrong when it began. */
@@ -73,9 +75,10 @@ const ROWS: readonly Row[] = [
   {
     id: "files",
     title: "Put the host's files right",
-    about: "Units, the user alga-appliance, folders with their owners; k3s from the payload where there is none.",
+    about:
+      "This executable where there is none, units, the user alga-appliance, folders; k3s from the payload where there is none.",
     budgetMs: 5 * MINUTE_MS,
-    work: placeHostFiles,
+    work: hostFiles,
   },
   {
     id: "state",
@@ -192,6 +195,14 @@ async function aside(call: RecoverCall): Promise<StepResult> {
   const asides = await putAside(call);
   if (asides.length === 0) return { state: "done", detail: "All files can be read" };
   return { state: "done", detail: asides.map(({ path, aside: kept }) => `${path} is now ${nameOf(kept)}`).join("; ") };
+}
+
+/** The executable first: the units that are started need it. */
+async function hostFiles(call: RecoverCall): Promise<StepResult> {
+  const { deps, ownExecutable } = call;
+  const copied = ownExecutable !== null && (await placeProgram(deps, EXECUTABLE, ownExecutable));
+  const { state: end, detail = "" } = await placeHostFiles(call);
+  return { state: end, detail: copied ? `${EXECUTABLE} is this executable now. ${detail}` : detail };
 }
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);

@@ -102,6 +102,7 @@ function contextOf(host: FakeHost, change: { deps?: BootstrapDeps; allowDowngrad
   return {
     deps,
     settings: host.settings({ allowDowngrade }),
+    ownExecutable: "/media/stick/alga-appliance",
     rebuild: (kube, store, signal) => rebuildDocuments({ ...deps, log: SILENT_LOG, kube, store }, signal),
     makeOwnImage: async (path, { tag }) => {
       await deps.files.write(path, "an image of the executable");
@@ -150,6 +151,15 @@ const DAMAGES: readonly Damage[] = [
     name: "k3s was stopped",
     damage: ({ state }) => void Object.assign(state, { k3s: "inactive" }),
     findings: ["k3s-stopped"],
+  },
+  {
+    name: "the executable was deleted",
+    damage: async ({ files }) => {
+      await files.remove("/usr/local/bin/alga-appliance");
+      files.garble("/media/stick/alga-appliance", "the copy on a stick");
+    },
+    findings: ["executable-gone"],
+    after: ({ files }) => assert.equal(files.snapshot().get("/usr/local/bin/alga-appliance"), "the copy on a stick"),
   },
   {
     name: "k3s was masked",

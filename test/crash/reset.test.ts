@@ -342,27 +342,30 @@ it("killed before and after each of its effects, goes on by itself or with the n
   }
 });
 
-it("lets a fresh setup come to the same end as the first", { timeout: 60_000 }, async () => {
-  const box = createFakeBox({ instant: true });
-  const registry = createSampleRegistry("registry.test:5000", "hashed");
-  const files = createMemoryFiles(() => box.clock.now());
-  const stage = await createStage(box);
-  const first = await setUp({ box, files, stage, registry });
-  files.garble("/etc/rancher/k3s/k3s.yaml", KUBECONFIG);
-  const host = createFakeHost(box);
-  const open = (): Fetch => stage.kube;
-  const deps: BootstrapDeps = { ...host.deps(), files, transports: { open } };
-  host.state.k3s = "active";
-  const view = await runReset(contextOf(host, deps), { signal: forever, keepData: false });
-  assert.equal(view.state, "done", JSON.stringify(view.problem));
-  assert.deepEqual(
-    [...files.snapshot().keys()].filter((path) => path.startsWith(`${PATHS.state}/`)),
-    [],
-  );
-  const second = await setUp({ box, files, stage, registry });
-  assert.deepEqual([...second.objects.keys()].sort(), [...first.objects.keys()].sort());
-  assert.deepEqual([...second.files.keys()].sort(), [...first.files.keys()].sort());
-});
+for (const keepData of [false, true]) {
+  const name = `lets a fresh setup come to the same end as the first${keepData ? ", with the keys of the data that was kept" : ""}`;
+  it(name, { timeout: 60_000 }, async () => {
+    const box = createFakeBox({ instant: true });
+    const registry = createSampleRegistry("registry.test:5000", "hashed");
+    const files = createMemoryFiles(() => box.clock.now());
+    const stage = await createStage(box);
+    const first = await setUp({ box, files, stage, registry });
+    files.garble("/etc/rancher/k3s/k3s.yaml", KUBECONFIG);
+    const host = createFakeHost(box);
+    const open = (): Fetch => stage.kube;
+    const deps: BootstrapDeps = { ...host.deps(), files, transports: { open } };
+    host.state.k3s = "active";
+    const view = await runReset(contextOf(host, deps), { signal: forever, keepData });
+    assert.equal(view.state, "done", JSON.stringify(view.problem));
+    const left = [...files.snapshot().keys()].filter((path) => path.startsWith(`${PATHS.state}/`));
+    assert.deepEqual(left, []);
+    const second = await setUp({ box, files, stage, registry });
+    assert.deepEqual([...second.objects.keys()].sort(), [...first.objects.keys()].sort());
+    assert.deepEqual([...second.files.keys()].sort(), [...first.files.keys()].sort());
+    const keys = stage.replaced.filter((one) => one.startsWith("msp/alga-psa-shared"));
+    assert.equal(keys.length > 0, !keepData, keys.join(" "));
+  });
+}
 
 interface World {
   readonly box: ReturnType<typeof createFakeBox>;
