@@ -15,6 +15,8 @@ export interface Following {
   readonly client: Pick<WizardClient, "operation" | "resume" | "config">;
   readonly clock: Pick<Clock, "sleep" | "monotonic">;
   readonly signal: AbortSignal;
+  /** Logs in again: a session ends when the password is changed, or with time. */
+  readonly logIn: () => Promise<void>;
 }
 
 /** Milliseconds between looks. */
@@ -60,12 +62,19 @@ async function finish({ dialogue, client }: Following): Promise<SetupEnd> {
 }
 
 /** The newest view; a control plane that is silent is waited for, because it may be starting anew. */
-async function look({ dialogue, client, clock, signal }: Following, before: OperationView): Promise<OperationView> {
+async function look(
+  { dialogue, client, clock, signal, logIn }: Following,
+  before: OperationView,
+): Promise<OperationView> {
   const sinceMs = clock.monotonic();
   for (let isTold = false; ; ) {
     try {
       return await client.operation(before.id);
     } catch (thrown) {
+      if (isApplianceError(thrown, "session/required")) {
+        await logIn();
+        continue;
+      }
       const isSilent = isApplianceError(thrown) && (thrown.code.startsWith("net/") || thrown.code === "http/draining");
       if (!isSilent || clock.monotonic() - sinceMs > SILENT_MS) throw thrown;
       if (!isTold) dialogue.say("The control plane does not answer now. Waiting for it.");

@@ -407,6 +407,17 @@ describe("a setup that was begun", () => {
     assert.equal(lines.filter((line) => line.includes("does not answer now")).length, 1);
     assert.equal(lines.filter((line) => line === "1/1 Install Flux: 3 of 4 ready").length, 1, "news are told once");
   });
+  it("asks for the password again when its session has ended meanwhile", async () => {
+    let looks = 0;
+    const operation = async (): Promise<OperationView> => {
+      looks += 1;
+      if (looks === 2) throw new ApplianceError("session/required", "Cannot answer without a session");
+      return looks < 4 ? view("running") : view("done");
+    };
+    const { run, sent } = scene({ claimed: true, config: { operation: view("running") }, client: { operation } });
+    assert.equal(await run([...logIn, ...logIn]), "done");
+    assert.deepEqual(sent("logIn"), [BOX_PASSWORD, BOX_PASSWORD]);
+  });
   it("gives up on a control plane that stays away", async () => {
     const operation = (): Promise<OperationView> =>
       Promise.reject(new ApplianceError("net/unreachable", "Cannot reach it: refused"));

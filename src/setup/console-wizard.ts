@@ -12,7 +12,7 @@ import { askNew, askOne, tellNames } from "./console-ask.ts";
 import type { AnswerDocument, WizardClient, WizardConfig } from "./console-client.ts";
 import type { Dialogue } from "./console-dialogue.ts";
 import type { WizardDraft } from "./console-draft.ts";
-import { followSetup, type SetupEnd } from "./console-follow.ts";
+import { type Following, followSetup, type SetupEnd } from "./console-follow.ts";
 import { agree } from "./console-plan.ts";
 import { passwordProblem, questionOf, WIZARD_QUESTIONS, type WizardQuestion } from "./console-questions.ts";
 
@@ -43,7 +43,7 @@ export async function runWizard(wizard: Wizard): Promise<SetupEnd> {
   const { operation } = config;
   if (operation !== null && !hasEnded(operation)) {
     if (operation.problem === null) dialogue.say("", "A setup is running: this follows it.");
-    return followSetup(wizard, { operation, correct: (fields) => correct(wizard, fields) });
+    return followSetup(followingOf(wizard), { operation, correct: (fields) => correct(wizard, fields) });
   }
   if (config.mode === "status") {
     dialogue.say("", `This appliance is set up: ${config.defaults.appHostname ?? "its address is on the status page"}`);
@@ -51,6 +51,10 @@ export async function runWizard(wizard: Wizard): Promise<SetupEnd> {
   }
   const answers = await askAll(wizard, config);
   return agreeAndRun(wizard, answers);
+}
+
+function followingOf(wizard: Wizard): Following {
+  return { ...wizard, logIn: () => openSession(wizard) };
 }
 
 /** Claims a box that nobody has, or logs in. */
@@ -141,7 +145,7 @@ async function agreeAndRun(wizard: Wizard, answers: AnswerDocument): Promise<Set
       else {
         const operation = await client.start({ ...sent(given), planDigest: agreed.start });
         await draft.forget();
-        return await followSetup(wizard, { operation, correct: (fields) => correct(wizard, fields) });
+        return await followSetup(followingOf(wizard), { operation, correct: (fields) => correct(wizard, fields) });
       }
     } catch (thrown) {
       const questions = wrongQuestions(dialogue, thrown);
