@@ -17,7 +17,7 @@ const box = createFakeBox({ instant: true });
 const registry = createUpdateServer(REGISTRY).fetch;
 
 /** Of the writes and removals of blobs this part is looked at. */
-const EVERY_BLOB = 8;
+const EVERY_BLOB = 24;
 
 type Wanted = Parameters<typeof bringToEnd>[1];
 

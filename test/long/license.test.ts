@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { OperationView } from "../../src/operation/model.ts";
 import type { LicensePlan, LicenseView } from "../../src/setup/license-key.ts";
-import { ANSWERS, type Play, startPlay } from "./play.ts";
+import { ANSWERS, type Play, startPlay } from "../rehearsal/play.ts";
 
 const ROUTE = "/api/settings/license";
 const PATIENCE_MS = 60_000;
