@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { statePaths } from "../../src/core/paths.ts";
-import { startPlay } from "./play.ts";
+import { startPlay } from "../rehearsal/play.ts";
 
 const SCRIPT = "/usr/bin/script";
 const skip = existsSync(SCRIPT) ? false : "no script of util-linux, which opens pseudo-terminals";
