@@ -23,16 +23,19 @@ import {
 import { run } from "../../scripts/lab/shell.ts";
 import { useRegistry } from "../../scripts/lab/tree.ts";
 import { type LabState, restoreFreshBox } from "../../scripts/lab/up.ts";
-import { ANSWERS, Appliance, loginAnswers, type Operation } from "./appliance.ts";
+import { ANSWERS, Appliance, loginAnswers, type Operation, type UpdatePlan } from "./appliance.ts";
 import { isReady, object, objects } from "./cluster.ts";
 import { applicationTargets, LISTEN, type Place, Publisher } from "./publisher.ts";
 import type { Case } from "./runner.ts";
 import { beginTrusted, believe, refusesChannel, type Trusted } from "./trusted.ts";
+import { startVisitor, stopVisitor } from "./visitor.ts";
 
 const SETUP_SECONDS = 900;
 const START_SECONDS = 240;
 const FIRST = "2.0.0";
 const SECOND = "2.1.0";
+const FIRST_BUNDLE = "first.tar";
+const SECOND_BUNDLE = "media.tar";
 /** What the second release changes. */
 const NEW_CHARTS = { "email-service": "0.2.0" } as const;
 /** Signed by nobody. */
@@ -75,13 +78,17 @@ export function publishing(lab: LabState): Case[] {
     told("two releases are locked and built, byte by byte the same when built again", buildBoth),
     told("both are signed and published, and no channel shows them before it is promoted", publishBoth),
     told("the first is promoted, and a fresh box that believes these keys installs it", installFirst),
+    told("a bundle is made of the first", bundleFirst),
     told("the next is promoted, and a way back is refused", promoteSecond),
     told("the box is offered the next, shows its plan, and updates itself to it", updateBox),
     told("a channel that is moved to a release signed by nobody is refused", refuseForeign),
     told("what the signed metadata says counts, not where the tag points", ignoreTag),
     told("all of it is mirrored to a second registry, under the same digests", mirrorAll),
     told("a bundle is made from the mirror; a part of one is refused with the place where it ends", bundleMirror),
-    told("with every registry gone, a fresh box installs from the bundle", installFromBundle),
+    told("with every registry gone, a fresh box installs from a bundle", cutOff(installFromBundle)),
+    told("it takes the next from the next bundle, and nobody at the login page notices", cutOff(updateFromBundle)),
+    told("the laptop is gone too, and the box goes back by what it has kept", cutOff(goBackAlone)),
+    told("the registries come back", restoreRegistries),
   ];
 }
 
@@ -156,6 +163,18 @@ async function installFirst(cycle: Cycle): Promise<void> {
   await install(cycle, field, digests.get(FIRST));
 }
 
+async function bundleFirst({ publisher, field }: Cycle): Promise<void> {
+  publisher.does(
+    "release",
+    "bundle",
+    "--channel",
+    "stable",
+    "--out",
+    publisher.path(FIRST_BUNDLE),
+    ...publisher.at(field),
+  );
+}
+
 async function promoteSecond(cycle: Cycle): Promise<void> {
   const { publisher, field, digests } = cycle;
   publisher.does(...promote(cycle, SECOND, trustOf(cycle).publishing));
@@ -165,18 +184,13 @@ async function promoteSecond(cycle: Cycle): Promise<void> {
   assert.equal(resolved.digest, digests.get(SECOND));
 }
 
-interface UpdatePlan {
-  readonly digest: string;
-  readonly to: { readonly digest: string; readonly verifiedBy: string };
-  readonly components: readonly { readonly name: string }[];
-  readonly notNow: readonly unknown[];
-}
-
 async function updateBox(cycle: Cycle): Promise<void> {
   const appliance = boxOf(cycle);
   const digest = cycle.digests.get(SECOND);
-  const view = await appliance.ask<{ offered: Built | null }>("POST", "/api/updates/check", {});
-  assert.equal(view.offered?.digest, digest);
+  await until("the offer of the next", START_SECONDS, async () => {
+    const view = await appliance.ask<{ offered: Built | null }>("POST", "/api/updates/check", {});
+    return view.offered?.digest === digest;
+  });
   const plan = await until("a plan that may run", START_SECONDS, async () => {
     const made = await appliance.ask<UpdatePlan>("POST", "/api/updates/plan", { channel: "stable" });
     assert.deepEqual(made.notNow, []);
@@ -239,7 +253,7 @@ async function mirrorAll({ publisher, field, mirror, digests }: Cycle): Promise<
 
 async function bundleMirror(cycle: Cycle): Promise<void> {
   const { publisher, mirror } = cycle;
-  const file = publisher.path("media.tar");
+  const file = publisher.path(SECOND_BUNDLE);
   publisher.does("release", "bundle", "--channel", "stable", "--out", file, ...publisher.at(mirror));
   publisher.does("release", "check", file, "--trusted-key", trustOf(cycle).publicKey);
   const part = publisher.path("part.tar");
@@ -251,26 +265,85 @@ async function bundleMirror(cycle: Cycle): Promise<void> {
 }
 
 async function installFromBundle(cycle: Cycle): Promise<void> {
-  const { publisher, mirror, digests } = cycle;
+  const { mirror, digests } = cycle;
   await stopMirror();
   await stopServices();
-  try {
-    await startServices({ onlyNames: true });
-    const tls = ["--tls-cert", TLS.certificate, "--tls-key", TLS.key];
-    const where = ["--listen", LISTEN, "--port", String(MEDIA.port), "--repository", mirror.base];
-    startDaemon("media", publisher.argv("release", "serve", publisher.path("media.tar"), ...where, ...tls));
-    await install(cycle, { host: MEDIA.host, base: mirror.base }, digests.get(SECOND));
-    const images = fluxImages();
-    assert.ok(images.length >= 3 && images.every((image) => image.startsWith(`${MEDIA.host}/`)), images.join(" "));
-    for (const { host } of [REGISTRY, MIRROR]) {
-      const asked = inBox(["curl", "-sk", "-m", "5", "-o", "/dev/null", `https://${host}/v2/`]);
-      assert.notEqual(asked.code, 0, `${host} answers the box that is cut off`);
+  await startServices({ onlyNames: true });
+  await serveBundles(cycle, FIRST_BUNDLE);
+  await install(cycle, { host: MEDIA.host, base: mirror.base }, digests.get(FIRST));
+  const images = fluxImages();
+  assert.ok(images.length >= 3 && images.every((image) => image.startsWith(`${MEDIA.host}/`)), images.join(" "));
+  assertCutOff();
+}
+
+/** What fails without registries must not leave the cases after it without them. */
+function cutOff(work: (cycle: Cycle) => Promise<void>): (cycle: Cycle) => Promise<void> {
+  return async (cycle) => {
+    try {
+      await work(cycle);
+    } catch (problem) {
+      await restoreRegistries();
+      throw problem;
     }
-  } finally {
-    await stopDaemon("media");
-    await stopServices();
-    await startServices();
+  };
+}
+
+/** The laptop beside the box serves these instead of what it served before. */
+async function serveBundles({ publisher, mirror }: Cycle, ...files: readonly string[]): Promise<void> {
+  await stopDaemon("media");
+  const tls = ["--tls-cert", TLS.certificate, "--tls-key", TLS.key];
+  const where = ["--listen", LISTEN, "--port", String(MEDIA.port), "--repository", mirror.base];
+  const paths = files.map((file) => publisher.path(file));
+  startDaemon("media", publisher.argv("release", "serve", ...paths, ...where, ...tls));
+}
+
+function assertCutOff(): void {
+  for (const { host } of [REGISTRY, MIRROR]) {
+    const asked = inBox(["curl", "-sk", "-m", "5", "-o", "/dev/null", `https://${host}/v2/`]);
+    assert.notEqual(asked.code, 0, `${host} answers the box that is cut off`);
   }
+}
+
+async function updateFromBundle(cycle: Cycle): Promise<void> {
+  await serveBundles(cycle, SECOND_BUNDLE, FIRST_BUNDLE);
+  const judge = { soakMinutes: 1, patienceMinutes: 5 };
+  await boxOf(cycle).ask("POST", "/api/updates/policy", { automatic: "never", judge });
+  await startVisitor();
+  try {
+    await updateBox(cycle);
+  } finally {
+    const { served, failed } = await stopVisitor();
+    process.stdout.write(`      login page: ${served} served, ${failed} failed\n`);
+    assert.deepEqual([failed, served > 0], [0, true], "people have noticed an update of another component");
+  }
+  const [image = ""] = objects("pods", "msp").flatMap(({ metadata, spec }) =>
+    metadata.name.startsWith("email-service-") ? [JSON.stringify(spec)] : [],
+  );
+  assert.ok(image.includes(`${MEDIA.host}/`), "the new pod is not from the bundle");
+  assertCutOff();
+}
+
+/** Nobody answers the box any more: bundle and charts of the release before come from the box itself. */
+async function goBackAlone(cycle: Cycle): Promise<void> {
+  const appliance = boxOf(cycle);
+  const { operation } = await appliance.ask<{ operation: Operation }>("GET", "/api/updates");
+  assert.equal((await appliance.ends(operation.id, SETUP_SECONDS)).state, "done");
+  await stopDaemon("media");
+  const back = await appliance.ask<{ operation: Operation }>("POST", "/api/updates/rollback", {});
+  await appliance.reaches(back.operation.id, "judge", SETUP_SECONDS);
+  const { release } = await appliance.status();
+  assert.deepEqual([release?.version, release?.digest], [FIRST, cycle.digests.get(FIRST)]);
+  await loginAnswers();
+  const { ref, url } = object("ocirepository", "flux-system", "alga-chart-email-service").spec;
+  assert.notEqual((ref as { tag?: string }).tag, NEW_CHARTS["email-service"]);
+  assert.match(String(url), /^oci:\/\/appliance-control-plane\./, "Flux does not read from the box");
+  assert.ok(isReady(object("helmrelease", "alga-system", "email-service")), "the chart of before is not installed");
+}
+
+async function restoreRegistries(): Promise<void> {
+  await stopDaemon("media");
+  await stopServices();
+  await startServices();
 }
 
 /** Where the controllers of Flux were pulled from. */

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { type ClusterObject, type Condition, call, find, list, patchStatus, readKey } from "./cluster.ts";
 import { milliseconds, runController, serveProbes } from "./controller.ts";
 import { log, messageOf } from "./plumbing.ts";
+import { loginIn } from "./registry.ts";
 
 const RELEASES = "/apis/helm.toolkit.fluxcd.io/v2/helmreleases";
 
@@ -61,8 +62,8 @@ interface Release {
   readonly version: string;
   readonly values: readonly string[];
   readonly configDigest: string;
-  /** PEM file of the authority that the chart's registry is checked against; absent: the machine's own. */
-  readonly authority: string | undefined;
+  /** Words for helm: the authority that the chart's registry is checked against, a login, HTTP without TLS. */
+  readonly access: readonly string[];
 }
 
 interface Failure {
@@ -137,7 +138,7 @@ async function describe(object: ClusterObject): Promise<Release> {
   };
 }
 
-type ChartSource = Pick<Release, "chart" | "pull" | "version" | "authority">;
+type ChartSource = Pick<Release, "chart" | "pull" | "version" | "access">;
 
 // A chart by digest: helm takes it from the registry itself and checks it; the real controller takes what source-controller
 // has stored, and adds the digest to the version as is done here.
@@ -159,7 +160,7 @@ async function fromSource(object: ClusterObject, ref: ChartReference): Promise<C
     chart: url,
     pull: `${url}@${digest}`,
     version: `${wanted?.tag ?? ""}+${digest.slice("sha256:".length, "sha256:".length + 12)}`,
-    authority: await authorityOf(source),
+    access: await accessOf(source),
   };
 }
 
@@ -173,10 +174,29 @@ async function fromRepository(object: ClusterObject): Promise<ChartSource> {
   );
   if (repository === undefined) throw new Error(`could not get Source object: HelmRepository '${source}' not found`);
   const url = `${(repository.spec as { url: string }).url}/${chart.chart}`;
-  return { chart: url, pull: url, version: chart.version ?? "*", authority: await authorityOf(repository) };
+  return { chart: url, pull: url, version: chart.version ?? "*", access: await accessOf(repository) };
 }
 
 class SourceNotReady extends Error {}
+
+async function accessOf(source: ClusterObject): Promise<string[]> {
+  const { url, insecure, secretRef } = source.spec as {
+    url: string;
+    insecure?: boolean;
+    secretRef?: { name: string };
+  };
+  const authority = await authorityOf(source);
+  const secret =
+    secretRef === undefined
+      ? undefined
+      : await readKey("Secret", source.metadata.namespace, secretRef.name, ".dockerconfigjson");
+  const login = loginIn(secret, url);
+  return [
+    ...(authority === undefined ? [] : [`--ca-file=${authority}`]),
+    ...(insecure === true ? ["--plain-http"] : []),
+    ...(login === undefined ? [] : [`--username=${login.username}`, `--password=${login.password}`]),
+  ];
+}
 
 async function authorityOf(source: ClusterObject): Promise<string | undefined> {
   const secret = (source.spec as { certSecretRef?: { name: string } }).certSecretRef?.name;
@@ -303,7 +323,6 @@ function argumentsOf(object: ClusterObject, release: Release, timeout: string): 
     return `--values=${join(folder, `${index}.yaml`)}`;
   });
   const wait = actionOf(object).disableWait === true ? "hookOnly" : "watcher";
-  const authority = release.authority === undefined ? [] : [`--ca-file=${release.authority}`];
   return [
     "upgrade",
     "--install",
@@ -314,7 +333,7 @@ function argumentsOf(object: ClusterObject, release: Release, timeout: string): 
     "--create-namespace",
     `--wait=${wait}`,
     `--timeout=${timeout}`,
-    ...authority,
+    ...release.access,
     ...files,
   ];
 }

@@ -1,6 +1,7 @@
-// Pulling from the lab's registry: Bearer challenge, manifest and blob by digest, every byte hashed before it is used.
+// Pulling from a registry: Bearer challenge or a login, TLS or plain, manifest and blob by digest, every byte hashed before it is used.
 
 import { createHash } from "node:crypto";
+import { request as plainRequest } from "node:http";
 import { request } from "node:https";
 
 export interface Pulled {
@@ -15,19 +16,28 @@ export interface OciManifest {
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
-/** One repository of a registry; `authority` is PEM, the well-known ones count when it is absent. */
+/** How a source's registry is reached, as Flux's fields of the same meaning say it. */
+export interface RegistryFields {
+  /** PEM; the well-known authorities count when it is absent. */
+  readonly authority?: string | undefined;
+  /** HTTP without TLS. */
+  readonly insecure?: boolean | undefined;
+  readonly login?: { readonly username: string; readonly password: string } | undefined;
+}
+
+/** One repository of a registry. */
 export class Repository {
   readonly #host: string;
   readonly #name: string;
-  readonly #authority: string | undefined;
+  readonly #fields: RegistryFields;
   #token = "";
 
   /** @param url `oci://host[:port]/name` */
-  constructor(url: string, authority: string | undefined) {
+  constructor(url: string, fields: RegistryFields) {
     const [host = "", ...name] = url.replace(/^oci:\/\//, "").split("/");
     this.#host = host;
     this.#name = name.join("/");
-    this.#authority = authority;
+    this.#fields = fields;
   }
 
   /** @throws {Error} when the bytes have another digest than the one asked for, in the words of the real controller's library */
@@ -55,9 +65,9 @@ export class Repository {
   }
 
   async #get(path: string, headers: Record<string, string>): Promise<Pulled> {
-    const url = `https://${this.#host}${path}`;
+    const url = `${this.#fields.insecure === true ? "http" : "https"}://${this.#host}${path}`;
     const first = await this.#fetch(url, { ...headers, ...this.#authorization() });
-    if (first.status !== 401) return expectOk(first, url);
+    if (first.status !== 401 || this.#fields.login !== undefined) return expectOk(first, url);
     this.#token = await this.#authenticate(first.challenge);
     return expectOk(await this.#fetch(url, { ...headers, ...this.#authorization() }), url);
   }
@@ -73,14 +83,19 @@ export class Repository {
   }
 
   #authorization(): Record<string, string> {
+    const { login } = this.#fields;
+    if (login !== undefined) {
+      return { authorization: `Basic ${Buffer.from(`${login.username}:${login.password}`).toString("base64")}` };
+    }
     return this.#token === "" ? {} : { authorization: `Bearer ${this.#token}` };
   }
 
   #fetch(url: string, headers: Record<string, string>) {
+    const { authority } = this.#fields;
     return new Promise<Pulled & { status: number; challenge: string }>((resolve, reject) => {
-      const outgoing = request(
+      const outgoing = (url.startsWith("http:") ? plainRequest : request)(
         url,
-        { headers, timeout: 10_000, ...(this.#authority === undefined ? {} : { ca: this.#authority }) },
+        { headers, timeout: 10_000, ...(authority === undefined ? {} : { ca: authority }) },
         (incoming) => {
           const chunks: Buffer[] = [];
           incoming.on("data", (chunk) => chunks.push(chunk));
@@ -109,4 +124,13 @@ export function digestOf(bytes: Buffer): string {
 function expectOk(answer: Pulled & { status: number }, url: string): Pulled {
   if (answer.status !== 200) throw new Error(`GET ${url}: status ${answer.status}`);
   return answer;
+}
+
+/** The login for a host in the Secret of a source, as `docker login` writes it. @param text of the key `.dockerconfigjson` */
+export function loginIn(text: string | undefined, url: string): RegistryFields["login"] {
+  const [host = ""] = url.replace(/^oci:\/\//, "").split("/");
+  const entry = (JSON.parse(text ?? "{}") as { auths?: Record<string, { auth?: string }> }).auths?.[host];
+  const both = Buffer.from(entry?.auth ?? "", "base64").toString("utf8");
+  const colon = both.indexOf(":");
+  return colon < 0 ? undefined : { username: both.slice(0, colon), password: both.slice(colon + 1) };
 }

@@ -8,7 +8,7 @@ import { gunzipSync } from "node:zlib";
 import { type ClusterObject, type Condition, patchStatus, readKey } from "./cluster.ts";
 import { runController, serveProbes } from "./controller.ts";
 import { answer, log, messageOf } from "./plumbing.ts";
-import { digestOf, Repository } from "./registry.ts";
+import { digestOf, loginIn, Repository } from "./registry.ts";
 
 const STORAGE = "/data";
 const CONTENT = "application/vnd.cncf.flux.content.v1.tar+gzip";
@@ -17,6 +17,8 @@ interface SourceSpec {
   readonly url: string;
   readonly ref?: { readonly digest?: string; readonly tag?: string };
   readonly certSecretRef?: { readonly name: string };
+  readonly secretRef?: { readonly name: string };
+  readonly insecure?: boolean;
   readonly layerSelector?: { readonly mediaType?: string; readonly operation?: string };
 }
 
@@ -64,7 +66,9 @@ async function pull(object: ClusterObject) {
   const spec = object.spec as SourceSpec;
   const { name, namespace } = object.metadata;
   const authority = spec.certSecretRef && (await readKey("Secret", namespace, spec.certSecretRef.name, "ca.crt"));
-  const repository = new Repository(spec.url, authority);
+  const secret = spec.secretRef && (await readKey("Secret", namespace, spec.secretRef.name, ".dockerconfigjson"));
+  const login = secret === undefined ? undefined : loginIn(secret, spec.url);
+  const repository = new Repository(spec.url, { authority, insecure: spec.insecure, login });
   const { manifest, digest } = await repository.manifest(spec.ref?.digest ?? spec.ref?.tag ?? "latest");
   const wanted = spec.layerSelector?.mediaType ?? CONTENT;
   const layer = manifest.layers.find((one) => one.mediaType === wanted) ?? manifest.layers[0];
