@@ -1,181 +1,205 @@
 /**
- * The real local-path provisioner with our objects alone: its rights are enough on the real kube-apiserver, and its helper pods, its
- * volumes and its removal are what our objects say. The kubelet is played: it runs the script of each helper pod in a shell.
- * Skipped, and said so, when the binaries are not there.
+ * The real local-path provisioner on the real kube-apiserver, with real folders and files: our objects give it rights enough, its
+ * volumes are as we say, and what k3s' own storage made moves over with its data. Skipped, and said so, when the binaries are not
+ * there.
  */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { applySet } from "../../src/kube/apply-set.ts";
+import { SILENT_LOG } from "../../src/core/log.ts";
 import type { Kube } from "../../src/kube/client.ts";
-import { fieldAt, type KubeObject, listAt, refOf, textAt } from "../../src/kube/model.ts";
-import {
-  CLASS_NAME,
-  CONFIGURATION,
-  DRIVER,
-  HOST_FOLDER,
-  PROVISIONER,
-  provisionerObjects,
-  storageClass,
-} from "../../src/storage/objects.ts";
+import { fieldAt, type KubeObject, listAt, textAt } from "../../src/kube/model.ts";
+import { BUNDLED } from "../../src/storage/facts.ts";
+import { installStorage, type StorageOutcome } from "../../src/storage/install.ts";
+import { CLASS_NAME, CONFIGURATION, DEFAULT_MARK, DRIVER, HOST_FOLDER } from "../../src/storage/objects.ts";
+import { SMOKE_NAMESPACE } from "../../src/storage/smoke-objects.ts";
 import { eventually } from "../support/eventually.ts";
 import { findBinaries, type RealKube, startKubeApiServer } from "../support/kube-apiserver.ts";
 import { kubeDeps } from "../support/kubernetes.ts";
-import { IMAGES } from "../support/storage-world.ts";
+import { createProvisionerNode, findProvisioner, type ProvisionerNode } from "../support/provisioner-node.ts";
+import { BUNDLED_FOLDER, IMAGES } from "../support/storage-world.ts";
 
 const PATIENCE_MS = 60_000;
-const CLAIM = { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace: "default", name: "data" } as const;
+const CLAIM = { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace: "default" } as const;
+const POD = { apiVersion: "v1", kind: "Pod", namespace: "default" } as const;
 const VOLUME = { apiVersion: "v1", kind: "PersistentVolume" } as const;
+const CLASS = { apiVersion: "storage.k8s.io/v1", kind: "StorageClass" } as const;
 
 const binaries = findBinaries(process.env);
-const program = findProvisioner();
-const missing =
-  "missing" in binaries ? binaries.missing : program === undefined ? "no local-path-provisioner" : undefined;
+const program = findProvisioner(process.env);
 
-function findProvisioner(): string | undefined {
-  const base = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
-  const tools = join(process.env.ALGA_LAB_CACHE ?? join(base, "alga-appliance-lab"), "tools");
-  const folders = existsSync(tools)
-    ? readdirSync(tools).filter((name) => name.startsWith("local-path-provisioner-"))
-    : [];
-  return folders.map((name) => join(tools, name, "local-path-provisioner")).find((path) => existsSync(path));
+interface Scene {
+  readonly kube: Kube;
+  readonly node: ProvisionerNode;
 }
 
-/** A kubeconfig with a token of the provisioner's own account, and its configuration as its pod sees it. */
-async function prepare(real: RealKube, kube: Kube, folder: string): Promise<void> {
-  const { namespace, name } = PROVISIONER;
-  const path = `${real.server}/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`;
-  const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: { expirationSeconds: 3_600 } };
-  const headers = { "content-type": "application/json" };
-  const answer = await real.fetch(new Request(path, { method: "POST", headers, body: JSON.stringify(body) }));
-  const token = textAt(await answer.json(), "status", "token");
-  assert.ok(token !== undefined, "no token");
-  writeFileSync(join(folder, "ca.pem"), real.certificates.ca);
-  const config = {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "c", cluster: { server: real.server, "certificate-authority": join(folder, "ca.pem") } }],
-    users: [{ name: "u", user: { token } }],
-    contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-    "current-context": "x",
-  };
-  writeFileSync(join(folder, "kubeconfig"), JSON.stringify(config));
-  const data = (await kube.get(CONFIGURATION))?.data as Readonly<Record<string, string>>;
-  for (const [file, text] of Object.entries(data)) writeFileSync(join(folder, file), text);
-}
-
-function start(folder: string, said: string[]): ChildProcess {
-  const flags = ["--kubeconfig", join(folder, "kubeconfig"), "--config", join(folder, "config.json")];
-  const env = { POD_NAMESPACE: PROVISIONER.namespace, SERVICE_ACCOUNT_NAME: PROVISIONER.name, HOME: folder };
-  const child = spawn(program ?? "", ["start", ...flags], { env, cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
-  for (const stream of [child.stdout, child.stderr]) stream?.on("data", (bytes: Buffer) => said.push(bytes.toString()));
-  return child;
-}
-
-/** Runs the helper pods that wait, each with its own script below a folder that stands for the host's root. */
-async function playKubelet(kube: Kube, folder: string): Promise<readonly KubeObject[]> {
-  const pods = (await kube.list({ apiVersion: "v1", kind: "Pod", namespace: PROVISIONER.namespace })).items;
-  for (const pod of pods.filter((one) => textAt(one, "status", "phase") === "Pending")) {
-    const [container] = listAt(pod, "spec", "containers");
-    const [, script = ""] = listAt(container, "command") as readonly string[];
-    const values = listAt(container, "env") as readonly { readonly name: string; readonly value: string }[];
-    const volume = join(folder, values.find(({ name }) => name === "VOL_DIR")?.value ?? "none");
-    const ran = spawnSync("sh", [join(folder, script.replace("/script/", ""))], {
-      env: { ...process.env, VOL_DIR: volume },
-    });
-    const phase = ran.status === 0 ? "Succeeded" : "Failed";
-    await kube.patch(refOf(pod), { status: { phase } }, { subresource: "status" });
-  }
-  return pods;
-}
-
-/** As the scheduler and the volume controller mark it. */
-async function claim(kube: Kube): Promise<void> {
-  await kube.create({
-    apiVersion: "v1",
-    kind: "Node",
-    metadata: { name: "box", labels: { "kubernetes.io/hostname": "box" } },
-  });
-  const { namespace, name, ...kind } = CLAIM;
-  const annotations = {
-    "volume.kubernetes.io/selected-node": "box",
-    "volume.kubernetes.io/storage-provisioner": DRIVER,
-    "volume.beta.kubernetes.io/storage-provisioner": DRIVER,
-  };
-  await kube.create({
-    ...kind,
-    metadata: { namespace, name, annotations },
-    spec: { accessModes: ["ReadWriteOnce"], storageClassName: CLASS_NAME, resources: { requests: { storage: "1Gi" } } },
-  });
-}
-
-async function liveThrough(real: RealKube, folder: string, said: string[]): Promise<void> {
-  const kube = real.kube();
-  const volumes = async () => (await kube.list(VOLUME)).items;
-  await claim(kube);
-  let helper: KubeObject | undefined;
-  const moves = async (what: string, isThere: () => Promise<boolean>): Promise<void> =>
-    await eventually(
-      what,
-      async () => {
-        const [pod] = await playKubelet(kube, folder);
-        helper = pod ?? helper;
-        return await isThere();
+/** As k3s lays it down: its Deployment, its class, and rights that are wide enough. */
+async function bringBundled({ kube }: Scene): Promise<void> {
+  const { namespace, name, ...kind } = BUNDLED;
+  const account = "local-path-provisioner-service-account";
+  const nodePathMap = [{ node: "DEFAULT_PATH_FOR_NON_LISTED_NODES", paths: [BUNDLED_FOLDER] }];
+  const helper = `apiVersion: v1\nkind: Pod\nmetadata: {name: helper-pod}\nspec: {containers: [{name: helper-pod, image: "b:1"}]}\n`;
+  const labels = { app: name };
+  const rbac = "rbac.authorization.k8s.io";
+  const metadata = { annotations: { [DEFAULT_MARK]: "true" }, labels: { "objectset.rio.cattle.io/hash": "183f35c6" } };
+  const objects: readonly KubeObject[] = [
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: account, namespace } },
+    {
+      apiVersion: `${rbac}/v1`,
+      kind: "ClusterRoleBinding",
+      metadata: { name: "local-path-provisioner-bind" },
+      roleRef: { apiGroup: rbac, kind: "ClusterRole", name: "cluster-admin" },
+      subjects: [{ kind: "ServiceAccount", name: account, namespace }],
+    },
+    {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: CONFIGURATION.name, namespace },
+      data: {
+        "config.json": JSON.stringify({ nodePathMap }),
+        setup: 'mkdir -m 0777 -p "$VOL_DIR"\n',
+        teardown: 'rm -rf "$VOL_DIR"\n',
+        "helperPod.yaml": helper,
       },
-      PATIENCE_MS,
-    );
-  await moves("a volume is made", async () => (await volumes()).length === 1);
-  const [volume] = await volumes();
-  assert.ok(volume !== undefined);
-  const path = textAt(volume, "spec", "local", "path") ?? "";
-  assert.ok(path.startsWith(`${HOST_FOLDER}/pvc-`) && path.endsWith("_default_data"), path);
-  assert.equal(textAt(volume, "spec", "persistentVolumeReclaimPolicy"), "Retain");
-  assert.equal(statSync(join(folder, path)).mode & 0o7777, 0o770);
-  const [container] = listAt(helper, "spec", "containers");
-  assert.deepEqual(
-    [textAt(container, "image"), fieldAt(container, "securityContext", "readOnlyRootFilesystem")],
-    [IMAGES.helper, true],
+    },
+    {
+      ...kind,
+      metadata: { name, namespace },
+      spec: {
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { serviceAccountName: account, containers: [{ name, image: "p:1" }] } },
+      },
+    },
+    {
+      ...CLASS,
+      metadata: { name: CLASS_NAME, ...metadata },
+      provisioner: DRIVER,
+      reclaimPolicy: "Delete",
+      volumeBindingMode: "WaitForFirstConsumer",
+    },
+  ];
+  for (const object of objects) await kube.create(object);
+}
+
+/** A claim and a pod that uses it, and a file on its volume. @returns the path of the volume on the host. */
+async function bringData({ kube, node }: Scene, name: string, content: string): Promise<string> {
+  const { namespace } = CLAIM;
+  const resources = { requests: { storage: "1Gi" } };
+  const spec = { accessModes: ["ReadWriteOnce"], storageClassName: CLASS_NAME, resources };
+  await kube.create({ apiVersion: "v1", kind: CLAIM.kind, metadata: { name, namespace }, spec });
+  const volumes = [{ name: "data", persistentVolumeClaim: { claimName: name } }];
+  const containers = [{ name: "db", image: "db:1" }];
+  await kube.create({ apiVersion: "v1", kind: POD.kind, metadata: { name, namespace }, spec: { containers, volumes } });
+  await moves(node, `claim ${name} has a volume`, async () => {
+    const claim = await kube.get({ ...CLAIM, name });
+    return textAt(claim, "status", "phase") === "Bound";
+  });
+  const volume = (await kube.list(VOLUME)).items.find((one) => textAt(one, "spec", "claimRef", "name") === name);
+  const path = textAt(volume, "spec", "local", "path") ?? textAt(volume, "spec", "hostPath", "path") ?? "";
+  writeFileSync(join(node.root, path, "tables"), content);
+  return path;
+}
+
+const moves = (node: ProvisionerNode, what: string, isThere: () => Promise<boolean>): Promise<void> =>
+  eventually(
+    what,
+    async () => {
+      await node.turn();
+      return await isThere();
+    },
+    PATIENCE_MS,
+  );
+
+/** The engine with a real clock, while the node moves on. */
+function install({ kube, node }: Scene): Promise<StorageOutcome> {
+  const { clock, random } = kubeDeps;
+  const sleep = async (): Promise<void> => {
+    await node.turn();
+    await clock.sleep(20);
+  };
+  return installStorage(
+    { clock: { ...clock, sleep }, random, log: SILENT_LOG, kube },
+    {
+      holder: "host",
+      images: async () => IMAGES,
+      prove: true,
+      busyMs: PATIENCE_MS,
+      pollMs: 100,
+      progress: () => {},
+      signal: new AbortController().signal,
+    },
+  );
+}
+
+const policyOf = async (kube: Kube, name: string): Promise<string | undefined> =>
+  textAt(
+    (await kube.list(VOLUME)).items.find((one) => textAt(one, "spec", "claimRef", "name") === name),
+    "spec",
+    "persistentVolumeReclaimPolicy",
+  );
+
+async function moveOver(scene: Scene): Promise<void> {
+  const { kube, node } = scene;
+  await bringBundled(scene);
+  const old = await bringData(scene, "old", "rows of before");
+  assert.ok(old.startsWith(BUNDLED_FOLDER), old);
+  assert.equal(await policyOf(kube, "old"), "Delete");
+
+  const outcome = await install(scene);
+  assert.equal(outcome.kind, "own");
+  assert.ok((outcome.proof?.totalBytes ?? 0) > 0, "df was not read");
+  const volumes = readdirSync(join(node.root, HOST_FOLDER));
+  assert.deepEqual(volumes, [], `the smoke test left ${volumes.join()}`);
+  assert.deepEqual((await kube.list({ ...POD, namespace: SMOKE_NAMESPACE })).items, []);
+
+  const made = await bringData(scene, "new", "rows of now");
+  assert.ok(made.startsWith(HOST_FOLDER), made);
+  assert.equal(statSync(join(node.root, made)).mode & 0o7777, 0o770);
+  assert.deepEqual([await policyOf(kube, "old"), await policyOf(kube, "new")], ["Retain", "Retain"]);
+  const helper = node.ran.find(
+    ({ spec }) => textAt(listAt({ spec }, "spec", "containers")[0], "image") === IMAGES.helper,
   );
   assert.equal(fieldAt(helper, "spec", "automountServiceAccountToken"), false);
 
-  // As the smoke test ends: its volume, and only its, is let go.
-  const spec = { persistentVolumeReclaimPolicy: "Delete" };
-  await kube.patch(refOf(volume), { spec, metadata: { finalizers: null } });
-  await kube.delete(CLAIM);
-  await kube.patch(CLAIM, { metadata: { finalizers: null } }).catch(() => undefined);
-  await kube.patch(refOf(volume), { status: { phase: "Released" } }, { subresource: "status" });
-  await moves("the volume is removed", async () => (await volumes()).length === 0);
-  assert.ok(!existsSync(join(folder, path)), "its folder stays");
-  assert.doesNotMatch(said.join(""), /is forbidden|cannot (?:get|list|watch|create|update|patch|delete) resource/);
+  for (const name of ["old", "new"]) {
+    await kube.delete({ ...POD, name }, { gracePeriodSeconds: 0 });
+    await kube.delete({ ...CLAIM, name });
+  }
+  await moves(node, "both volumes are released", async () =>
+    (await kube.list(VOLUME)).items.every((one) => textAt(one, "status", "phase") === "Released"),
+  );
+  // A second run begins anew where something would be taken away; its own test volume goes, these stay.
+  await install(scene);
+  assert.equal(readFileSync(join(node.root, old, "tables"), "utf8"), "rows of before");
+  assert.equal(readFileSync(join(node.root, made, "tables"), "utf8"), "rows of now");
+  const refused = /is forbidden|cannot (?:get|list|watch|create|update|patch|delete) resource/;
+  assert.doesNotMatch(node.said.join(""), refused);
 }
 
-if (missing !== undefined || "missing" in binaries) {
-  console.log(`skipped: the real local-path provisioner: ${missing}`);
-  test("local-path-provisioner", { skip: missing ?? true }, () => {});
+async function withScene(work: (scene: Scene) => Promise<void>): Promise<void> {
+  if ("missing" in binaries || program === undefined) throw new Error("binaries are missing");
+  const real: RealKube = await startKubeApiServer(binaries);
+  const node = await createProvisionerNode(real, program);
+  try {
+    await work({ kube: real.kube(), node });
+  } catch (thrown) {
+    console.log(node.said.join("").slice(-20_000));
+    throw thrown;
+  } finally {
+    node.stop();
+    await real.stop();
+  }
+  assert.ok(!existsSync(node.root));
+}
+
+if ("missing" in binaries || program === undefined) {
+  const why =
+    "missing" in binaries ? binaries.missing : "no local-path-provisioner in the lab's cache (npm run lab builds it)";
+  console.log(`skipped: the real local-path provisioner: ${why}`);
+  test("local-path-provisioner", { skip: why }, () => {});
 } else {
-  test("the real provisioner makes and removes a volume with the rights and the scripts that we give it", {
-    timeout: 180_000,
-  }, async () => {
-    const folder = mkdtempSync(join(tmpdir(), "alga-provisioner-"));
-    const real = await startKubeApiServer(binaries);
-    const said: string[] = [];
-    let child: ChildProcess | undefined;
-    try {
-      const kube = real.kube();
-      await applySet({ ...kubeDeps, kube }, [...provisionerObjects(IMAGES), storageClass()]);
-      await prepare(real, kube, folder);
-      child = start(folder, said);
-      await liveThrough(real, folder, said);
-    } catch (thrown) {
-      console.log(said.join(""));
-      throw thrown;
-    } finally {
-      child?.kill("SIGKILL");
-      await real.stop();
-      rmSync(folder, { recursive: true, force: true });
-    }
-  });
+  const title =
+    "the real provisioner of k3s gives way to ours, and files on its volumes stay, also when their claims go";
+  test(title, { timeout: 240_000 }, () => withScene(moveOver));
 }
