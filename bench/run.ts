@@ -31,6 +31,7 @@ import { publishTimes } from "./publish.ts";
 import { resolveTimes } from "./resolve.ts";
 import { statusTimes } from "./status.ts";
 import { changeToScreen } from "./to-screen.ts";
+import { updateTimes } from "./update.ts";
 
 const IS_QUICK = process.argv.includes("--quick");
 const RUNS = IS_QUICK ? 5 : 15;
@@ -51,6 +52,7 @@ try {
   rows.push(...(await healthDuringSetup()));
   rows.push(...(await publishTimes({ megabytes: IS_QUICK ? 50 : 500, runs: IS_QUICK ? 1 : 3, executable })));
   rows.push(...(await applyPhase(APPLY_RUNS)));
+  rows.push(...(await updateTimes(APPLY_RUNS)));
   rows.push(...(await statusTimes(IS_QUICK ? QUICK_STATUS : FULL_STATUS)));
   rows.push(...(await imageTimes(executable, IS_QUICK ? 1 : 5)));
   rows.push(...(await bundleTimes(executable, { runs: IS_QUICK ? 1 : 3, megabytes: IS_QUICK ? 60 : 300 })));
