@@ -172,8 +172,8 @@ function screenPath(): string | undefined {
 
 const CLEAR = "\u001b[H\u001b[J";
 
-/** A code stands on the right of the text; its first line is one bar. */
-const CODE = /(?:#{20,}|█{15,})\s*$/;
+/** A code stands on the right of the text; its first line is one bar, of signs or of reversed blanks. */
+const CODE = /(?:#{20,}|█{15,}|\u001b\[7m {20,}(?:\u001b\[27m)?)\s*$/;
 
 /** The lines on the first console of the box now, without the code beside them; empty before anything was drawn. */
 export function screenNow(): readonly string[] {

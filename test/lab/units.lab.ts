@@ -2,7 +2,7 @@
 // name mends it, the power cut at each step of bootstrap, and the control plane that is followed and left again.
 
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { BOX, inBox, kubernetesReady, powerCut, shutDown } from "../../scripts/lab/box.ts";
 import { until } from "../../scripts/lab/daemon.ts";
@@ -59,8 +59,10 @@ async function firstBoot(): Promise<void> {
   const imported = imports();
   assert.ok(imported !== undefined && imported > 0, bootstrapJournal().lines.join("\n"));
   assert.equal(statSync(join(BOX.tree, "etc/rancher/k3s/k3s.yaml")).mode & 0o777, 0o600);
-  const there = inBox(["k3s", "kubectl", "get", "storageclass", "-o", "name"]).stdout;
-  assert.doesNotMatch(there, /local-path/, "the storage that k3s brings is not switched off");
+  const theirs = join(BOX.tree, "var/lib/rancher/k3s/server/manifests/local-storage.yaml");
+  assert.ok(!existsSync(theirs), "the storage that k3s brings is not switched off");
+  const policy = ["k3s", "kubectl", "get", "storageclass", "local-path", "-o", "jsonpath={.reclaimPolicy}"];
+  assert.equal(inBox(policy).stdout, "Retain", "ours is not there");
 }
 
 /** Archives that the newest bootstrap imported. */
