@@ -145,7 +145,9 @@ async function journalFault(deps: StateDeps, path: string): Promise<readonly Sta
 }
 
 async function openFiles({ files }: StateDeps, paths: StatePaths): Promise<readonly StateFault[]> {
-  const secrets = (await files.list(paths.secrets)).map((name) => join(paths.secrets, name));
+  const inside = async (folder: string): Promise<readonly string[]> =>
+    (await files.list(folder)).map((name) => join(folder, name));
+  const secrets = [...(await inside(paths.secrets)), ...(await inside(paths.tls))];
   const faults: StateFault[] = [];
   for (const path of [...CLOSED.map((name) => join(paths.state, name)), ...secrets]) {
     const stat = await files.stat(path, { links: "show" });

@@ -333,6 +333,15 @@ const DAMAGES: readonly Damage[] = [
     after: async ({ files }) => assert.equal((await files.stat(PATHS.adminCredential))?.mode, 0o600),
   },
   {
+    name: "others can read the key of the page's certificate",
+    damage: async ({ files }) => {
+      await files.makeDirectory(PATHS.tls);
+      await files.write(`${PATHS.tls}/made.pem`, "a key", { mode: 0o640 });
+    },
+    findings: ["state-open"],
+    after: async ({ files }) => assert.equal((await files.stat(`${PATHS.tls}/made.pem`))?.mode, 0o600),
+  },
+  {
     name: "the record of control planes is garbled",
     damage: ({ files }) => files.garble(`${PATHS.host}/control-plane.json`, "{"),
     findings: ["state-file"],
