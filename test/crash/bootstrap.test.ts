@@ -168,6 +168,44 @@ describe("the good day", () => {
     const token = other.files.snapshot().get(PATHS.setupToken)?.trim() ?? "none";
     assert.ok(!JSON.stringify(other.ran).includes(token), "the token went into an argument");
   });
+  it("takes back a change of the network that nobody confirmed before the box went down", async () => {
+    const { host } = scene();
+    const ours = "/etc/netplan/90-alga-appliance.yaml";
+    const record = {
+      interface: "eth0",
+      bootId: "another",
+      untilUptimeMs: 1e9,
+      files: [{ path: ours, content: "# before\n" }],
+    };
+    host.files.garble(ours, "# lost\n");
+    host.files.garble(
+      "/var/lib/alga-appliance-host/console/network-undo.json",
+      JSON.stringify({ schema: "alga.appliance.network-undo/v1", ...record }),
+    );
+    await boot(host);
+    assert.equal(host.files.snapshot().get(ours), "# before\n");
+    assert.equal(ranWith(host, "netplan", "apply"), 1);
+    await boot(host);
+    assert.equal(ranWith(host, "netplan", "apply"), 1);
+  });
+  it("makes a first login, once, and starts all the same where it cannot", async () => {
+    const { host } = scene();
+    const secrets = async () => (await boot(host)).steps.find(({ id }) => id === "secrets")?.detail;
+    assert.match(
+      (await secrets()) ?? "",
+      /^The console shows the setup token; no first login: Cannot make the first login/,
+    );
+    host.files.garble("/etc/passwd", "alga-admin:x:998:998::/var/lib/alga-admin:/bin/bash\n");
+    host.files.garble("/etc/shadow", "alga-admin:!*:20000::::::\n");
+    assert.equal(await secrets(), "The console shows the setup token and the first login");
+    assert.equal(ranWith(host, "chpasswd"), 1);
+    const argv = host.ran.flat().join(" ");
+    const made = host.files.snapshot().get("/run/alga-appliance-console/login")?.trim() ?? "";
+    assert.match(made, /^[a-z]{16}$/);
+    assert.ok(!argv.includes(made));
+    await secrets();
+    assert.equal(ranWith(host, "chpasswd"), 1);
+  });
   it("imports again what containerd lost, and what the ISO brought anew", async () => {
     const { box, host } = scene();
     await boot(host);
