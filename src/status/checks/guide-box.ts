@@ -44,7 +44,7 @@ export const BOX_WORDS = {
   },
   "node/silent": {
     means: "The state of the product is not known. If the machine is down, nobody can work.",
-    look: "The machine itself: power, network, console. If it answers: systemctl status k3s, and the load by uptime.",
+    look: "The machine itself: power, network, console. If it answers: systemctl status k3s, curl http://127.0.0.1:10248/healthz (the kubelet says ok), kubectl -n kube-node-lease get leases -o yaml (renewed every 10 s), and the load by uptime.",
   },
   "node/not-ready": {
     means: "Pods that run may go on; none is started again. Often the product is down for everybody.",

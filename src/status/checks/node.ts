@@ -44,7 +44,7 @@ export const NODE_CHECKS: readonly CheckRule[] = [
     code: "node/silent",
     tier: "platform",
     title: "Every node reports",
-    about: "The kubelet has stopped reporting: the machine is down, cut off or overloaded.",
+    about: "The kubelet has stopped reporting: it was stopped or hangs, or the machine is down, cut off or overloaded.",
     next: "Look at the machine: is it on, has it network, does systemctl status k3s say running",
     retrySafe: true,
     needs: ["nodes"],
