@@ -62,7 +62,10 @@ export async function putAside(call: BootstrapCall): Promise<readonly Aside[]> {
   const ofHost = found.filter(({ path }) => path.startsWith(`${paths.host}/`));
   const ofState = found.filter(({ path, kind }) => path.startsWith(`${paths.state}/`) || kind === "missing");
   await deps.files.makeDirectory(paths.host, { mode: 0o700 });
-  for (const fault of ofHost) asides.push(...(await mend(call, fault, { paths: hostPaths(paths) })));
+  const own = await ownJournal(call);
+  for (const fault of ofHost.filter(({ path }) => path !== own)) {
+    asides.push(...(await mend(call, fault, { paths: hostPaths(paths) })));
+  }
   if (ofState.length === 0) return asides;
   await withStateLease(call, async (store) => {
     for (const fault of ofState.filter(({ kind }) => kind !== "missing")) {
@@ -70,6 +73,13 @@ export async function putAside(call: BootstrapCall): Promise<readonly Aside[]> {
     }
   });
   return asides;
+}
+
+/** The newest journal of the host is that of this run, which writes it meanwhile and mends it itself. */
+async function ownJournal({ deps, settings }: BootstrapCall): Promise<string | undefined> {
+  const { journal } = hostPaths(settings.paths);
+  const name = (await deps.files.list(journal)).filter((one) => one.endsWith(".ndjson")).at(-1);
+  return name === undefined ? undefined : join(journal, name);
 }
 
 async function mend(

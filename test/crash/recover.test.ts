@@ -299,6 +299,16 @@ const DAMAGES: readonly Damage[] = [
     after: ({ files }) => assert.equal(files.snapshot().get(SETUP_JOURNAL), `${JOURNAL}\n${DONE}\n`),
   },
   {
+    name: "a journal of a start is torn",
+    damage: ({ files }) => {
+      const path = `${PATHS.host}/journal/0001-bootstrap.ndjson`;
+      files.garble(path, `${files.snapshot().get(path)}{"kind":"ste`);
+    },
+    findings: ["state-journal"],
+    after: ({ files }) =>
+      assert.match(files.snapshot().get(`${PATHS.host}/journal/0001-bootstrap.ndjson`) ?? "", /\}\n$/),
+  },
+  {
     name: "a journal holds strange lines",
     damage: ({ files }) => files.garble(SETUP_JOURNAL, `${JOURNAL}\nstrange\n${DONE}\n`),
     findings: ["state-journal"],
