@@ -92,7 +92,8 @@ class Engine implements Operations {
       const program = this.#program(kind);
       await this.#refresh();
       if (this.#told.latest !== undefined && !hasEnded(this.#told.latest.view)) throw busy(this.#told.latest.view);
-      const lease = await this.#acquire();
+      const lease = await acquireLease(this.#deps);
+      if (lease === undefined) throw await this.#told.whoIsBusy(this.#deps.clock, this.#stop.signal);
       try {
         const id = await createJournal(this.#deps, kind, { plan, steps: program.steps });
         const run = await this.#told.load(id);

@@ -3,14 +3,19 @@
  *
  * Answers are never ahead of it: who is answered from a journal finds the same in what was told.
  */
+import type { ApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
 import { corruptRun } from "./corrupt.ts";
-import { foldJournal, type Run } from "./fold.ts";
+import { foldJournal, hasEnded, type Run } from "./fold.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { OperationView } from "./model.ts";
 import type { OperationEvent } from "./operations.ts";
-import { ignoreUnknown, isOlder, unknown } from "./records.ts";
+import { busy, ignoreUnknown, isOlder, unknown, workedElsewhere } from "./records.ts";
 import type { StateStore } from "./store.ts";
+
+/** How often, and after how many milliseconds each, one looks for the run of a process that was faster. */
+const NAMED_LOOKS = 10;
+const NAMED_POLL_MS = 100;
 
 type ToldDeps = Pick<Deps, "log"> & { readonly store: StateStore };
 
@@ -97,6 +102,17 @@ export class Told {
   async refresh(): Promise<void> {
     const id = (await this.#deps.store.listJournals()).at(-1);
     if (id !== undefined) await this.load(id).catch(ignoreUnknown);
+  }
+
+  /** The error for a start while another process works: its run has a name as soon as its journal is there, within a second. */
+  async whoIsBusy(clock: Deps["clock"], signal: AbortSignal): Promise<ApplianceError> {
+    for (let look = 0; look < NAMED_LOOKS; look += 1) {
+      await this.refresh();
+      const view = this.latest?.view;
+      if (view !== undefined && !hasEnded(view)) return busy(view);
+      await clock.sleep(NAMED_POLL_MS, signal);
+    }
+    return workedElsewhere();
   }
 
   #emit(event: OperationEvent): void {

@@ -53,12 +53,16 @@ function recordOf(record: HistoryRecord): UpdateRecord[] {
   ];
 }
 
+/** Longer ones are no measure: a clock has jumped, or somebody has paused the update. */
+const MAX_USUAL_MS = 12 * 3_600_000;
+
 /** Milliseconds that updates took on this box: the middle one of the last five that reached their goal. */
 export function usualMs(records: readonly UpdateRecord[]): number | undefined {
   const took = records
     .filter(({ kind, outcome }) => kind === "update" && outcome === "installed")
     .slice(0, 5)
     .map(({ durationMs }) => durationMs)
+    .filter((tookMs) => tookMs > 0 && tookMs < MAX_USUAL_MS)
     .sort((a, b) => a - b);
   return took[Math.floor(took.length / 2)];
 }
