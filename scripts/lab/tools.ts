@@ -62,12 +62,12 @@ const MODULES: Readonly<Record<string, ToolModule>> = {
 };
 
 /** What reads our publications and metrics in the contract tests and no box needs; `helm` is in both. */
-const INTEROP: readonly string[] = ["helm", "crane", "distribution", "cosign", "promlint"];
+const INTEROP: readonly string[] = ["helm", "crane", "distribution", "cosign", "promlint", "registries"];
 
 /** Every tool of the box, in the order they are built. */
 export const TOOL_NAMES: readonly string[] = Object.values(MODULES)
   .flatMap((module) => Object.keys(module.packages))
-  .filter((name) => name === "helm" || !INTEROP.includes(name));
+  .filter((name) => name === "helm" || name === "registries" || !INTEROP.includes(name));
 
 /**
  * Builds the named tools that are not in the cache yet and answers where each lies. `etcd` names Debian's server.

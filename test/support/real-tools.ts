@@ -1,6 +1,6 @@
 /**
- * The real tools of the trade, which read what we write and write what we read: crane, cosign, helm, distribution 3 and
- * Prometheus' linter from their Go modules, skopeo, umoci, podman and docker-registry from Debian.
+ * The real tools of the trade, which read what we write and write what we read: crane, cosign, helm, distribution 3, Prometheus'
+ * linter and Rancher's reader of registries.yaml from their Go modules, skopeo, umoci, podman and docker-registry from Debian.
  *
  * `bun scripts/lab/tools.ts interop` puts them all in place. A test that lacks one is skipped, and says which.
  */
@@ -10,7 +10,7 @@ import { describe, it } from "node:test";
 import { toolPath as builtPath } from "../../scripts/lab/tools.ts";
 import { type DockerRegistry, type DockerRegistryOptions, startDockerRegistry } from "./docker-registry.ts";
 
-const BUILT = ["helm", "crane", "cosign", "distribution", "promlint"] as const;
+const BUILT = ["helm", "crane", "cosign", "distribution", "promlint", "registries"] as const;
 const PACKAGED = ["skopeo", "umoci", "podman", "docker-registry"] as const;
 
 export type RealTool = (typeof BUILT)[number] | (typeof PACKAGED)[number];
