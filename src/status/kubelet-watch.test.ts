@@ -106,6 +106,20 @@ describe("the silence of a kubelet", () => {
     assert.ok((quietMs() ?? 0) <= 11_000, `${quietMs()} ms: the Leases cannot be read`);
   });
 
+  test("is told since the last renewal, also by a process that began after it", async () => {
+    const { box, state, live, watch } = start();
+    const renewedMs = box.clock.now() - 300_000;
+    state.watched = [lease("box", new Date(renewedMs).toISOString())];
+    await live(5);
+    assert.deepEqual(
+      watch.current().map(({ heardAtMs, quietMs }) => [heardAtMs, quietMs]),
+      [[renewedMs, 4_000]],
+    );
+    state.watched = [lease("box", new Date(box.clock.now() + 86_400_000).toISOString())];
+    await live(1);
+    assert.equal(watch.current()[0]?.heardAtMs, box.clock.now(), "nobody has renewed tomorrow");
+  });
+
   test("knows nothing of the wall clock", async () => {
     const { box, live, quietMs } = start();
     await live(3);

@@ -13,6 +13,7 @@
 import { withDeadline } from "../core/deadline.ts";
 import { isApplianceError } from "../core/errors.ts";
 import type { Clock, Fetch } from "../core/ports.ts";
+import { parseInstant } from "../core/time.ts";
 import { type KubeObject, textAt } from "../kube/model.ts";
 import { nameOf } from "./facts.ts";
 import type { KubeletObservation, KubeletPort } from "./observation.ts";
@@ -61,7 +62,7 @@ export function createKubeletWatch(clock: Clock, sources: KubeletSources): Kubel
     const names = new Set(leases.map(nameOf));
     for (const name of heard.keys()) if (!names.has(name)) heard.delete(name);
     const news = leases.filter((lease) => heard.get(nameOf(lease))?.renewal !== renewalOf(lease));
-    for (const lease of news) heard.set(nameOf(lease), { renewal: renewalOf(lease), atMs: clock.now(), quietMs: 0 });
+    for (const lease of news) heard.set(nameOf(lease), heardOf(lease, clock.now()));
     return news.length > 0;
   };
   const longest = (): number => Math.max(0, ...[...heard.values()].map(({ quietMs }) => quietMs));
@@ -102,6 +103,12 @@ export function createKubeletWatch(clock: Clock, sources: KubeletSources): Kubel
       return LOOK_MS;
     },
   };
+}
+
+/** Whoever hears a renewal late, as after a restart of this process, says since when by what the kubelet wrote. */
+function heardOf(lease: KubeObject, nowMs: number): Heard {
+  const renewal = renewalOf(lease);
+  return { renewal, atMs: Math.min(nowMs, parseInstant(renewal) ?? nowMs), quietMs: 0 };
 }
 
 /** A kubelet that never wrote a time has never renewed. */

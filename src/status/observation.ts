@@ -143,7 +143,7 @@ export type KubeletPort = "answers" | "refuses" | "silent" | "unknown";
 /** How long nothing was heard of a kubelet. */
 export interface KubeletObservation {
   readonly node: string;
-  /** When its last renewal arrived, by the clock of the box. */
+  /** When it renewed last, by what it wrote itself, or when that arrived where it wrote a later time. */
   readonly heardAtMs: number;
   /** Silence since then, by the clock that never jumps, without what is no fault of the kubelet. */
   readonly quietMs: number;

@@ -49,8 +49,12 @@ async function start(more: Partial<StatusSources> = {}) {
   const kube = createKube(deps, { server: MEMORY_SERVER, fetch, headers: async () => ({}) });
   await kube.create(NODE);
   await kube.patch({ ...NODE, name: "box" }, READY, { subresource: "status" });
-  const engine = createStatusEngine(deps, { kube, box: async () => BOX, login: { outside: closed }, ...more });
-  engines.push(engine);
+  const begin = (): StatusEngine => {
+    const begun = createStatusEngine(deps, { kube, box: async () => BOX, login: { outside: closed }, ...more });
+    engines.push(begun);
+    return begun;
+  };
+  const engine = begin();
   await box.pass(1_000);
   const stateOf = (code: string): CheckState | undefined =>
     engine.current().checks.find((check) => check.code === code)?.state;
@@ -67,7 +71,7 @@ async function start(more: Partial<StatusSources> = {}) {
     }
     assert.fail(`${code} is ${stateOf(code)} after ${limitMs} ms`);
   };
-  return { box, kube, server, engine, trouble, stateOf, until };
+  return { box, kube, server, engine, begin, trouble, stateOf, until };
 }
 
 /** A stream of which nothing arrives while it hangs, as behind a middle box that forgot it. */
@@ -239,6 +243,27 @@ describe("a kubelet", () => {
     assert.notEqual(stateOf("node/silent"), "failed");
     await renew(20);
     assert.equal(stateOf("node/silent"), "ok");
+  });
+});
+
+describe("since", () => {
+  test("is what Kubernetes tells, also of a process that began to look an hour later", async () => {
+    const { box, kube, engine, begin, until } = await start();
+    const condition = { type: "Ready", status: "False", reason: "KubeletNotReady", message: "no network yet" };
+    const conditions = [{ ...condition, lastTransitionTime: "2026-11-20T23:10:00Z" }];
+    await kube.patch({ ...NODE, name: "box" }, { status: { conditions } }, { subresource: "status" });
+    await until("node/not-ready", ["failed"]);
+    const said = ({ checks, tiers }: ReturnType<StatusEngine["current"]>) => [
+      checks.filter(({ state }) => state === "failed").map(({ code, since }) => [code, since]),
+      Object.entries(tiers).map(([tier, { since }]) => [tier, since]),
+    ];
+    const before = said(engine.current());
+    assert.deepEqual(before[0]?.[0], ["node/not-ready", "2026-11-20T23:10:00.000Z"]);
+    engine.stop();
+    await box.pass(3_600_000);
+    const restarted = begin();
+    await box.pass(5_000);
+    assert.deepEqual(said(restarted.current()), before);
   });
 });
 
