@@ -243,6 +243,18 @@ describe("console network", () => {
     assert.equal(unwanted.box.inForce, unwanted.before);
     assert.ok(unwanted.box.uptimeMs < 20_000, "at once");
   });
+  it("set undoes it for a yes that comes too late", async () => {
+    const scene = world();
+    const late = Promise.withResolvers<string>();
+    const sleep = scene.deps.clock.sleep;
+    scene.deps.clock.sleep = async (ms: number) => {
+      await sleep(ms);
+      if (scene.box.uptimeMs >= 40_000) late.resolve("yes");
+    };
+    await command(scene, " set", { ...SET, within: "30s" }, () => late.promise);
+    assert.equal(scene.box.inForce, scene.before);
+    assert.equal(await pendingNetworkChange(scene.scope), undefined);
+  });
   it("set tells a dry run, and refuses before anything is touched", async () => {
     const scene = world();
     assert.match((await command(scene, " set", { ...SET, "dry-run": true })).said.text, /192\.0\.2\.10\/24/);

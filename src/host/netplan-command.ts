@@ -19,6 +19,8 @@ import { checkNetworkSettings, INTERFACE, type NetworkSettings, netplanText } fr
 /** Milliseconds to confirm: enough to log in at the new address; not so long that a box stays lost. */
 const WITHIN_MS = { least: 10_000, most: 900_000 } as const;
 const LOOK_MS = 500;
+/** Within the last look nobody begins to confirm. */
+const LAST_MS = LOOK_MS;
 
 const SET_FLAGS: readonly Flag[] = [
   {
@@ -168,13 +170,14 @@ async function settle(context: CommandContext, scope: NetplanScope, text: string
       const pending = await pendingNetworkChange(scope);
       // Gone by another process: who undoes puts our file back or away before it removes the record.
       if (pending === undefined) return (await isNetworkText(scope, text)) ? "confirmed" : "undone";
+      // A yes that comes too late is none: what was promised to come back comes back.
+      if (isNo || (await timeLeft(scope, pending)) < LAST_MS) {
+        await undoNetwork(scope);
+        return "undone";
+      }
       if (isYes) {
         await confirmNetwork(scope);
         return "confirmed";
-      }
-      if (isNo || (await timeLeft(scope, pending)) === 0) {
-        await undoNetwork(scope);
-        return "undone";
       }
       await context.deps.clock.sleep(LOOK_MS, context.signal);
     }
