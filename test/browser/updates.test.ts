@@ -13,6 +13,8 @@ browserTest("an update is looked at and started by keyboard, with the plan that 
   await focusOn(page, "H1");
   await page.locator("td", { hasText: "image algaCore: 1.0.3 to 1.1.0" }).waitFor();
   await page.locator("td", { hasText: "server.replicaCount: new to 2" }).waitFor();
+  await page.locator("li", { hasText: "helmreleases.helm.toolkit.fluxcd.io v2 comes; v2beta1 goes" }).waitFor();
+  await page.locator("summary", { hasText: "1 of 1 checks hold" }).waitFor();
   await page.locator(".cause", { hasText: "Invoices get a table of their own" }).waitFor();
   await page.locator(".cause", { hasText: "restoring a backup, a later release that mends it" }).waitFor();
   await page.locator("p", { hasText: "410 MB to download, about 8 min as the last ones took." }).waitFor();
@@ -114,11 +116,14 @@ browserTest("the policy is kept, with its hours and days, and paused for a week"
   await page.locator("#field-window\\.from, [name='window.from']").fill("02:00");
   await page.locator("[name='window.to']").fill("04:00");
   await page.locator("label.check", { hasText: "Sun" }).click();
+  await page.locator("[name='judge.soakMinutes']").fill("30");
   await page.locator("button", { hasText: "Keep this" }).click();
   await page.locator("[role=status] .toast", { hasText: "Kept" }).waitFor();
   await page.reload();
   await page.locator("[name='window.from']").waitFor();
   await holds(page, "[name='window.to']", "04:00");
+  await holds(page, "[name='judge.soakMinutes']", "30");
+  await holds(page, "[name='judge.patienceMinutes']", "8");
   assert.equal(await page.locator("input[name=sun]").isChecked(), false);
   assert.equal(await page.locator("input[name=mon]").isChecked(), true);
   await page.locator("button", { hasText: "Pause for a week" }).click();
@@ -134,6 +139,9 @@ browserTest(
     await page.locator("tr", { hasText: "Taken back and judged bad" }).filter({ hasText: "answered 502" }).waitFor();
     await page.locator("tr", { hasText: "1.0.2 to 1.0.3" }).filter({ hasText: "Installed and judged sound" }).waitFor();
     await page.locator("td", { hasText: "10 min 10 s of about 7 min" }).waitFor();
+    await page.locator("td", { hasText: "400 MB of 410 MB fetched" }).waitFor();
+    const file = await page.locator("a[download]", { hasText: "Save as a file" }).getAttribute("href");
+    assert.equal(file, "/api/updates/history");
     const channel = { name: "stable", checkedAt: new Date().toISOString(), problem: null };
     const said = [
       ["current", "Release 1.0.3 is the newest one"],

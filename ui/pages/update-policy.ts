@@ -56,11 +56,36 @@ export function PolicyCard({ policy, onKept }: PolicyProps): VNode {
       <${Choice} name="automatic" label=${text("updates.automatic")} value=${typed.automatic} options=${options}
         error=${fieldError(errors, "automatic")} onChange=${(value: string) => setTyped({ ...typed, automatic: CHOICES.find((one) => one === value) ?? "never" })} />
       ${typed.automatic === "never" ? undefined : limits}
+      <${Judging} typed=${typed} errors=${errors} onChange=${setTyped} />
       <div role="alert">${problem === undefined || errors.length > 0 ? undefined : html`<${Cause} what=${problem.detail} next=${problem.hint} />`}</div>
       <div class="buttons note"><${Button} kind="primary" type="submit" busy=${busy}>${text("updates.policy-deed")}<//>
         ${policy.automatic === "never" && policy.holdUntil === null ? undefined : html`<${Hold} policy=${policy} onKeep=${keep} />`}</div>
     </form>
   <//>`;
+}
+
+type Errors = Problem["errors"];
+const USUAL = { soakMinutes: 5, patienceMinutes: 8 } as const;
+
+/** How long every update is watched, and how long a failure may last: also of one that somebody starts. */
+function Judging({
+  typed,
+  errors,
+  onChange,
+}: {
+  readonly typed: UpdatePolicy;
+  readonly errors: Errors;
+  readonly onChange: (next: UpdatePolicy) => void;
+}): VNode {
+  const judge = typed.judge ?? USUAL;
+  // What is no number is sent as it is typed into nothing: the box says what is wanted.
+  const change = (key: keyof typeof USUAL, value: string): void =>
+    onChange({ ...typed, judge: { ...judge, [key]: value.trim() === "" ? 0 : Number(value) } });
+  const field = (
+    key: keyof typeof USUAL,
+  ): VNode => html`<${Field} name=${`judge.${key}`} label=${text(`updates.${key}`)} inputMode="numeric" maxLength=${2}
+    value=${judge[key] > 0 ? String(judge[key]) : ""} error=${fieldError(errors ?? [], `judge.${key}`)} onInput=${(value: string) => change(key, value)} />`;
+  return html`<div class="pair">${field("soakMinutes")}${field("patienceMinutes")}</div>`;
 }
 
 function Days({

@@ -52,6 +52,8 @@ export const UPDATES = {
   "updates.unhold-deed": "End the pause",
   "updates.policy-deed": "Keep this",
   "updates.policy-done": "Kept",
+  "updates.soakMinutes": "Minutes that all must stay well after an update",
+  "updates.patienceMinutes": "Minutes that a failure may last before it goes back",
   "updates.export": "Save as a file",
   "updates.fetched": "{bytes} fetched",
   "updates.fetched-of": "{bytes} of {planned} fetched",
