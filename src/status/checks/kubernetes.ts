@@ -105,11 +105,20 @@ function findForbidden({ seen }: View): Finding[] {
   const lists = keys(seen.lists).flatMap((key) => {
     const list = seen.lists[key];
     if (list?.state !== "forbidden") return [];
-    const found = forbidden(resourceName(LIST_KINDS[key]), list.problem, list.sinceMs);
+    const found = { ...forbidden(resourceName(LIST_KINDS[key]), list.problem, list.sinceMs), ...ruleWithin(key) };
     // Who may only view a cluster may not read the names of its Secrets; little is lost by that.
     return [SPARED.has(key) ? { ...found, state: "unknown" as const } : found];
   });
   return [...whole, ...lists];
+}
+
+/** Of the kind that is read in one namespace alone a Role there is enough. */
+function ruleWithin(key: ListKey): Pick<Finding, "cause"> | undefined {
+  if (key !== "leases") return undefined;
+  const { namespace } = LIST_KINDS[key];
+  return {
+    cause: `A Role in namespace ${namespace} with the verbs list and watch on ${resourceName(LIST_KINDS[key])} is missing; a silent kubelet is told late without it.`,
+  };
 }
 
 function forbidden(resource: string, problem: string | undefined, sinceMs: number): Finding {
