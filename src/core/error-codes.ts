@@ -74,6 +74,7 @@ export const ERROR_CODES = {
   "host/network-invalid": input("Network settings cannot be used"),
   "host/network-busy": conflict("Another change of the network waits, or none does"),
   "host/no-account": failed("The system has no account for the first login"),
+  "host/not-root": denied("The command wants to be run as root"),
   "host/disk-full": failed("The disk of the box has no room for Kubernetes", { status: 507, retry: true }),
   "host/clock-wrong": failed("The clock of the box stands before its own certificates", { retry: true }),
   "host/certificates-expired": failed("The certificates of the box's Kubernetes have expired", { retry: true }),

@@ -1,5 +1,5 @@
 /** How the runs of the host (bootstrap, recover, reset) make way for each other: one journal folder, one at a time. */
-import { isApplianceError } from "../core/errors.ts";
+import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
 import { hasEnded } from "../operation/fold.ts";
 import type { OperationView } from "../operation/model.ts";
@@ -7,6 +7,7 @@ import type { Operations } from "../operation/operations.ts";
 
 /** Milliseconds between tries to close what another command of this box left. */
 const CLOSE_MS = 2_000;
+const ID_MS = 5_000;
 
 /**
  * Closes a run of another kind that nobody works on any more; waits while somebody does. A recover that was interrupted loses nothing
@@ -53,6 +54,24 @@ export async function bringToEnd(
       await deps.clock.sleep(CLOSE_MS, signal);
     }
   }
+}
+
+/**
+ * Refuses anybody but root: to others the folders of the appliance look as if they were gone.
+ * @throws {ApplianceError} host/not-root. Where id(1) does not answer nothing is known, and nothing is refused.
+ */
+export async function assertRoot(
+  { exec }: Pick<Deps, "exec">,
+  about: { readonly what: string; readonly signal: AbortSignal },
+): Promise<void> {
+  const { signal } = about;
+  const said = await exec(["id", "-u"], { timeoutMs: ID_MS, signal }).catch(() => undefined);
+  signal.throwIfAborted();
+  const user = /^\d{1,10}$/.exec(said?.stdout.trim() ?? "")?.[0] ?? "0";
+  if (user === "0") return;
+  throw new ApplianceError("host/not-root", `Cannot ${about.what} as user "${user}": only root sees and mends it all`, {
+    hint: "Put sudo before the command",
+  });
 }
 
 /** The boot that a plan was made in. */

@@ -78,6 +78,17 @@ describe("recover", () => {
     assert.match(said.text, /It stopped: Cannot start Kubernetes on this box: the disk has no room/);
     assert.match(said.text, /Next: Make room on the disk/);
   });
+  it("refuses anybody but root, to whom the folders would look as if they were gone", async () => {
+    const host = await stopped();
+    const deps = host.deps();
+    const exec: Deps["exec"] = async (argv, options) =>
+      argv[0] === "id" ? { code: 0, stdout: "1000\n", stderr: "", truncated: false } : deps.exec(argv, options);
+    const other = { ...host, deps: () => ({ ...deps, exec }) };
+    const refused = { code: "host/not-root", message: /as user "1000"/ };
+    await assert.rejects(type(other, { flags: { yes: true } }).end, refused);
+    await assert.rejects(type(other, { path: "recover plan" }).end, refused);
+    assert.deepEqual(changes(host), []);
+  });
   it("asks nobody under its old name", () =>
     assert.deepEqual(expandAlias("alga-control-plane-reapply", ["-o", "json"]), ["recover", "--yes", "-o", "json"]));
 });

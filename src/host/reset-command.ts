@@ -10,6 +10,7 @@ import { createFileStore } from "../operation/file-store.ts";
 import type { OperationView } from "../operation/model.ts";
 import { readChosenName } from "../status/appliance-name.ts";
 import { type BootstrapContext, openCluster } from "./bootstrap-context.ts";
+import { assertRoot } from "./host-run.ts";
 import { judgeKubeconfig } from "./kubeconfig-own.ts";
 import { assertNoOperation, runReset, unfinishedReset } from "./reset.ts";
 import { listOwned, type Owned } from "./reset-owned.ts";
@@ -52,7 +53,11 @@ export const commands: readonly Command[] = [
     summary: "List what a reset would remove, and what stays",
     flags: [KEEP],
     examples: [{ command: "alga-appliance reset plan -o json", about: "As data: namespaces, volumes, objects, files" }],
-    run: async (context) => printPlan(context, await planOf(context)),
+    run: async (context) => {
+      const { deps, signal } = context;
+      await assertRoot(deps, { what: "look at this box", signal });
+      return printPlan(context, await planOf(context));
+    },
   },
 ];
 
@@ -155,6 +160,7 @@ async function sizeOf(
 async function reset(context: CommandContext): Promise<ExitCode> {
   const resetting = contextOf(context);
   const { deps, out, flags, signal } = context;
+  await assertRoot(deps, { what: "reset this box", signal });
   const begun = await unfinishedReset(resetting);
   if (begun === undefined) await assertNoOperation(resetting);
   if (flags["dry-run"] === true) return printPlan(context, await planOf(context));
