@@ -4,7 +4,8 @@ import { humanDuration } from "../core/duration.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { OperationView } from "../operation/model.ts";
 import { verifiedText } from "../release/resolved.ts";
-import type { DefinitionChange, NotNow, UpdatePlan, UpdateRecord, UpdatesView } from "./model.ts";
+import type { DefinitionChange, NotNow, UpdatePlan, UpdatePolicy, UpdateRecord, UpdatesView } from "./model.ts";
+import { USUAL_JUDGE } from "./model.ts";
 
 const STATES: Readonly<Record<UpdatesView["channel"]["state"], string>> = {
   unknown: "nobody has asked yet",
@@ -128,6 +129,23 @@ function tookText({ durationMs, expectedMs, bytes, fetched }: UpdateRecord): str
   const came = humanBytes(fetched.parts + (fetched.images ?? 0));
   const untold = fetched.images === null && fetched.present === 0 ? " beside images" : "";
   return `${time}  ${came}${untold}${bytes === null ? "" : ` of ${humanBytes(bytes)}`}`;
+}
+
+const AUTOMATIC: Readonly<Record<UpdatePolicy["automatic"], string>> = {
+  never: "Nothing begins by itself",
+  patch: "Patches begin by themselves",
+  all: "Whatever the channel offers begins by itself",
+};
+
+/** Writes what may begin by itself, when, and how every update is judged. */
+export function policyText({ automatic, window, holdUntil, judge }: UpdatePolicy): string {
+  const { soakMinutes, patienceMinutes } = judge ?? USUAL_JUDGE;
+  return [
+    AUTOMATIC[automatic],
+    ...(window === null ? [] : [`Window   ${window.from} to ${window.to} UTC, ${window.days.join(" ")}`]),
+    ...(holdUntil === null ? [] : [`Held     until ${holdUntil}`]),
+    `Judged   ${soakMinutes} min well; a failure may last ${patienceMinutes} min`,
+  ].join("\n");
 }
 
 /** Writes one line for each update and return, newest first. */

@@ -8,6 +8,7 @@ import { digestOf } from "../core/digest.ts";
 import { commands } from "./command.ts";
 import { endText, planText, viewText } from "./command-text.ts";
 import type { UpdatePlan, UpdatesView } from "./model.ts";
+import { UPDATE_STEPS } from "./steps.ts";
 
 /** Runs a command on a box that has no cluster. */
 async function run(
@@ -173,4 +174,53 @@ test("the end says how it went, and what to do where it went wrong", () => {
     endText({ ...done, steps: [...done.steps], state: "failed", problem }),
     "The update 0002-update is failed\n\nIt failed\n  Pod msp/web: Error\nNext: Tell the publisher",
   );
+});
+
+test("the policy is shown, and a flag changes what it names alone", async () => {
+  const shown = await run("policy");
+  assert.equal(shown.said.text, "Nothing begins by itself\nJudged   5 min well; a failure may last 8 min");
+  const flags = { automatic: "patch", from: "02:00", to: "04:00", days: "sat,sun", soak: "30" };
+  const set = await run("policy", { flags });
+  assert.equal(
+    set.said.text,
+    "Patches begin by themselves\nWindow   02:00 to 04:00 UTC, sat sun\nJudged   30 min well; a failure may last 8 min",
+  );
+  const kept = { schema: "alga.appliance.update-policy/v1", policy: set.said.value };
+  const files = { "/box/var/lib/alga-appliance/update-policy.json": JSON.stringify(kept) };
+  const held = await run("policy", { files, flags: { "hold-until": "2026-12-31T00:00:00Z" } });
+  assert.match(held.said.text, /^Patches begin.*\nWindow {3}02:00 to 04:00 UTC, sat sun\nHeld {5}until 2026-12-31/);
+  const free = await run("policy", { files, flags: { "hold-until": "never" } });
+  assert.doesNotMatch(free.said.text, /Held/);
+  await assert.rejects(run("policy", { flags: { automatic: "patch" } }), {
+    code: "http/bad-request",
+    message: /"window"/,
+  });
+  await assert.rejects(run("policy", { flags: { from: "25:00", to: "04:00" } }), { message: /"window\.from"/ });
+  await assert.rejects(run("policy", { flags: { soak: "long" } }), { message: /"judge\.soakMinutes"/ });
+});
+
+test("a pause wants a run, and says where it stands or will", async () => {
+  await assert.rejects(run("pause"), { code: "operation/unknown" });
+  await assert.rejects(run("cancel"), { code: "cli/usage", message: /--yes is wanted/ });
+  const stamp = (seq: number) => ({ seq, at: "2026-11-21T00:00:00.000Z", uptimeMs: 1 });
+  const steps = UPDATE_STEPS.map(({ id, title }) => ({ id, title }));
+  const planned = { schema: "alga.appliance.journal/v1", operation: "update", bootId: "boot-0", steps, plan: {} };
+  const upTo = (...done: string[]): Readonly<Record<string, string>> => {
+    const entries = [
+      { ...stamp(1), kind: "planned", ...planned },
+      ...done.map((step, index) => ({ ...stamp(index + 2), kind: "step-done", step, detail: null })),
+    ];
+    const text = entries.map((entry) => `${JSON.stringify(entry)}\n`).join("");
+    return { "/box/var/lib/alga-appliance/journal/0002-update.ndjson": text };
+  };
+  const { said, exit } = await run("pause", { files: upTo("check", "fetch") });
+  assert.deepEqual(
+    [exit, said.text],
+    [0, 'The update 0002-update is paused before the step "Fetch the images"\nNext: alga-appliance update resume'],
+  );
+  const handed = upTo("check", "fetch", "images", "keep", "control-plane", "flux");
+  await assert.rejects(run("pause", { files: handed }), { code: "operation/not-pausable" });
+  await assert.rejects(run("cancel", { files: handed, flags: { yes: true } }), { code: "operation/not-cancellable" });
+  const ended = await run("cancel", { files: upTo("check"), flags: { yes: true } });
+  assert.match(ended.said.text, /^The update 0002-update was ended: nothing of the application was changed$/);
 });

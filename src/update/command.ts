@@ -10,6 +10,7 @@ import { endText, historyText, planText, viewText } from "./command-text.ts";
 import { haltCommands } from "./halt-command.ts";
 import { updateRecords } from "./history.ts";
 import { type OpenUpdates, openUpdates } from "./open.ts";
+import { POLICY_COMMAND } from "./policy-command.ts";
 
 const KUBECONFIG: Flag = { name: "kubeconfig", type: "string", value: "<file>", summary: "Kubeconfig of the cluster" };
 const WHICH: readonly Flag[] = [
@@ -76,6 +77,7 @@ export const commands: readonly Command[] = [
     run: goBack,
   },
   ...haltCommands(COMMON, withUpdates),
+  POLICY_COMMAND,
   {
     path: ["update", "history"],
     summary: "List every update and how it ended",

@@ -65,6 +65,9 @@ export type UpdatePolicy = z.infer<typeof policySchema>;
 export const policyDocumentSchema = z.object({ schema: z.literal(POLICY_SCHEMA), policy: policySchema });
 export const NO_POLICY: UpdatePolicy = { automatic: "never", window: null, holdUntil: null };
 
+/** How an update is judged where the policy says nothing: images are on the node already, so a failure does not only need time. */
+export const USUAL_JUDGE = { soakMinutes: 5, patienceMinutes: 8 } as const;
+
 /** Why an update may not run now. */
 export interface NotNow {
   readonly code: string;

@@ -12,7 +12,7 @@ import type { ApplianceStatus, TierName } from "../status/model.ts";
 import { pollMsOf, type WatchCall, type WatchEnd, watchTiers } from "../status/waiting.ts";
 import { note, readNotes, type UpdateCall } from "./context.ts";
 import { type Meter, openMeter } from "./meter.ts";
-import { policyDocumentSchema, type Verdict } from "./model.ts";
+import { policyDocumentSchema, USUAL_JUDGE, type Verdict } from "./model.ts";
 import { atPace } from "./ports.ts";
 import { worseRates } from "./rates.ts";
 import { type Goal, notReached } from "./reached.ts";
@@ -21,15 +21,11 @@ const MINUTE_MS = 60_000;
 /** What people need, and all that can be watched. */
 const LOGIN: readonly TierName[] = ["platform", "core", "bootstrap", "login"];
 const EVERY: readonly TierName[] = [...LOGIN, "background"];
-/** How long a failure may last, where the operator says nothing: images are on the node already, so it does not only need time. */
-const PATIENCE_MINUTES = 8;
 /** How long the whole may take. */
 const LIMIT_MS = 60 * MINUTE_MS;
 /** The same however fast a rehearsal is played: the machine that plays it is not faster. */
 const LEAST_PATIENCE_MS = 10_000;
 const LEAST_LIMIT_MS = 2 * MINUTE_MS;
-/** How long everything must stay well, where the operator says nothing. */
-const SOAK_MINUTES = 5;
 /** Rounds of soaking after which something that comes and goes has failed. */
 const MAX_ROUNDS = 6;
 
@@ -73,7 +69,7 @@ interface Measures {
 async function measuresOf({ context }: UpdateCall): Promise<Measures> {
   const { deps, settings } = context;
   const found = await deps.store.readDocument("update-policy", policyDocumentSchema).catch(() => undefined);
-  const said = found?.policy.judge ?? { soakMinutes: SOAK_MINUTES, patienceMinutes: PATIENCE_MINUTES };
+  const said = found?.policy.judge ?? USUAL_JUDGE;
   return {
     patienceMs: Math.max(LEAST_PATIENCE_MS, atPace(settings, said.patienceMinutes * MINUTE_MS)),
     soakMs: atPace(settings, said.soakMinutes * MINUTE_MS),
