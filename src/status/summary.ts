@@ -187,7 +187,7 @@ function running(given: Given, root: Judged | undefined): Summary {
     return { state: "progressing", message: "People cannot log in yet: the application starts", next: null };
   }
   if (root !== undefined) return { state: "failed", message: `People can log in, but ${root.finding.headline}`, next };
-  return settled(tiers, view);
+  return settled(tiers);
 }
 
 /** The application was looked for and does not run yet: that is known, even when its rung waits for another. */
@@ -198,7 +198,7 @@ function isAbsent(view: View): boolean {
 }
 
 /** People can log in and nothing has failed. */
-function settled(tiers: Tiers, _view: View): Summary {
+function settled(tiers: Tiers): Summary {
   const open = (["platform", "core", "bootstrap", "background"] as const).find((name) => tiers[name].state !== "ready");
   if (open === undefined) return { state: "ready", message: "Everything works", next: null };
   const { state, reason } = tiers[open];
