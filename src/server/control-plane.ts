@@ -231,6 +231,7 @@ function createSetupDeps(deps: Deps, options: ControlPlaneOptions, late: Late): 
     ...deps,
     store: late.store,
     releases: late.releases,
+    parts: createPartsShelf(deps, options.paths.kept),
     kube: options.kube,
     registry: options.registry,
     license: createLicenseService(deps, { fetch, url: options.licenseUrl }),

@@ -7,6 +7,7 @@ import { createOperations } from "../operation/engine.ts";
 import { createFileStore } from "../operation/file-store.ts";
 import type { Operations } from "../operation/operations.ts";
 import type { StateStore } from "../operation/store.ts";
+import { createPartsShelf } from "../release/kept-parts.ts";
 import { openRegistryOf } from "../release/registry-flags.ts";
 import { openLocalSources } from "../status/local-sources.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
@@ -54,6 +55,7 @@ export async function openSetup(context: CommandContext): Promise<OpenSetup> {
     kube: createKube(deps, openConnection(deps.transports, found)),
     registry: access,
     releases,
+    parts: createPartsShelf(deps, paths.kept),
     license: createLicenseService(deps, {
       fetch: deps.transports.open(proxy),
       url: context.settings.get("license.url"),

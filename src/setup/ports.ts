@@ -7,6 +7,7 @@ import type { Deps } from "../core/ports.ts";
 import type { Kube } from "../kube/calls.ts";
 import type { StateStore } from "../operation/store.ts";
 import type { Requirements } from "../preflight/check.ts";
+import type { PartsShelf } from "../release/kept-parts.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
 import type { ResolvedStore } from "../release/resolved-store.ts";
 import type { ApplianceStatus } from "../status/model.ts";
@@ -20,6 +21,8 @@ export interface SetupDeps
   readonly registry: RegistryAccess;
   /** Releases that were resolved before. */
   readonly releases: ResolvedStore;
+  /** What Flux reads of releases stays here, for a way back. Absent: nothing is kept. */
+  readonly parts?: PartsShelf;
   /** The status of the appliance as its one fold tells it; steps that wait for the cluster judge by nothing else. */
   readonly observe: (signal: AbortSignal) => Promise<ApplianceStatus>;
   readonly license: LicenseService;

@@ -1,4 +1,5 @@
 /** The steps of setup in their order, as data: title, budget, retry, and which answers each reads. */
+import { isApplianceError } from "../core/errors.ts";
 import { paced } from "../core/pace.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { RetryPolicy } from "../core/retry.ts";
@@ -10,6 +11,7 @@ import { sourceObjects } from "../flux/source.ts";
 import { valuesOf } from "../flux/values.ts";
 import { PATIENT_RETRY, problemOf, type Step, type StepResult } from "../operation/step.ts";
 import { assertPreflight, REQUIREMENTS, runPreflight } from "../preflight/preflight.ts";
+import { partsOf } from "../release/kept-parts.ts";
 import { verifiedText } from "../release/resolved.ts";
 import { INSTALLED_SCHEMA, type Installed, readInstalled } from "../status/installed.ts";
 import { troublesBelow, waitForTiers } from "../status/waiting.ts";
@@ -188,6 +190,7 @@ async function flux(call: StepCall): Promise<StepResult> {
 
 async function release(call: StepCall): Promise<StepResult> {
   const resolved = await releaseOf(call);
+  await keepParts(call, resolved);
   const bytes = resolved.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
   const parts = [
     resolved.manifest.version,
@@ -196,6 +199,20 @@ async function release(call: StepCall): Promise<StepResult> {
     verifiedText(resolved),
   ];
   return { state: "done", detail: parts.join(", ") };
+}
+
+/** What Flux reads of it stays on the box. A registry or a disk that refuses holds nothing up: an update asks for it again. */
+async function keepParts({ context, signal }: StepCall, resolved: RunRelease): Promise<void> {
+  const { deps } = context;
+  const { base } = deps.registry.place;
+  try {
+    const registry = registryFor(deps, await answersOf(context));
+    await deps.parts?.keep(registry, partsOf(resolved, base), { base, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isApplianceError(error)) throw error;
+    deps.log.warn("parts of the release are not kept", { error });
+  }
 }
 
 async function values(call: StepCall): Promise<StepResult> {

@@ -95,8 +95,10 @@ describe("another license key", () => {
   it("leaves nothing behind when it is cancelled", async () => {
     await play.switchOn("node-not-ready");
     const started = await play.ask("POST", ROUTE, { licenseKey: keyOf({ exp: 1_950_000_000 }, "thirdsignature") });
+    assert.equal(started.status, 202, JSON.stringify(started.body));
     const { id } = started.body.operation as OperationView;
-    assert.equal((await play.ask("POST", `/api/operations/${id}/cancel`)).status, 202);
+    const cancelled = await play.ask("POST", `/api/operations/${id}/cancel`);
+    assert.equal(cancelled.status, 202, JSON.stringify(cancelled.body));
     await gone(play, folder);
     assert.equal(await keyInCluster(play), FIRST);
     assert.doesNotMatch(play.said.join("\n"), /(?:first|second|third)signature|forged"/);

@@ -3,7 +3,7 @@
  * and the next good update leads back to the registry. Real HTTP; Flux is played, and asks where its source says.
  */
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,6 +33,8 @@ describe("a way back without the registry", () => {
     await play.start();
     await play.until("it is installed", ({ tiers }) => tiers.full.state === "ready");
     assert.equal((await ask(play)).status, 404, "something is served before anybody needs it");
+    const kept = JSON.parse(readFileSync(join(folder, "var/lib/alga-appliance/kept/index.json"), "utf8"));
+    assert.ok(kept.manifests.length > 3, "setup has kept nothing of the release");
     const plan = await play.ask("POST", "/api/updates/plan", { channel: "next-crash" });
     assert.equal((await play.ask("POST", "/api/updates", { planDigest: plan.body.digest })).status, 202);
     await reaches(play, "reconcile");
