@@ -89,6 +89,18 @@ describe("recover", () => {
     await assert.rejects(type(other, { path: "recover plan" }).end, refused);
     assert.deepEqual(changes(host), []);
   });
+  it("says that it gives up a reset that was interrupted", async () => {
+    const host = await stopped();
+    const planned = {
+      ...{ kind: "planned", schema: "alga.appliance.journal/v1", operation: "reset", bootId: "boot-1", seq: 1 },
+      ...{ steps: [{ id: "k3s", title: "Start Kubernetes" }], at: "2026-11-20T09:00:00.000Z", uptimeMs: 1 },
+      plan: { schema: "alga.appliance.reset-plan/v1", bootId: "boot-1", keepData: false, place: null, about: {} },
+    };
+    host.files.garble("/var/lib/alga-appliance-host/journal/0002-reset.ndjson", `${JSON.stringify(planned)}\n`);
+    const { said, end } = type(host, { flags: { yes: true } });
+    assert.equal(await end, 0, said.text);
+    assert.match(said.notices.join("\n"), /reset that began 2026-11-20T09:00:00.000Z is given up/);
+  });
   it("asks nobody under its old name", () =>
     assert.deepEqual(expandAlias("alga-control-plane-reapply", ["-o", "json"]), ["recover", "--yes", "-o", "json"]));
 });

@@ -14,6 +14,7 @@ import { type Diagnosis, diagnoseBox, RECOVER_PLAN_SCHEMA, runRecover } from "./
 import type { LostDocuments } from "./recover-look.ts";
 import { diagnosisText, reportOf, reportText } from "./recover-report.ts";
 import { RECOVER_STEPS, type RecoverContext } from "./recover-steps.ts";
+import { unfinishedReset } from "./reset.ts";
 import { newsOf } from "./run-news.ts";
 
 /** What recover asks of other rooms: the state from the cluster, an image of this executable. */
@@ -118,6 +119,10 @@ async function recover(context: CommandContext, rooms: RecoverRooms): Promise<Ex
   const { recovering, options } = sceneOf(context, rooms);
   const before = await diagnoseBox(recovering, options);
   if (flags["dry-run"] === true) return printPlan(context, before);
+  const reset = await unfinishedReset(recovering);
+  if (reset !== undefined) {
+    out.notice(`The reset that began ${reset.view.startedAt} is given up by this. To finish it: alga-appliance reset`);
+  }
   await consent(context, before);
   const told = new Map<string, string>();
   const view = await runRecover(recovering, {

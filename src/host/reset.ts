@@ -30,7 +30,9 @@ export interface ResetOptions {
 export async function unfinishedReset({
   deps,
   settings,
-}: BootstrapContext): Promise<{ readonly view: OperationView; readonly plan: ResetPlan } | undefined> {
+}: Pick<BootstrapContext, "deps"> & { readonly settings: Pick<BootstrapContext["settings"], "paths"> }): Promise<
+  { readonly view: OperationView; readonly plan: ResetPlan } | undefined
+> {
   const store = openHostStore(deps, settings.paths);
   const id = (await store.listJournals()).at(-1);
   const journal = id === undefined ? undefined : await store.readJournal(id);
