@@ -62,7 +62,7 @@ async function firstBoot(): Promise<void> {
   const theirs = join(BOX.tree, "var/lib/rancher/k3s/server/manifests/local-storage.yaml");
   assert.ok(!existsSync(theirs), "the storage that k3s brings is not switched off");
   const policy = ["k3s", "kubectl", "get", "storageclass", "local-path", "-o", "jsonpath={.reclaimPolicy}"];
-  assert.equal(inBox(policy).stdout, "Retain", "ours is not there");
+  await until("our own storage", SAID_SECONDS, () => inBox(policy).stdout === "Retain");
 }
 
 /** Archives that the newest bootstrap imported. */
