@@ -40,7 +40,8 @@ async function prepared(call: BootstrapCall): Promise<string> {
   const { deps, settings, progress, signal } = call;
   const folder = await putFolderRight(call, settings.paths.root);
   const kube = await openCluster(call);
-  const images = (): Promise<StorageImages | undefined> => imagesOnNode(call);
+  // At a boot it does not run yet: it keeps the names that setup gave it, which may be a mirror's.
+  const images = async (there: StorageImages | undefined) => there ?? (await imagesOnNode(call));
   const options = { holder: "host", images, prove: false, busyMs: BUSY_MS, pollMs: POLL_MS, progress, signal };
   return detailOf(folder, await installStorage({ ...deps, kube }, options));
 }

@@ -10,9 +10,9 @@ import { createStorageWorld, IMAGES, type StorageWorld } from "../../test/suppor
 import { isApplianceError } from "../core/errors.ts";
 import type { Deps, Exec, FileStat, Files } from "../core/ports.ts";
 import type { Kube } from "../kube/client.ts";
-import { textAt } from "../kube/model.ts";
+import { listAt, textAt } from "../kube/model.ts";
 import { STORAGE_LEASE } from "../storage/lease.ts";
-import { HOST_FOLDER, PROVISIONER, storageClass } from "../storage/objects.ts";
+import { CONFIGURATION, HOST_FOLDER, PROVISIONER, provisionerObjects, storageClass } from "../storage/objects.ts";
 import { runBootstrap } from "./bootstrap.ts";
 import { commands } from "./storage-command.ts";
 import { lookAtFolder, putFolderRight } from "./storage-folder.ts";
@@ -112,6 +112,18 @@ describe("the step of a bootstrap", () => {
     const [name = ""] = [storageClass().metadata.name];
     const made = await host.kube.get({ apiVersion: "storage.k8s.io/v1", kind: "StorageClass", name });
     assert.equal(textAt(made, "reclaimPolicy"), "Retain");
+  });
+  it("keeps the images of a mirror that setup gave the provisioner, also while that does not run yet", async () => {
+    const host = scene();
+    for (const image of Object.values(IMAGES)) host.state.images.add(image);
+    const mirrored = { provisioner: "harbor.example/p@sha256:1", helper: "harbor.example/h@sha256:2" };
+    for (const object of provisionerObjects(mirrored)) await host.kube.apply(object);
+    await storageStep(host);
+    const found = await host.kube.get(PROVISIONER);
+    const [container] = listAt(found, "spec", "template", "spec", "containers");
+    assert.equal(textAt(container, "image"), mirrored.provisioner);
+    const template = textAt(await host.kube.get(CONFIGURATION), "data", "helperPod.yaml") ?? "";
+    assert.ok(template.includes(mirrored.helper), template);
   });
   it("does not stop a boot when the storage cannot be put in order, and says why", async () => {
     const host = scene();

@@ -39,8 +39,11 @@ export type StorageDeps = Pick<Deps, "clock" | "random" | "log"> & { readonly ku
 export interface InstallStorageOptions {
   /** "host" or "pod": what the other side reads while it waits. */
   readonly holder: string;
-  /** Names of images for a cluster whose provisioner does not run; undefined leaves the installation to whoever knows them. */
-  readonly images: () => Promise<StorageImages | undefined>;
+  /**
+   * Names of images for a cluster whose provisioner does not run; undefined leaves the installation to whoever knows them.
+   * @param there Those of a provisioner that does not run, or not yet.
+   */
+  readonly images: (there: StorageImages | undefined) => Promise<StorageImages | undefined>;
   /** Waits until the provisioner runs, and proves the class by a volume. */
   readonly prove: boolean;
   /** Milliseconds to wait for another one who is at work. */
@@ -123,7 +126,8 @@ async function imagesFor(
   facts: StorageFacts,
   images: InstallStorageOptions["images"],
 ): Promise<StorageImages | undefined> {
-  return (isRunning(facts.provisioner) ? imagesNow(facts) : await images()) ?? imagesNow(facts);
+  const there = imagesNow(facts);
+  return isRunning(facts.provisioner) && there !== undefined ? there : ((await images(there)) ?? there);
 }
 
 async function bringUp(work: Work): Promise<StorageOutcome> {
