@@ -88,6 +88,7 @@ const SITUATIONS: Readonly<Record<string, BannerFacts>> = {
     status: { ...RUNNING, release: "Release 1.0.3 (stable), verified by key 981efc1033d1" },
     news: [CLAIMED],
   },
+  "start-incomplete": { ...OWNED, bootstrap: run("blocked", 1, PORT), news: [CLAIMED] },
   "second-claim": {
     ...OWNED,
     news: [

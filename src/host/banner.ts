@@ -118,8 +118,16 @@ function linkOf(facts: BannerFacts, address: string, token: string): string {
 function blocks(facts: BannerFacts): readonly (readonly string[])[] {
   const title = `${facts.name} - Alga Appliance ${facts.version}`;
   const parts = facts.answers ? serving(facts) : starting(facts);
-  const all = [[title], ...parts, facts.answers ? (facts.news ?? []) : [], [loginText(facts.login ?? null)]];
+  const beside = facts.answers ? [incomplete(facts), facts.news ?? []] : [];
+  const all = [[title], ...parts, ...beside, [loginText(facts.login ?? null)]];
   return all.map((block) => block.filter((line) => line !== "")).filter((block) => block.length > 0);
+}
+
+/** The page answers, from an earlier start or in part, and this start has failed all the same: it must not do so in silence. */
+function incomplete({ bootstrap }: BannerFacts): readonly string[] {
+  if (bootstrap?.state !== "blocked" || bootstrap.problem === null) return [];
+  const { message, hint } = bootstrap.problem;
+  return [`The last start of the box is not complete: ${message}`, hint ?? ""];
 }
 
 /** Groups are easier to type; the blanks are no part of it. */
