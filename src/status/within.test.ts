@@ -5,11 +5,12 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { createFakeBox } from "../../test/crash/fake-box.ts";
-import { kubeDeps, MEMORY_SERVER, memoryKube } from "../../test/support/kubernetes.ts";
+import { kubeDeps, MEMORY_SERVER } from "../../test/support/kubernetes.ts";
 import { SILENT_LOG } from "../core/log.ts";
 import type { Fetch, Network } from "../core/ports.ts";
 import { createKube } from "../kube/client.ts";
 import type { KubeObject } from "../kube/model.ts";
+import { createApiServer } from "../rehearsal/kubernetes/api-server.ts";
 import type { CheckState } from "./model.ts";
 import { type BoxFacts, createStatusEngine, type StatusEngine, type StatusSources } from "./observer.ts";
 
@@ -36,7 +37,8 @@ after(() => {
 /** An engine over a cluster with one node, and time that passes when the test says so. */
 async function start(more: Partial<StatusSources> = {}) {
   const box = createFakeBox();
-  const { server } = memoryKube();
+  // Its streams end when it was asked to end them, by the same clock.
+  const server = createApiServer({ ...kubeDeps, clock: box.clock }, { bookmarkMs: 60_000 });
   const trouble: { answer: ((request: Request) => Promise<Response> | undefined) | undefined; hangs: boolean } = {
     answer: undefined,
     hangs: false,
@@ -244,6 +246,17 @@ describe("a kubelet", () => {
     await renew(20);
     assert.equal(stateOf("node/silent"), "ok");
   });
+});
+
+test("a permission that is taken away while its watch goes on is told at the end of that watch, and nothing is lost before", async () => {
+  const { box, kube, engine, trouble, until } = await start();
+  // What the open stream still brings is true: nothing has to be doubted yet.
+  const conditions = [{ type: "Ready", status: "False", reason: "x", lastTransitionTime: "2026-11-20T23:10:00Z" }];
+  await kube.patch({ ...NODE, name: "box" }, { status: { conditions } }, { subresource: "status" });
+  trouble.answer = (request) => (request.url.includes("/nodes") ? Promise.resolve(refusal(403)) : undefined);
+  await box.pass(2_000);
+  assert.equal(engine.current().checks.find(({ code }) => code === "node/not-ready")?.state, "failed");
+  assert.ok((await until("kube/forbidden", ["failed"])) <= 32_000);
 });
 
 describe("since", () => {
