@@ -9,7 +9,7 @@ import { redactText } from "../core/redact.ts";
 import { toInstant } from "../core/time.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import { placeText } from "../release/location.ts";
-import { openRegistry } from "../release/registry-access.ts";
+import { openRegistryAsking } from "../release/registry-access.ts";
 import { type Finding, findingOf, type PreflightCheck, type PreflightContext } from "./check.ts";
 
 export const NETWORK_CHECKS: readonly PreflightCheck[] = [
@@ -131,8 +131,7 @@ async function registryName(context: PreflightContext): Promise<Finding> {
 }
 
 function ping(context: PreflightContext, signal: AbortSignal): ReturnType<RegistryClient["ping"]> {
-  const { registry, nameServers } = context;
-  return openRegistry(context, { ...registry, ...(nameServers === undefined ? {} : { nameServers }) }).ping(signal);
+  return openRegistryAsking(context, context.nameServers).ping(signal);
 }
 
 async function registryAnswers(context: PreflightContext, signal: AbortSignal): Promise<Finding> {

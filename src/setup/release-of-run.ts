@@ -6,7 +6,7 @@
  */
 import { isDigest } from "../core/digest.ts";
 import { ApplianceError, type ErrorCode } from "../core/errors.ts";
-import { openRegistry } from "../release/registry-access.ts";
+import { openRegistryAsking } from "../release/registry-access.ts";
 import { findRelease, resolveRelease } from "../release/resolve.ts";
 import { describeReleaseRef, type FoundRelease, type ReleaseRef, type ResolvedRelease } from "../release/resolved.ts";
 import { acceptingExpired } from "../release/trust.ts";
@@ -25,8 +25,7 @@ type RegistryDeps = Pick<SetupDeps, "clock" | "random" | "log" | "transports" | 
 
 /** A client of the registry that asks the name servers of the answers. */
 export function registryFor(deps: RegistryDeps, inputs: Pick<SetupInputs, "dnsMode" | "dnsServers">) {
-  const nameServers = nameServersOf(inputs);
-  return openRegistry(deps, { ...deps.registry, ...(nameServers === undefined ? {} : { nameServers }) });
+  return openRegistryAsking(deps, nameServersOf(inputs));
 }
 
 export interface ResolveForSetup {

@@ -4,7 +4,7 @@ import type { Digest } from "../core/digest.ts";
 import { isApplianceError } from "../core/errors.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import { parseReleaseManifest, type ReleaseManifest } from "../release/model.ts";
-import { openRegistry } from "../release/registry-access.ts";
+import { openRegistryAsking } from "../release/registry-access.ts";
 import { resolveOrLast, resolveRelease } from "../release/resolve.ts";
 import type { ReleaseRef, ResolvedRelease } from "../release/resolved.ts";
 import { acceptingExpired } from "../release/trust.ts";
@@ -26,8 +26,7 @@ export async function nameServersOfAnswers({
 export async function openUpdateRegistry(
   deps: Pick<UpdateDeps, "clock" | "random" | "log" | "transports" | "store" | "registry">,
 ): Promise<RegistryClient> {
-  const nameServers = await nameServersOfAnswers(deps);
-  return openRegistry(deps, { ...deps.registry, ...(nameServers === undefined ? {} : { nameServers }) });
+  return openRegistryAsking(deps, await nameServersOfAnswers(deps));
 }
 
 export interface UpdateResolve {
