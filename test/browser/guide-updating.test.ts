@@ -48,9 +48,10 @@ chromiumTest("every step of the guide of updates does what it says", async () =>
     const page = await (await browser.newContext({ viewport: { width: 1100, height: 760 } })).newPage();
     watchPage(page, watch, rehearsal.url);
     await install(page, rehearsal);
+    const scene: Scene = { page, rehearsal, folder, ended: (await newest(page, rehearsal)).id };
     for (const heading of HEADINGS) {
       for (const step of guideSteps(GUIDE, heading)) {
-        await follow({ page, rehearsal, folder }, step).catch((thrown: unknown) => {
+        await follow(scene, step).catch((thrown: unknown) => {
           throw new Error(`"${heading}", ${JSON.stringify(step)}: ${String(thrown)}`, { cause: thrown });
         });
       }
@@ -68,6 +69,8 @@ interface Scene {
   readonly rehearsal: Rehearsal;
   /** State folder of the box. */
   readonly folder: string;
+  /** Id of the newest run that has ended. */
+  ended: string;
 }
 
 async function follow(scene: Scene, step: GuideStep): Promise<void> {
@@ -82,7 +85,7 @@ async function follow(scene: Scene, step: GuideStep): Promise<void> {
     case "see":
       return see(page, step.words);
     case "end":
-      await until(async () => (await newest(page, scene.rehearsal)).endedAt !== null);
+      await untilEnded(scene);
       return see(page, step.words);
     case "play":
       return play(scene, step);
@@ -113,6 +116,16 @@ async function play({ page, rehearsal }: Scene, step: Extract<GuideStep, { kind:
   if (during !== undefined) await until(async () => (await newest(page, rehearsal)).step === during);
   const scenario = step.scenario === "nothing" ? null : step.scenario;
   await ask(page, `${rehearsal.url}/api/rehearsal`, { scenario });
+}
+
+/** The run that was begun last has its end; one that had it before was another. */
+async function untilEnded(scene: Scene): Promise<void> {
+  await until(async () => {
+    const { id, endedAt } = await newest(scene.page, scene.rehearsal);
+    if (endedAt === null || id === scene.ended) return false;
+    scene.ended = id;
+    return true;
+  });
 }
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
