@@ -39,6 +39,10 @@ test("what the product claims on the smallest documented disk is told with the s
   assert.equal(capacityOf([claim("50Gi")], DISK).next, undefined);
 });
 
+test("without a claim only the disk is told", () => {
+  assert.equal(capacityOf([], DISK).sentence, "The disk of the volumes has 60 GB, of which 40 GB are free");
+});
+
 test("a disk without room is full, whatever is claimed", () => {
   const found = capacityOf([], { totalBytes: 60e9, freeBytes: 300e6 });
   assert.deepEqual(

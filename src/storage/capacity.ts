@@ -47,7 +47,8 @@ export function capacityOf(claims: readonly KubeObject[], disk: Disk): Capacity 
       next: `Make the disk larger by ${humanBytes(claimedBytes - disk.totalBytes)}, or watch it: the status warns before it is full`,
     };
   }
-  return { ...base, state: "fits", sentence: `${asked}, and ${room}`, next: undefined };
+  const sentence = own.length === 0 ? room.replace(/^t/, "T") : `${asked}, and ${room}`;
+  return { ...base, state: "fits", sentence, next: undefined };
 }
 
 const UNITS: Readonly<Record<string, number>> = {
