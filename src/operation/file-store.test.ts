@@ -4,6 +4,7 @@ import { z } from "zod";
 import { createMemoryFiles } from "../../test/crash/memory-files.ts";
 import { isApplianceError } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
+import type { Files } from "../core/ports.ts";
 import { createFileStore, isJournalId } from "./file-store.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { HistoryRecord } from "./store.ts";
@@ -108,4 +109,26 @@ test("leftovers of interrupted writes are swept, files of others stay", async ()
   await store.sweep();
   const left = [...files.snapshot().keys()].filter((path) => path.endsWith(".tmp"));
   assert.deepEqual(left, [`${STATE}/.sessions.json.a1.tmp`]);
+});
+
+test("what a command of root's says to the control plane may be read by it; all else by its owner alone", async () => {
+  const files = createMemoryFiles();
+  const modes = new Map<string, number | undefined>();
+  const write: Files["write"] = (path, content, options) => {
+    modes.set(path.split("/").at(-1) ?? "", options?.mode);
+    return files.write(path, content, options);
+  };
+  const store = createFileStore({ files: { ...files, write }, clock }, statePaths("/"));
+  for (const name of ["operator-word", "update-policy", "answers", "update-run"] as const) {
+    await store.writeDocument(name, { schema: "x" });
+  }
+  assert.deepEqual(
+    [...modes],
+    [
+      ["operator-word.json", 0o644],
+      ["update-policy.json", 0o644],
+      ["answers.json", 0o600],
+      ["update-run.json", 0o600],
+    ],
+  );
 });
