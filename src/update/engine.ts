@@ -169,10 +169,10 @@ class Engine implements Updates {
     let told = "";
     const untold = this.#operations.subscribe((event) => {
       if (event.type !== "operation") return;
-      // Progress within a step is the operation's own news.
+      // Progress within a step is the operation's own news. An end is told again once it stands in the history.
       const { id, kind, state, step } = event.operation;
       const now = `${id} ${state} ${step}`;
-      if ((kind !== "update" && kind !== "rollback") || now === told) return;
+      if ((kind !== "update" && kind !== "rollback") || (now === told && event.operation.endedAt === null)) return;
       told = now;
       this.#changed();
     });

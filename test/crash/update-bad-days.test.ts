@@ -393,6 +393,21 @@ test("what the channel offers is asked now and then, and nothing begins by itsel
   await bench.die();
 });
 
+test("the end of an update is told once more when it stands in the history", async () => {
+  const { open, installed: install } = scene();
+  const bench = open(await install());
+  const stop = new AbortController();
+  bench.updates.follow(stop.signal);
+  let ends = 0;
+  bench.updates.subscribe(() => {
+    if (bench.operations.current()?.kind === "update" && bench.operations.current()?.endedAt !== null) ends += 1;
+  });
+  assert.equal((await bringToEnd(bench, { kind: "update", version: GOOD }))?.state, "done");
+  await until(async () => ends > 1 && (await bench.updates.history()).length === 1);
+  stop.abort();
+  await bench.die();
+});
+
 test("within policy and window what the channel offers begins by itself, and what failed once does not", async () => {
   const server = createUpdateServer(REGISTRY);
   const { box, open, installed: install } = scene(server.fetch);
