@@ -114,13 +114,16 @@ async function perform(
   if (securePort !== undefined) {
     // Its certificate is for this machine, not for the box that is played.
     const { network } = context.deps;
-    at.heard.secure = await openSecurePage({ ...rehearsal.deps, network }, {
-      listen: context.listen,
-      paths: rehearsal.paths,
-      host: interfaceOf,
-      port: securePort,
-      handle: plane.app.handle,
-    });
+    at.heard.secure = await openSecurePage(
+      { ...rehearsal.deps, network },
+      {
+        listen: context.listen,
+        paths: rehearsal.paths,
+        host: interfaceOf,
+        port: securePort,
+        handle: plane.app.handle,
+      },
+    );
   }
   try {
     const host = listening.address.includes(":") ? `[${listening.address}]` : listening.address;
