@@ -31,12 +31,15 @@ describe("a way back without the registry", () => {
     play = await startPlay({ speed: 20, state: folder });
     await play.claim();
     await play.start();
-    await play.until("it is installed", ({ tiers }) => tiers.full.state === "ready");
+    await play.until("it is installed", ({ tiers, operation }) => {
+      return tiers.full.state === "ready" && operation?.state === "done";
+    });
     assert.equal((await ask(play)).status, 404, "something is served before anybody needs it");
     const kept = JSON.parse(readFileSync(join(folder, "var/lib/alga-appliance/kept/index.json"), "utf8"));
     assert.ok(kept.manifests.length > 3, "setup has kept nothing of the release");
     const plan = await play.ask("POST", "/api/updates/plan", { channel: "next-crash" });
-    assert.equal((await play.ask("POST", "/api/updates", { planDigest: plan.body.digest })).status, 202);
+    const started = await play.ask("POST", "/api/updates", { planDigest: plan.body.digest });
+    assert.equal(started.status, 202, JSON.stringify(started.body));
     await reaches(play, "reconcile");
     await play.switchOn("registry-unreachable");
     await reaches(play, "return-watch");
