@@ -63,10 +63,10 @@ const LEGS: readonly Leg[] = [
     timeoutMs: 10 * MINUTE_MS,
   },
   {
-    name: "rehearsals at length",
+    name: "rehearsals and kills at length",
     packages: [],
     command: [...TEST, "test/long"],
-    timeoutMs: 5 * MINUTE_MS,
+    timeoutMs: 15 * MINUTE_MS,
   },
   {
     name: "browser",

@@ -7,11 +7,11 @@ import { test } from "node:test";
 import { ApplianceError } from "../../src/core/errors.ts";
 import type { Fetch } from "../../src/core/ports.ts";
 import { PARTS_HOST } from "../../src/release/parts-registry.ts";
-import { createFakeBox } from "./fake-box.ts";
-import { makeMortal } from "./mortal.ts";
-import { comparableFiles } from "./remains.ts";
-import { BAD, bringToEnd, createUpdateServer, GOOD, openUpdateBench } from "./update-bench.ts";
-import { depsOf, installed, REGISTRY, STATE, type World } from "./update-world.ts";
+import { createFakeBox } from "../crash/fake-box.ts";
+import { makeMortal } from "../crash/mortal.ts";
+import { comparableFiles } from "../crash/remains.ts";
+import { BAD, bringToEnd, createUpdateServer, GOOD, openUpdateBench } from "../crash/update-bench.ts";
+import { depsOf, installed, REGISTRY, STATE, type World } from "../crash/update-world.ts";
 
 const box = createFakeBox({ instant: true });
 const registry = createUpdateServer(REGISTRY).fetch;

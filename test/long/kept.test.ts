@@ -8,7 +8,7 @@ import type { JournalEntry } from "../../src/operation/journal.ts";
 import type { OperationView } from "../../src/operation/model.ts";
 import type { ApplianceStatus } from "../../src/status/model.ts";
 import type { UpdatePlan } from "../../src/update/model.ts";
-import { type Play, runAppliance, startPlay } from "./play.ts";
+import { type Play, runAppliance, startPlay } from "../rehearsal/play.ts";
 
 describe("a rehearsal that is kept in a folder", () => {
   let folder: string;

@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { OperationView } from "../../src/operation/model.ts";
 import type { ApplianceStatus, TierName } from "../../src/status/model.ts";
-import { startLanes } from "./lanes.ts";
-import { brief, MANAGEMENT_PASSWORD, type Play, runAppliance, startPlay } from "./play.ts";
+import { startLanes } from "../rehearsal/lanes.ts";
+import { brief, MANAGEMENT_PASSWORD, type Play, runAppliance, startPlay } from "../rehearsal/play.ts";
 
 interface Scene {
   readonly scenario: string;

@@ -7,9 +7,9 @@ import type { Fetch } from "../../src/core/ports.ts";
 import { createKube } from "../../src/kube/client.ts";
 import type { OperationView } from "../../src/operation/model.ts";
 import { installedSchema } from "../../src/status/installed.ts";
-import { createFakeBox, settle } from "./fake-box.ts";
-import { BAD, bringToEnd, createUpdateServer, GOOD, openUpdateBench, type UpdateBench } from "./update-bench.ts";
-import { depsOf, installed, REGISTRY, STATE, type World } from "./update-world.ts";
+import { createFakeBox, settle } from "../crash/fake-box.ts";
+import { BAD, bringToEnd, createUpdateServer, GOOD, openUpdateBench, type UpdateBench } from "../crash/update-bench.ts";
+import { depsOf, installed, REGISTRY, STATE, type World } from "../crash/update-world.ts";
 
 const honest = createUpdateServer(REGISTRY).fetch;
 const SIGNAL = new AbortController().signal;
