@@ -36,6 +36,11 @@ const SECRETS: readonly SecretName[] = [
   "new-admin-password",
   "new-license-key",
   "former-license-key",
+  "new-install-code",
+  "new-install-request",
+  "new-license",
+  "new-license-seed",
+  "former-license-seed",
   "parts-login",
 ];
 const DOCUMENTS: readonly DocumentName[] = [

@@ -33,6 +33,11 @@ export type SecretName =
   | "new-admin-password"
   | "new-license-key"
   | "former-license-key"
+  | "new-install-code"
+  | "new-install-request"
+  | "new-license"
+  | "new-license-seed"
+  | "former-license-seed"
   | "parts-login";
 
 /** One operation and its end, in history.ndjson. */

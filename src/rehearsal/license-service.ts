@@ -2,7 +2,7 @@
  * The license service of a rehearsal: trades any install code once for a license that is worth nothing.
  *
  * It keeps to the contract of the real one: the same request key is given the same answer again, a code that another request
- * has used is refused, and the code EXPIRED plays one that came too late. It forgets everything when the rehearsal ends.
+ * has used is refused, the code EXPIRED plays one that came too late, and ANOTHER one of another organisation. It forgets everything when the rehearsal ends.
  *
  * @see reference/host-service.md section 12
  */
@@ -29,7 +29,7 @@ export function createRehearsedLicenses(): Fetch {
     usedBy.set(code, key);
     const first_jwt = "rehearsal.rehearsal.rehearsal";
     return Response.json({
-      tenant_id: "rehearsal",
+      tenant_id: code === "ANOTHER" ? "another" : "rehearsal",
       edition: "enterprise",
       first_jwt,
       appliance_credential: "rehearsal",

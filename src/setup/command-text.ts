@@ -55,11 +55,11 @@ export function planText(plan: SetupPlan): string {
   ].join("\n");
 }
 
-/** What another license key would change, for people. Keys are not in it. */
+/** What another license would change, for people. Neither key nor code is in it. */
 export function licensePlanText({ from, to, warnings, steps }: LicensePlan): string {
   return [
     `From  ${from === null ? "no key" : factsText(from)}`,
-    `To    ${factsText(to)}`,
+    `To    ${to === null ? "what the license service gives for the install code" : factsText(to)}`,
     ...warnings.map((warning) => `Note  ${warning}`),
     "",
     ...steps.map(({ title, about }) => `- ${title}: ${about}`),

@@ -95,12 +95,14 @@ export const commands: readonly Command[] = [
   },
   {
     path: ["setup", "license"],
-    summary: "Have the application take another license key",
+    summary: "Have the application take another license key, or trade an install code for one",
     description:
-      "The application's own script checks the key and takes it; nothing is started again. The key comes from standard input only, " +
-      "the one before is kept, and --former goes back to it.",
+      "The application's own script checks the key and takes it; nothing is started again. Key and code come from standard input " +
+      "only, the key before is kept, and --former goes back to it. A code is good once: it is used up when the license service " +
+      "answers. What it brought is kept until it is applied, so that the same code can be given again after a run that did not end well.",
     flags: [
       { name: "key-stdin", type: "boolean", summary: "Read the key from standard input" },
+      { name: "code-stdin", type: "boolean", summary: "Read an install code from standard input" },
       { name: "former", type: "boolean", summary: "Take the key before instead" },
       DRY_RUN,
       KUBECONFIG,
@@ -110,6 +112,10 @@ export const commands: readonly Command[] = [
     examples: [
       { command: "alga-appliance setup license --key-stdin --dry-run < license.txt", about: "What the key says" },
       { command: "alga-appliance setup license --key-stdin < license.txt", about: "Apply it" },
+      {
+        command: "alga-appliance setup license --code-stdin < code.txt",
+        about: "Trade a code and apply what it brings",
+      },
       { command: "alga-appliance setup license --former", about: "Go back to the key before" },
     ],
     run: applyLicense,
@@ -212,15 +218,7 @@ async function setAdminPassword(context: CommandContext): Promise<ExitCode> {
 const MAX_KEY_BYTES = 16 * 1024;
 
 async function applyLicense(context: CommandContext): Promise<ExitCode> {
-  const isFormer = context.flags.former === true;
-  if (isFormer === (context.flags["key-stdin"] === true)) {
-    throw new ApplianceError("cli/usage", "Cannot apply a license key: one of --key-stdin and --former is wanted", {
-      hint: "alga-appliance setup license --key-stdin < license.txt",
-    });
-  }
-  const asked = isFormer
-    ? { former: true }
-    : { licenseKey: new TextDecoder().decode(await context.readStdin(MAX_KEY_BYTES)).trim() };
+  const asked = await askedLicense(context);
   if (context.flags["dry-run"] !== true) {
     return work(context, async ({ licenseKey }) => {
       await licenseKey.start(asked, context.signal);
@@ -234,6 +232,26 @@ async function applyLicense(context: CommandContext): Promise<ExitCode> {
   } finally {
     await open.close();
   }
+}
+
+/** Exactly one of the three ways. A key or a code is never an argument: those can be read by everybody on the machine. */
+async function askedLicense(context: CommandContext): Promise<object> {
+  const { flags } = context;
+  const [key, code, former] = [flags["key-stdin"] === true, flags["code-stdin"] === true, flags.former === true];
+  if ([key, code, former].filter(Boolean).length !== 1) {
+    throw new ApplianceError(
+      "cli/usage",
+      "Cannot apply a license: one of --key-stdin, --code-stdin and --former is wanted",
+      { hint: "alga-appliance setup license --key-stdin < license.txt" },
+    );
+  }
+  if (former) return { former: true };
+  const typed = new TextDecoder().decode(await context.readStdin(MAX_KEY_BYTES)).trim();
+  if (key) return { licenseKey: typed };
+  if (typed !== "") return { installCode: typed };
+  throw new ApplianceError("cli/usage", "Cannot trade an install code: standard input is empty, a code is wanted", {
+    hint: "alga-appliance setup license --code-stdin < code.txt",
+  });
 }
 
 async function resume({ operations }: OpenSetup): Promise<void> {

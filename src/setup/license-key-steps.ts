@@ -1,5 +1,6 @@
 /**
- * The steps of another license key: keep the former one, have the application check and take the new one, keep that, clean up.
+ * The steps of another license: trade the install code where one was given, keep the former key, have the application check and
+ * take the new one, keep that, clean up.
  *
  * The application's own script decides, in a job of its image: it reads the key from standard input and answers one line of
  * JSON, which counts more than how it ended. Nothing is started again. A key that is refused changes nothing and ends the run.
@@ -11,7 +12,8 @@ import type { RetryPolicy } from "../core/retry.ts";
 import { PATIENT_RETRY, type StepResult, stepError } from "../operation/step.ts";
 import { type AppJobEnd, removeAppJobs, runAppJob } from "./app-job.ts";
 import { answersOf, type StepCall } from "./context.ts";
-import { APP_NAMESPACE, LICENSE_SECRET, licenseValues, secretObject, secretValues } from "./objects.ts";
+import { forgetCodeOf, isOfCode, keptSeed, redeemStep, seedInCluster } from "./license-code.ts";
+import { APP_NAMESPACE, LICENSE_SECRET, licenseValues, secretObject } from "./objects.ts";
 import type { SetupDeps } from "./ports.ts";
 import type { SetupStep } from "./steps.ts";
 
@@ -36,6 +38,15 @@ type Row = Omit<SetupStep, "run" | "retry"> &
   Partial<Pick<SetupStep, "retry">> & { readonly work: (call: StepCall) => Promise<StepResult> };
 
 const ROWS: readonly Row[] = [
+  {
+    id: "redeem",
+    title: "Trade the install code",
+    about: "The license service gives a license for it, once; what it gives is kept at once.",
+    budgetMs: MINUTE_MS,
+    needsNetwork: true,
+    endsRun: true,
+    work: redeemStep,
+  },
   {
     id: "keep",
     title: "Keep the key that is in use",
@@ -64,10 +75,7 @@ const ROWS: readonly Row[] = [
     title: "Remove what was needed for it",
     about: "The job and its Secret go.",
     budgetMs: 2 * MINUTE_MS,
-    work: async ({ context, signal }) => {
-      await removeLicenseRemains(context.deps, signal);
-      return { state: "done" };
-    },
+    work: cleanUp,
   },
 ];
 
@@ -77,13 +85,19 @@ export const LICENSE_STEPS: readonly SetupStep[] = ROWS.map(({ work, ...row }) =
   run: (context, progress, signal) => work({ context, progress, signal }),
 }));
 
-/** Deletes every job and Secret of this kind, and the new key on the disk, that last. Safe to call again. */
+/** What a run is given, and lays out, on the disk; the key last, because it tells that the others may be there. */
+export const GIVEN = ["new-install-code", "new-license-seed", "new-license-key"] as const;
+
+/**
+ * Deletes every job and Secret of this kind, and what the run was given, that last. What a code brought and no run has used is
+ * left: nobody gives it again. Safe to call again.
+ */
 export async function removeLicenseRemains(
   deps: Pick<SetupDeps, "kube" | "store">,
   signal: AbortSignal,
 ): Promise<void> {
   await removeAppJobs(deps, COMPONENT, signal);
-  await deps.store.removeSecret("new-license-key");
+  for (const name of GIVEN) await deps.store.removeSecret(name);
 }
 
 /** The key in the license seed; undefined when there is none. */
@@ -91,7 +105,7 @@ export async function keyInCluster(
   deps: Pick<SetupDeps, "kube">,
   signal: AbortSignal,
 ): Promise<{ readonly key: string | undefined; readonly edition: string | undefined }> {
-  const { LICENSE_TOKEN, EDITION_CHOICE, INSTALL_EDITION } = secretValues(await deps.kube.get(SEED, { signal }));
+  const { LICENSE_TOKEN, EDITION_CHOICE, INSTALL_EDITION } = await seedInCluster(deps, signal);
   const edition = [INSTALL_EDITION, EDITION_CHOICE].find((one) => one !== undefined && one !== "");
   return { key: LICENSE_TOKEN === "" ? undefined : LICENSE_TOKEN, edition };
 }
@@ -111,18 +125,23 @@ async function newKey({ context }: StepCall): Promise<string> {
   });
 }
 
+/** The key, and beside it the whole seed: a credential that a code brought cannot be asked for again. */
 async function keepFormer(call: StepCall): Promise<StepResult> {
   const { deps } = call.context;
   const key = await newKey(call);
-  const { key: former } = await keyInCluster(deps, call.signal);
-  if (former === undefined) return { state: "skipped", detail: "There is none" };
+  const values = await seedInCluster(deps, call.signal);
+  const { LICENSE_TOKEN: former = "" } = values;
+  if (former === "") return { state: "skipped", detail: "There is none" };
   // In a second attempt the new key may stand there already.
-  if (former !== key) await deps.store.writeSecret("former-license-key", former);
+  if (former === key) return { state: "done" };
+  await deps.store.writeSecret("former-license-seed", JSON.stringify(values));
+  await deps.store.writeSecret("former-license-key", former);
   return { state: "done" };
 }
 
 async function applyKey(call: StepCall): Promise<StepResult> {
   const key = await newKey(call);
+  if (key === "") return { state: "skipped", detail: "The code brought no key" };
   const end = await runAppJob(call, {
     name: `alga-license-apply-${call.context.operationId}`,
     component: COMPONENT,
@@ -134,8 +153,9 @@ async function applyKey(call: StepCall): Promise<StepResult> {
   const answer = answerIn(end.said);
   if (answer?.ok === true || (answer === undefined && end.completed)) return { state: "done", detail: "It is taken" };
   if (answer === undefined) throw notAnswered(end);
+  const byCode = await isOfCode(call.context.deps, key);
   await removeLicenseRemains(call.context.deps, call.signal);
-  throw refused(answer, end);
+  throw refused(answer, end, byCode);
 }
 
 /** The last line that is JSON with a word on how it went. */
@@ -164,7 +184,19 @@ const REFUSALS: Readonly<Record<string, string>> = {
   tenant_mismatch: "it belongs to another organisation",
 };
 
-function refused(answer: Readonly<Record<string, unknown>>, { ref, said }: AppJobEnd): Error {
+/** What an applied key and the license of its code leave behind. */
+async function cleanUp(call: StepCall): Promise<StepResult> {
+  const { deps } = call.context;
+  const key = await deps.store.readSecret("new-license-key");
+  if (key !== undefined) await forgetCodeOf(deps, key);
+  await removeLicenseRemains(deps, call.signal);
+  return { state: "done" };
+}
+
+const OF_CODE =
+  "The code is used up, and the license before stays in use. What it brought is kept: give the same code again to try once more, or ask for another";
+
+function refused(answer: Readonly<Record<string, unknown>>, { ref, said }: AppJobEnd, byCode: boolean): Error {
   const code = typeof answer.code === "string" ? answer.code : "";
   const word = [answer.message, answer.error, code].find((one) => typeof one === "string" && one !== "");
   const why = Object.hasOwn(REFUSALS, code)
@@ -173,9 +205,9 @@ function refused(answer: Readonly<Record<string, unknown>>, { ref, said }: AppJo
   return stepError({
     code: "setup/license-rejected",
     message: `Cannot apply the license key: ${why}`,
-    hint: "Ask for another key; the one before stays in use",
+    hint: byCode ? OF_CODE : "Ask for another key; the one before stays in use",
     retrySafe: false,
-    fields: ["licenseKey"],
+    fields: [byCode ? "installCode" : "licenseKey"],
     evidence: [{ ref: `Job ${ref.namespace}/${ref.name}`, text: said.join("\n") }],
   });
 }
@@ -191,18 +223,23 @@ function notAnswered({ ref, said, why }: AppJobEnd): Error {
   });
 }
 
-/** Only the key changes: what an install code has brought beside it stays. */
+/**
+ * With a key only the key changes: what an install code has brought beside it stays. With a code, and on the way back, the seed
+ * becomes as it was laid out.
+ */
 async function writeSeed(call: StepCall): Promise<StepResult> {
   const { kube } = call.context.deps;
   const key = await newKey(call);
+  const whole = await keptSeed(call.context.deps, "new-license-seed");
   if ((await kube.get(SEED, { signal: call.signal })) === undefined) {
-    const { editionChoice } = await answersOf(call.context);
-    await kube.apply(secretObject(LICENSE_SECRET, licenseValues(editionChoice, { token: key })), {
-      signal: call.signal,
-    });
+    const values = whole ?? licenseValues((await answersOf(call.context)).editionChoice, { token: key });
+    await kube.apply(secretObject(LICENSE_SECRET, values), { signal: call.signal });
     return { state: "done" };
   }
-  const LICENSE_TOKEN = Buffer.from(key, "utf8").toString("base64");
-  await kube.patch(SEED, { data: { LICENSE_TOKEN } }, { signal: call.signal });
+  const there = Object.keys(await seedInCluster(call.context.deps, call.signal));
+  const removed = whole === undefined ? [] : there.filter((name) => !Object.hasOwn(whole, name));
+  const { data } = secretObject(LICENSE_SECRET, whole ?? { LICENSE_TOKEN: key });
+  const gone = Object.fromEntries(removed.map((name) => [name, null]));
+  await kube.patch(SEED, { data: { ...gone, ...(data as object) } }, { signal: call.signal });
   return { state: "done" };
 }

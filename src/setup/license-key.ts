@@ -1,8 +1,10 @@
 /**
- * Another license key for an appliance that is set up: what it says, and having the application take it.
+ * Another license for an appliance that is set up, by a key or by an install code: what it says, and having the application
+ * take it.
  *
- * The key is a secret: it comes by a form or by standard input, lies on the disk (0600) and in a Secret of the job while it is
- * needed, and is in no answer. The key before stays on the box, so that going back is the same operation.
+ * Both are secrets: they come by a form or by standard input, lie on the disk (0600) and in a Secret of the job while they are
+ * needed, and are in no answer. The license before stays on the box, so that going back is the same operation; a code that was
+ * traded stays used up.
  *
  * @see reference/host-service.md section 10.2
  */
@@ -18,8 +20,9 @@ import { describeReleaseRef } from "../release/resolved.ts";
 import { type Installed, readInstalled } from "../status/installed.ts";
 import { planRecordSchema, readAnswers } from "./documents.ts";
 import { type LicenseFacts, licenseFacts } from "./license-claims.ts";
-import { keyInCluster, LICENSE_STEPS, removeLicenseRemains } from "./license-key-steps.ts";
-import { readLicenseKey } from "./model.ts";
+import { keptSeed, licenseOfCode, tenantInCluster } from "./license-code.ts";
+import { GIVEN, keyInCluster, LICENSE_STEPS, removeLicenseRemains } from "./license-key-steps.ts";
+import { readInstallCode, readLicenseKey } from "./model.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 import { refOfAnswers } from "./release-of-run.ts";
 
@@ -35,28 +38,30 @@ export interface LicenseView {
 }
 
 export interface LicensePlan {
-  /** Digest of both keys and of the release: it tells nothing of them. */
+  /** Digest of both keys and of the release: it tells nothing of them. Of a code nothing is in it: eight characters can be tried out. */
   readonly digest: Digest;
+  readonly by: "key" | "code";
   readonly from: LicenseFacts | null;
-  readonly to: LicenseFacts;
+  /** Null for an install code that has not been traded: only the license service knows. */
+  readonly to: LicenseFacts | null;
   readonly steps: readonly { readonly id: string; readonly title: string; readonly about: string }[];
   /** Milliseconds the whole is expected to take. */
   readonly expectedMs: number;
   readonly warnings: readonly string[];
 }
 
-/** Changing the license key. Bodies are untrusted; the key is never told again. */
+/** Changing the license. Bodies are untrusted; neither key nor code is told again. */
 export interface LicenseKey {
   view(signal: AbortSignal): Promise<LicenseView>;
   /**
    * What a key would change; nothing is written.
    *
-   * @param body `{licenseKey}`, or `{former: true}` for the key before.
+   * @param body `{licenseKey}`, `{installCode}`, or `{former: true}` for the key before.
    * @throws {ApplianceError} setup/invalid-answers by field, setup/not-done.
    */
   plan(body: unknown, signal: AbortSignal): Promise<LicensePlan>;
   /**
-   * Keeps the key and starts the operation; returns when its journal is on disk.
+   * Keeps the key or the code and starts the operation; returns when its journal is on disk.
    *
    * @param body As `plan`, with `planDigest` where the plan that was seen must still be the plan.
    * @throws {ApplianceError} as `plan`; setup/plan-changed, operation/busy.
@@ -95,7 +100,8 @@ export function createLicenseKey(deps: SetupDeps, settings: SetupSettings, opera
   const sweep = async (signal: AbortSignal): Promise<void> => {
     const current = operations.current();
     if (current?.kind !== "license" || !hasEnded(current)) return;
-    if ((await deps.store.secretNames()).includes("new-license-key")) await removeLicenseRemains(deps, signal);
+    const names = await deps.store.secretNames();
+    if (GIVEN.some((name) => names.includes(name))) await removeLicenseRemains(deps, signal);
   };
   const tidy = (signal: AbortSignal): Promise<void> =>
     inTurn(() => sweep(signal)).catch((error: unknown) =>
@@ -121,15 +127,17 @@ interface Work {
   readonly signal: AbortSignal;
 }
 
+type Given = Readonly<Partial<Record<(typeof GIVEN)[number], string>>>;
+
 interface Planned {
   readonly plan: LicensePlan;
-  readonly key: string;
+  readonly given: Given;
   readonly installed: Installed;
 }
 
 async function begin(work: Work, operations: Operations, body: unknown): Promise<OperationView> {
-  const { deps, settings } = work;
-  const { plan, key, installed } = await planFor(work, body);
+  const { deps } = work;
+  const { plan, given, installed } = await planFor(work, body);
   const asked = isPlainObject(body) ? body.planDigest : undefined;
   if (asked !== undefined && asked !== plan.digest) throw planChanged(plan);
   const inputs = await readAnswers(deps.store);
@@ -137,49 +145,100 @@ async function begin(work: Work, operations: Operations, body: unknown): Promise
   const record: z.input<typeof planRecordSchema> = {
     planDigest: plan.digest,
     release: { ref: describeReleaseRef(refOfAnswers(inputs)), digest: installed.digest },
-    about: { version: installed.version, from: plan.from, to: plan.to },
-    expectedMs: Math.round(EXPECTED_MS / (settings.pace ?? 1)),
+    about: { version: installed.version, by: plan.by, from: plan.from, to: plan.to },
+    expectedMs: plan.expectedMs,
   };
-  // A run of this kind that has not ended still needs what it was given.
-  const before = await deps.store.readSecret("new-license-key");
-  await deps.store.writeSecret("new-license-key", key);
+  const current = operations.current();
+  // A run that has not ended still needs what it was given: this refuses, and nothing is written over.
+  if (current !== undefined && !hasEnded(current)) return operations.start("license", record);
+  const before = await readGiven(deps);
+  await keepGiven(deps, given);
   try {
     return await operations.start("license", record);
   } catch (thrown) {
-    if (before === undefined) await deps.store.removeSecret("new-license-key");
-    else await deps.store.writeSecret("new-license-key", before);
+    await keepGiven(deps, before);
     throw thrown;
   }
 }
 
-async function planFor({ deps, settings, signal }: Work, body: unknown): Promise<Planned> {
+async function readGiven({ store }: Pick<SetupDeps, "store">): Promise<Given> {
+  const read = await Promise.all(GIVEN.map(async (name) => [name, await store.readSecret(name)] as const));
+  return Object.fromEntries(read.filter(([, value]) => value !== undefined));
+}
+
+/** Writes what a run is given, and removes what it is not. */
+async function keepGiven({ store }: Pick<SetupDeps, "store">, given: Given): Promise<void> {
+  for (const name of GIVEN) {
+    const value = given[name];
+    if (value === undefined) await store.removeSecret(name);
+    else await store.writeSecret(name, value);
+  }
+}
+
+async function planFor(work: Work, body: unknown): Promise<Planned> {
+  const { deps, settings } = work;
   const installed = await readInstalled(deps);
   if (installed === undefined || installed.installedAt === null) throw notDone("setup has not been completed");
-  const key = await keyOf(deps, body);
-  const { key: former } = await keyInCluster(deps, signal);
-  if (key === former) throw invalid("same", "This is the key in use. Give another one.");
+  const given = await givenBy(deps, body);
+  const code = given["new-install-code"];
+  const kept = code === undefined ? undefined : await licenseOfCode(deps, code);
+  const key = code === undefined ? given["new-license-key"] : kept?.token;
+  const { key: former } = await keyInCluster(deps, work.signal);
+  if (code === undefined && key === former) throw invalid("same", "This is the key in use. Give another one.");
   const nowMs = deps.clock.now();
-  const [from, to] = [former === undefined ? null : licenseFacts(former, nowMs), licenseFacts(key, nowMs)];
-  const about = { release: installed.digest, keys: [former ?? "", key].map((one) => digestOf(Buffer.from(one))) };
+  const from = former === undefined ? null : licenseFacts(former, nowMs);
+  const to = key === undefined ? null : licenseFacts(key, nowMs);
+  const by = code === undefined ? ("key" as const) : ("code" as const);
+  const keys = [former, key].map((one) => digestOf(Buffer.from(one ?? "")));
+  const about = { release: installed.digest, keys, ...(by === "code" ? { by } : {}) };
   const plan: LicensePlan = {
     digest: digestOfValue(about),
+    by,
     from,
-    to,
-    steps: LICENSE_STEPS.map(({ id, title, about: sentence }) => ({ id, title, about: sentence })),
+    to: to !== null && kept !== undefined ? { ...to, edition: to.edition ?? kept.installEdition } : to,
+    steps: stepsOf(by),
     expectedMs: Math.round(EXPECTED_MS / (settings.pace ?? 1)),
-    warnings: warningsOf(from, to),
+    warnings: [...(by === "code" ? await codeWarnings(work, kept !== undefined) : []), ...warningsOf(from, to)],
   };
-  return { plan, key, installed };
+  return { plan, given, installed };
 }
 
-async function keyOf({ store }: Pick<SetupDeps, "store">, body: unknown): Promise<string> {
-  if (!isPlainObject(body) || body.former !== true) return readLicenseKey(body).reveal();
-  const former = await store.readSecret("former-license-key");
-  if (former === undefined) throw invalid("missing", "No key from before is kept. Paste the key.");
-  return former;
+function stepsOf(by: LicensePlan["by"]): LicensePlan["steps"] {
+  const steps = LICENSE_STEPS.filter(({ id }) => by === "code" || id !== "redeem");
+  return steps.map(({ id, title, about }) => ({ id, title, about }));
 }
 
-function warningsOf(from: LicenseFacts | null, to: LicenseFacts): readonly string[] {
+async function givenBy(deps: Pick<SetupDeps, "store">, body: unknown): Promise<Given> {
+  if (isPlainObject(body) && body.former === true) return formerLicense(deps);
+  if (isPlainObject(body) && typeof body.installCode === "string" && body.installCode.trim() !== "")
+    return { "new-install-code": readInstallCode(body).reveal() };
+  return { "new-license-key": readLicenseKey(body).reveal() };
+}
+
+/** The key before, and the seed that was kept with it: one that was kept with another key is not its own. */
+async function formerLicense({ store }: Pick<SetupDeps, "store">): Promise<Given> {
+  const key = await store.readSecret("former-license-key");
+  if (key === undefined) throw invalid("missing", "No key from before is kept. Paste the key.");
+  const seed = await keptSeed({ store }, "former-license-seed");
+  const isItsOwn = seed !== undefined && seed.LICENSE_TOKEN === key;
+  return { "new-license-key": key, ...(isItsOwn ? { "new-license-seed": JSON.stringify(seed) } : {}) };
+}
+
+/** What nobody can take back, and what nobody knows yet. */
+async function codeWarnings({ deps, signal }: Work, isTraded: boolean): Promise<readonly string[]> {
+  if (isTraded)
+    return ["This code was traded before, and what it brought is kept here: the license service is not asked again."];
+  const tenant = await tenantInCluster(deps, signal);
+  return [
+    "An install code is good once. It is used up when the license service answers, also when what it brings is then refused; the license before can still be gone back to.",
+    tenant === undefined
+      ? "This appliance does not know the number of its organisation: the application decides whether the code is for it."
+      : "A code of another organisation is refused, and changes nothing here.",
+  ];
+}
+
+function warningsOf(from: LicenseFacts | null, to: LicenseFacts | null): readonly string[] {
+  if (to === null) return [];
   if (to.state === "expired") return ["This key has expired: the application will not take it."];
   if (to.state === "unknown") return ["This key does not say until when it is good; the application decides."];
   const isShorter = from?.state === "active" && (to.expiresAt ?? "9") < (from.expiresAt ?? "9");

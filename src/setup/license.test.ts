@@ -53,6 +53,8 @@ const REJECTED = [
   ["invalid_claim_code", /not known/],
   ["expired_claim_code", /expired/],
   ["consumed_claim_code", /used already/],
+  ["superseded_claim_code", /a newer one/],
+  ["tenant_mismatch", /another organisation/],
 ] as const;
 for (const [name, text] of REJECTED) {
   test(`${name} is the operator's to correct`, async () => {
@@ -96,5 +98,10 @@ for (const [name, fetch, text] of SILENT) {
 }
 
 test("without a service the operator is told", async () => {
-  await assert.rejects(redeem(says({}), { url: "" }), code("setup/license-unavailable", /no license service is set/));
+  await assert.rejects(redeem(says({}), { url: "" }), (thrown) => {
+    assert.ok(code("setup/license-unavailable", /no license service is set/)(thrown));
+    // Trying again helps nothing.
+    assert.equal((thrown as ApplianceError).details?.retrySafe, false);
+    return true;
+  });
 });

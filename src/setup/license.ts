@@ -72,6 +72,8 @@ const REJECTIONS: Readonly<Record<string, string>> = {
   invalid_claim_code: "it is not known",
   expired_claim_code: "it has expired",
   consumed_claim_code: "it has been used already",
+  superseded_claim_code: "a newer one has taken its place",
+  tenant_mismatch: "it belongs to another organisation",
 };
 
 /** Makes the client of the license service. Without an address each call says that none is set. */
@@ -81,7 +83,7 @@ export function createLicenseService(
 ): LicenseService {
   return {
     redeem: async (claim, signal) => {
-      if (options.url === undefined || options.url === "") throw unavailable("no license service is set");
+      if (options.url === undefined || options.url === "") throw noService();
       const request = new Request(`${options.url.replace(/\/$/, "")}/register`, {
         method: "POST",
         headers: {
@@ -155,7 +157,7 @@ function licenseOf({ status, body }: Answer, claim: Claim): License {
 
 function rejected(why: string): ApplianceError {
   return new ApplianceError("setup/license-rejected", `Cannot use the install code: ${why}`, {
-    hint: "Ask for a new install code, and write it into the wizard",
+    hint: "Ask for a new install code, and give that one",
     details: { fields: ["installCode"], retrySafe: false },
   });
 }
@@ -164,18 +166,26 @@ function rejected(why: string): ApplianceError {
 function lost(requestKey: string): ApplianceError {
   return new ApplianceError(
     "setup/license-rejected",
-    `Cannot use the install code: request "${requestKey}" of this appliance has used it, and the answer was lost when setup was interrupted`,
+    `Cannot use the install code: request "${requestKey}" of this appliance has used it, and the answer was lost when that was interrupted`,
     {
-      hint: "Ask for a new install code, name this request, and write the new code into the wizard",
+      hint: "Ask for a new install code, name this request, and give the new code",
       details: { fields: ["installCode"], retrySafe: false },
     },
   );
 }
 
+/** Waiting helps nothing here. */
+function noService(): ApplianceError {
+  return new ApplianceError("setup/license-unavailable", "Cannot redeem the install code: no license service is set", {
+    hint: "Set license.url, or use a license key",
+    details: { fields: ["installCode", "licenseKey"], retrySafe: false },
+  });
+}
+
 function unavailable(why: string, cause?: unknown): ApplianceError {
   return new ApplianceError("setup/license-unavailable", `Cannot redeem the install code: ${why}`, {
     cause,
-    hint: "Allow this machine to reach the license service, or install with a license key",
+    hint: "Allow this machine to reach the license service, or use a license key",
     details: { fields: ["installCode", "licenseKey"] },
   });
 }

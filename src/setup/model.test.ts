@@ -4,7 +4,7 @@ import { isApplianceError } from "../core/errors.ts";
 import type { FieldProblem } from "../core/http.ts";
 import { isIpAddress } from "../core/ip.ts";
 import { parseAppUrl } from "./app-url.ts";
-import { nameServersOf, validateAnswers } from "./model.ts";
+import { nameServersOf, readInstallCode, validateAnswers } from "./model.ts";
 
 const GOOD = {
   channel: "stable",
@@ -157,4 +157,27 @@ test("IP addresses", () => {
     assert.equal(isIpAddress(good), true, good);
   for (const bad of ["", "192.0.2", "192.0.2.256", "01.2.3.4", "fe80::1%eth0", "[::1]", ":", "1:2", "a.b.c.d"])
     assert.equal(isIpAddress(bad), false, bad);
+});
+
+test("an install code alone is read without case, blanks and hyphens, and never beside a key", () => {
+  for (const installCode of ["K7QPM2RX", " k7qp-m2rx ", "k7 qp - m2 rx"])
+    assert.equal(readInstallCode({ installCode, licenseKey: "" }).reveal(), "K7QPM2RX");
+  for (const [value, wanted] of [
+    [{}, "missing"],
+    [null, "missing"],
+    [{ installCode: "?" }, "invalid"],
+    [{ installCode: "x".repeat(500) }, "invalid"],
+    [{ installCode: 7 }, "invalid"],
+    [{ installCode: "Q7QPM2RQ", licenseKey: "a.b.c" }, "both"],
+  ] as const) {
+    assert.throws(
+      () => readInstallCode(value),
+      (thrown) => {
+        assert.ok(isApplianceError(thrown, "setup/invalid-answers"));
+        const [error] = thrown.details.errors as readonly FieldProblem[];
+        assert.deepEqual([error?.field, error?.code], ["installCode", wanted], JSON.stringify(value));
+        return !JSON.stringify(thrown).includes("Q7QPM2RQ");
+      },
+    );
+  }
 });

@@ -265,6 +265,27 @@ export function readLicenseKey(value: unknown): Secret {
   throw invalid([{ field: "licenseKey", code: "missing", detail: "Paste the license key." }]);
 }
 
+const installCodeSchema = answersSchema.pick({ installCode: true, licenseKey: true });
+
+/**
+ * Reads an install code alone: trimmed, in upper case, without blanks and hyphens.
+ *
+ * @param value `{installCode}`, untrusted.
+ * @throws {ApplianceError} setup/invalid-answers, also when a license key is given beside it; the code is in no message.
+ * @see reference/host-service.md section 10.2
+ */
+export function readInstallCode(value: unknown): Secret {
+  const parsed = installCodeSchema.safeParse(isPlainObject(value) ? value : {});
+  if (!parsed.success) throw invalid(firstPerField(parsed.error.issues.map(toProblem)));
+  const { installCode, licenseKey } = parsed.data;
+  if (licenseKey !== undefined)
+    throw invalid([
+      { field: "installCode", code: "both", detail: "Give the install code or the license key, not both." },
+    ]);
+  if (installCode !== undefined) return new Secret(installCode.reveal().replaceAll(/[\s-]/g, ""));
+  throw invalid([{ field: "installCode", code: "missing", detail: "Write the install code." }]);
+}
+
 function noNameServers(value: Record<string, unknown>): FieldProblem | undefined {
   if (asText(value.dnsMode) !== "custom" || asText(value.dnsServers) !== "") return undefined;
   return { field: "dnsServers", code: "missing", detail: "Write at least one name server, such as 192.0.2.53." };

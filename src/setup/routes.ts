@@ -67,7 +67,7 @@ export function addressRoutes(address: Address): readonly Route[] {
   ];
 }
 
-/** The routes of another license key. The key is in the body only, and in no answer. */
+/** The routes of another license. Key and code are in the body only, and in no answer. */
 export function licenseRoutes(licenseKey: LicenseKey): readonly Route[] {
   return [
     {
@@ -81,14 +81,15 @@ export function licenseRoutes(licenseKey: LicenseKey): readonly Route[] {
       method: "POST",
       path: "/api/settings/license/plan",
       access: "session",
-      summary: "What another license key would change; nothing is changed",
+      summary: "What another license key or an install code would change; nothing is changed",
       handle: async ({ body, signal }) => json(await licenseKey.plan(body, signal)),
     },
     {
       method: "POST",
       path: "/api/settings/license",
       access: "session",
-      summary: "Has the application take another license key, or the one before, as an operation",
+      summary:
+        "Has the application take another license key, that of an install code, or the one before, as an operation",
       handle: async ({ body, signal }) => json({ operation: await licenseKey.start(body, signal) }, { status: 202 }),
     },
   ];

@@ -5,16 +5,13 @@
  * is on disk before it, and what it gave is on disk before anything else happens; the password leaves the disk when the cluster has its hash. Safe to be killed
  * anywhere and to call again.
  */
-import { z } from "zod";
-import { type Digest, digestOf, isDigest } from "../core/digest.ts";
 import { ApplianceError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
 import { Secret } from "../core/secret.ts";
 import type { StepResult } from "../operation/step.ts";
 import type { SecretName } from "../operation/store.ts";
-import { applianceId } from "../status/identity.ts";
-import { answersOf, releaseOf, type SetupContext, type StepCall } from "./context.ts";
-import { type Claim, type License, licenseSchema } from "./license.ts";
+import { answersOf, releaseOf, type StepCall } from "./context.ts";
+import { type License, licenseSchema } from "./license.ts";
 import type { SetupInputs } from "./model.ts";
 import {
   APP_NAMESPACE,
@@ -29,6 +26,7 @@ import {
   tenantSecret,
 } from "./objects.ts";
 import { hashPassword, isHashOf } from "./password-hash.ts";
+import { redeemCode } from "./redeem.ts";
 
 type Values = Readonly<Record<string, string>>;
 
@@ -36,9 +34,6 @@ type Values = Readonly<Record<string, string>>;
 const AUTH_KEY_BYTES = 32;
 /** Secrets on disk that this step uses up. */
 const USED: readonly SecretName[] = ["admin-password", "install-code", "install-request", "license-key", "license"];
-
-/** That an install code was, or is about to be, sent to the license service. */
-const requestSchema = z.object({ key: z.string().regex(/^[0-9A-Za-z-]{1,64}$/), code: z.custom<Digest>(isDigest) });
 
 /**
  * Creates the Secrets of the application, the administrator and the license, and takes what was used up from the disk.
@@ -75,43 +70,16 @@ async function readValues({ context, signal }: KubeCall, name: string): Promise<
 
 /** What is known of the license: redeemed before, redeemed now, a key, or nothing. */
 async function licenseOf({ context, signal }: StepCall, inputs: SetupInputs): Promise<Partial<License>> {
-  const { store, license } = context.deps;
+  const { store } = context.deps;
   if (inputs.editionChoice !== "ee") return {};
   const redeemed = await store.readSecret("license");
   if (redeemed !== undefined) return licenseSchema.parse(parseJson(redeemed, { what: "redeemed license" }));
   const code = await store.readSecret("install-code");
   if (code === undefined) return { token: (await store.readSecret("license-key")) ?? "" };
-  const id = await applianceId(context.deps, signal);
-  const request = await requestFor(context.deps, code);
-  const result = await license.redeem({ code: new Secret(code), applianceId: id, ...request }, signal);
+  const result = await redeemCode(context.deps, code, { request: "install-request", signal });
   await store.writeSecret("license", JSON.stringify(result));
   await store.removeSecret("install-code");
   return result;
-}
-
-/**
- * The key of the request for this code: on disk before the request is made, and the same one until its answer is. With
- * another code it is another request. A record that cannot be read was one, so the request counts as repeated.
- */
-async function requestFor(
-  { store, random }: SetupContext["deps"],
-  code: string,
-): Promise<Pick<Claim, "requestKey" | "isRepeated">> {
-  const text = await store.readSecret("install-request");
-  const parsed = text === undefined ? undefined : requestSchema.safeParse(jsonOrNothing(text));
-  const digest = digestOf(new TextEncoder().encode(code));
-  if (parsed?.success === true && parsed.data.code === digest) return { requestKey: parsed.data.key, isRepeated: true };
-  const requestKey = random.uuid();
-  await store.writeSecret("install-request", JSON.stringify({ key: requestKey, code: digest }));
-  return { requestKey, isRepeated: parsed !== undefined && !parsed.success };
-}
-
-function jsonOrNothing(text: string): unknown {
-  try {
-    return parseJson(text, { what: "record of the install request" });
-  } catch {
-    return undefined;
-  }
 }
 
 async function tenant(step: StepCall, inputs: SetupInputs, license: Partial<License>): Promise<void> {

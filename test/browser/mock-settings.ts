@@ -65,14 +65,23 @@ function addressPlan({ appHostname = "" }: MockCallBody): MockAnswer {
 
 const KEY_NOW = { edition: "pro", expiresAt: "2027-03-01T00:00:00.000Z", perpetual: false, state: "active" };
 
-function licensePlan({ licenseKey = "" }: MockCallBody): MockAnswer {
+function licensePlan({ licenseKey = "", installCode = "" }: MockCallBody): MockAnswer {
+  if (installCode !== "" && licenseKey !== "")
+    return wrong("installCode", "Give the install code or the license key, not both.");
+  if (installCode !== "") return codePlan();
   if (licenseKey.split(".").length !== 3)
     return wrong("licenseKey", "Paste the whole license key: three parts with a dot between them.");
   const to = { edition: "premium", expiresAt: null, perpetual: true, state: "active" };
   return {
     status: 200,
-    value: { digest: "sha256:license", from: KEY_NOW, to, steps: [], expectedMs: 1, warnings: [] },
+    value: { digest: "sha256:license", by: "key", from: KEY_NOW, to, steps: [], expectedMs: 1, warnings: [] },
   };
+}
+
+function codePlan(): MockAnswer {
+  const warnings = ["An install code is good once."];
+  const plan = { digest: "sha256:license", by: "code", from: KEY_NOW, to: null, steps: [], expectedMs: 1, warnings };
+  return { status: 200, value: plan };
 }
 
 function setPassword({ password = "", passwordConfirm }: MockCallBody): MockAnswer {

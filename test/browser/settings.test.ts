@@ -123,3 +123,25 @@ browserTest("another license key is looked at before the application is asked to
   await page.keyboard.press("Enter");
   await page.waitForURL("**/operations/0004-settings");
 });
+
+browserTest(
+  "an install code is given instead of a key, and what cannot be taken back is said before",
+  {},
+  async (visit) => {
+    const { page } = visit;
+    await openConsole(visit, "/settings");
+    const [key, code] = [page.locator("#field-license-key"), page.locator("#field-install-code")];
+    await key.fill("aaa.bbb.ccc");
+    await code.fill("K7QPM2RX");
+    await code.press("Enter");
+    await page.locator("#field-install-code-error", { hasText: "not both" }).waitFor();
+    await key.fill("");
+    await code.press("Enter");
+    const plan = page.locator("section[aria-label='This code']");
+    await plan.locator("dd", { hasText: "known when it has been traded" }).waitFor();
+    await plan.getByText("An install code is good once.").waitFor();
+    await tabTo(page, "section button.primary");
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/operations/0004-settings");
+  },
+);

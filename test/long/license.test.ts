@@ -1,8 +1,8 @@
-/** Another license key: looked at, taken by the application in a job that goes on after SIGKILL, gone back from, and told nowhere. */
+/** Another license, by key and by install code: looked at, taken by the application in a job that goes on after SIGKILL, gone back from, and told nowhere. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { OperationView } from "../../src/operation/model.ts";
 import type { LicensePlan, LicenseView } from "../../src/setup/license-key.ts";
@@ -12,6 +12,7 @@ const ROUTE = "/api/settings/license";
 const PATIENCE_MS = 60_000;
 const FIRST = keyOf({ exp: 1_900_000_000, edition: "pro" }, "firstsignature");
 const SECOND = keyOf({ exp: 4_200_000_000, edition: "premium" }, "secondsignature");
+const CODE = "K7QP-M2RX";
 const FORGED = keyOf({ exp: 1_900_000_000 }, "forged");
 
 describe("another license key", () => {
@@ -66,7 +67,7 @@ describe("another license key", () => {
 
   it("is taken by a job that goes on after SIGKILL, and then stands in the cluster", async () => {
     const planned = (await play.ask("POST", `${ROUTE}/plan`, { licenseKey: SECOND })).body as unknown as LicensePlan;
-    assert.deepEqual([planned.from?.edition, planned.to.edition, planned.to.perpetual], ["pro", "premium", true]);
+    assert.deepEqual([planned.from?.edition, planned.to?.edition, planned.to?.perpetual], ["pro", "premium", true]);
     const other = await play.ask("POST", ROUTE, { licenseKey: FORGED, planDigest: planned.digest });
     assert.deepEqual([other.status, other.body.code], [409, "setup/plan-changed"]);
     await play.saveCluster();
@@ -102,6 +103,57 @@ describe("another license key", () => {
     await gone(play, folder);
     assert.equal(await keyInCluster(play), FIRST);
     assert.doesNotMatch(play.said.join("\n"), /(?:first|second|third)signature|forged"/);
+    await play.mend();
+  });
+
+  it("is brought by an install code, with all that the code brings, also after SIGKILL", async () => {
+    const before = await seedOf(play);
+    const planned = (await play.ask("POST", `${ROUTE}/plan`, { installCode: CODE })).body as unknown as LicensePlan;
+    assert.deepEqual([planned.by, planned.to, planned.steps[0]?.id], ["code", null, "redeem"]);
+    assert.match(planned.warnings.join(" "), /good once.*does not know the number of its organisation/);
+    await play.saveCluster();
+    const started = await play.ask("POST", ROUTE, {
+      installCode: ` ${CODE.toLowerCase()} `,
+      planDigest: planned.digest,
+    });
+    assert.equal(started.status, 202, JSON.stringify(started.body));
+    await play.kill("SIGKILL");
+    play = await startPlay({ state: folder, speed: 40 });
+    await play.logIn();
+    const end = await ended(play);
+    assert.deepEqual([end.state, end.problem], ["done", null]);
+    const { APPLIANCE_ID, ...seed } = await seedOf(play);
+    assert.match(APPLIANCE_ID ?? "", /^appliance-/);
+    const brought = { LICENSE_TOKEN: "rehearsal.rehearsal.rehearsal", APPLIANCE_CREDENTIAL: "rehearsal" };
+    assert.deepEqual(seed, { EDITION_CHOICE: "ee", INSTALL_EDITION: "enterprise", ...brought });
+    assert.deepEqual(keptNow(folder), ["former-license-key", "former-license-seed"]);
+    assert.doesNotMatch(play.said.join("\n"), /7QP-?M2RX|K7QPM2RX/i);
+    // Back to all of what was before; and the code stays used up.
+    await play.ask("POST", ROUTE, { former: true });
+    assert.equal((await ended(play)).state, "done");
+    assert.deepEqual(await seedOf(play), before);
+  });
+
+  it("of a code that is refused, or of another organisation, changes nothing and leaves nothing behind", async () => {
+    const before = await seedOf(play);
+    for (const body of [{ installCode: "?" }, { installCode: CODE, licenseKey: FIRST }]) {
+      const refused = await play.ask("POST", `${ROUTE}/plan`, body);
+      assert.equal((refused.body.errors as { field: string }[])[0]?.field, "installCode");
+    }
+    await play.ask("POST", ROUTE, { installCode: "EXP-IRED" });
+    assert.equal((await ended(play)).problem?.message, "Cannot use the install code: it has expired");
+    await nameTenant(play, "rehearsal");
+    await play.ask("POST", ROUTE, { installCode: "ANOTHER" });
+    const end = await ended(play);
+    assert.deepEqual(
+      [end.state, end.problem?.code, end.problem?.fields],
+      ["failed", "setup/license-rejected", ["installCode"]],
+    );
+    assert.equal(end.problem?.message, "Cannot use the install code: it belongs to another organisation");
+    assert.match(end.problem?.hint ?? "", /^Nothing was changed, but the code is used up/);
+    assert.deepEqual(await seedOf(play), before);
+    await gone(play, folder);
+    assert.deepEqual(keptNow(folder), ["former-license-key", "former-license-seed"]);
   });
 });
 
@@ -110,10 +162,29 @@ function keyOf(claims: object, signature: string): string {
   return `${part({ alg: "RS256" })}.${part(claims)}.${signature}`;
 }
 
-async function keyInCluster(play: Play): Promise<string> {
+async function keyInCluster(play: Play): Promise<string | undefined> {
+  return (await seedOf(play)).LICENSE_TOKEN;
+}
+
+async function seedOf(play: Play): Promise<Readonly<Record<string, string>>> {
   const secret = await play.cluster("/api/v1/namespaces/msp/secrets/appliance-license-seed");
-  const { LICENSE_TOKEN = "" } = secret.data as Record<string, string>;
-  return Buffer.from(LICENSE_TOKEN, "base64").toString("utf8");
+  const values = Object.entries(secret.data as Record<string, string>);
+  return Object.fromEntries(values.map(([name, value]) => [name, Buffer.from(value, "base64").toString("utf8")]));
+}
+
+/** Makes the appliance one that knows its organisation, as one that was set up by an install code. */
+async function nameTenant(play: Play, tenant: string): Promise<void> {
+  const path = "/api/v1/namespaces/msp/secrets/appliance-initial-tenant?fieldManager=test";
+  const body = JSON.stringify({ data: { INITIAL_TENANT_ID: Buffer.from(tenant).toString("base64") } });
+  const headers = { "content-type": "application/merge-patch+json" };
+  const answered = await fetch(`${play.announced.kubernetes}${path}`, { method: "PATCH", headers, body });
+  assert.ok(answered.ok, await answered.text());
+}
+
+/** Names of secrets of licenses on the disk. */
+function keptNow(folder: string): readonly string[] {
+  const names = readdirSync(folder, { recursive: true }).map((name) => basename(String(name)));
+  return names.filter((name) => /^(?:new|former)-(?:license|install)/.test(name)).sort();
 }
 
 async function ended(play: Play): Promise<OperationView> {

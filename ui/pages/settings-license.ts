@@ -1,4 +1,4 @@
-/** The license key: paste another one, look what it says, then have the application take it as an operation. */
+/** The license: paste another key or write an install code, look what it says, then have the application take it as an operation. */
 import { useEffect, useState } from "preact/hooks";
 import { html, type VNode } from "../html.ts";
 import { Button } from "../parts/button.ts";
@@ -13,10 +13,11 @@ import type { LicenseFacts, LicensePlan, LicenseView, StartedView } from "../sta
 import { text } from "../strings.ts";
 
 const PATH = "/api/settings/license";
-/** The box says "licenseKey"; fields are named in the page's own way. */
-const FIELD = "license-key";
+/** The box says "licenseKey" and "installCode"; fields are named in the page's own way. */
+const KEY_FIELD = "license-key";
+const CODE_FIELD = "install-code";
 
-/** Nothing is changed before the key was looked at. */
+/** Nothing is changed before the key or the code was looked at. */
 export function LicenseCard(): VNode | undefined {
   const form = useLicense();
   const { view, plan, problem } = form;
@@ -25,18 +26,22 @@ export function LicenseCard(): VNode | undefined {
     return html`<${Card} title=${text("license.title")}><${Cause} what=${problem?.detail ?? ""} next=${problem?.hint} /><//>`;
   if (!view.available)
     return html`<${Card} title=${text("license.title")}><p class="quiet">${text("license.not-now")} ${view.reason}</p><//>`;
-  const errors = (problem?.errors ?? []).map((one) => ({ ...one, field: FIELD }));
+  const fieldOf = (field: string): string => (field === "installCode" ? CODE_FIELD : KEY_FIELD);
+  const errors = (problem?.errors ?? []).map((one) => ({ ...one, field: fieldOf(one.field) }));
+  const { licenseKey, installCode } = form.typed;
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
-    void form.look({ licenseKey: form.typed });
+    void form.look(installCode === "" ? { licenseKey } : form.typed);
   };
   return html`<${Card} title=${text("license.title")}>
     <form novalidate autocomplete="off" onSubmit=${submit}>
       <p class="quiet">${text("license.about")}</p>
       <${Facts} items=${[{ name: text("license.now"), value: view.now === null ? text("license.none") : words(view.now) }]} />
       <${ErrorSummary} items=${errors} attempt=${form.attempt} />
-      <${SecretField} name=${FIELD} label=${text("license.label")} help=${text("license.help")} value=${form.typed}
-        onInput=${form.type} error=${fieldError(errors, FIELD)} autocomplete="off" />
+      <${SecretField} name=${KEY_FIELD} label=${text("license.label")} help=${text("license.help")} value=${licenseKey}
+        onInput=${form.type("licenseKey")} error=${fieldError(errors, KEY_FIELD)} autocomplete="off" />
+      <${SecretField} name=${CODE_FIELD} label=${text("license.code-label")} help=${text("license.code-help")} value=${installCode}
+        onInput=${form.type("installCode")} error=${fieldError(errors, CODE_FIELD)} autocomplete="off" />
       <div role="alert">${problem === undefined || errors.length > 0 ? undefined : html`<${Cause} what=${problem.detail} next=${problem.hint} />`}</div>
       ${plan === undefined ? html`<${Ask} form=${form} view=${view} />` : html`<${Review} form=${form} plan=${plan} />`}
     </form>
@@ -59,13 +64,15 @@ function Ask({ form, view }: PartProps & { readonly view: LicenseView }): VNode 
   </div>`;
 }
 
-/** What the key says, and the deed. */
+/** What the key says, or the code is good for, and the deed. */
 function Review({ form, plan }: PartProps & { readonly plan: LicensePlan }): VNode {
-  return html`<section aria-label=${text("license.to")}>
-    <${Facts} items=${[{ name: text("license.to"), value: words(plan.to) }]} />
+  const isCode = plan.by === "code";
+  const name = text(isCode ? "license.code-to" : "license.to");
+  return html`<section aria-label=${name}>
+    <${Facts} items=${[{ name, value: plan.to === null ? text("license.code-unknown") : words(plan.to) }]} />
     ${plan.warnings.map((warning) => html`<${Cause} key=${warning} tone="attention" what=${warning} />`)}
     <div class="buttons note">
-      <${Button} kind="primary" busy=${form.busy} onClick=${() => void form.apply(plan)}>${text("license.deed")}<//>
+      <${Button} kind="primary" busy=${form.busy} onClick=${() => void form.apply(plan)}>${text(isCode ? "license.code-deed" : "license.deed")}<//>
       <${Button} onClick=${form.forget}>${text("license.back")}<//>
     </div>
   </section>`;
@@ -83,12 +90,16 @@ function words({ edition, expiresAt, perpetual, state }: LicenseFacts): string {
 }
 
 type LicenseForm = ReturnType<typeof useLicense>;
-type Asked = { readonly licenseKey: string } | { readonly former: true };
+interface Typed {
+  readonly licenseKey: string;
+  readonly installCode: string;
+}
+type Asked = Partial<Typed> | { readonly former: true };
 
 /** What is typed, the plan for it, and what the box has against it. Typing on forgets the plan. */
 function useLicense() {
   const [view, setView] = useState<LicenseView | undefined>(undefined);
-  const [typed, setTyped] = useState("");
+  const [typed, setTyped] = useState<Typed>({ licenseKey: "", installCode: "" });
   const [seen, setSeen] = useState<{ readonly asked: Asked; readonly plan: LicensePlan } | undefined>(undefined);
   const [problem, setProblem] = useState<Problem | undefined>(undefined);
   const [busy, setBusy] = useState(false);
@@ -100,10 +111,12 @@ function useLicense() {
     });
   }, []);
   const forget = (): void => setSeen(undefined);
-  const type = (value: string): void => {
-    setTyped(value);
-    forget();
-  };
+  const type =
+    (field: keyof Typed) =>
+    (value: string): void => {
+      setTyped((before) => ({ ...before, [field]: value }));
+      forget();
+    };
   const ask = async <T>(path: string, body: unknown): Promise<T | undefined> => {
     if (busy) return undefined;
     setBusy(true);
