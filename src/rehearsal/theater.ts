@@ -21,6 +21,8 @@ import type { PodLogs } from "./kubernetes/api-server.ts";
 /** Milliseconds between turns at speed 1. */
 const TURN_MS = 250;
 const SHORTEST_TURN_MS = 20;
+/** As a kubelet's. */
+const RENEWAL_MS = 10_000;
 
 export interface TheaterOptions {
   readonly stage: Stage;
@@ -35,6 +37,8 @@ export interface TheaterOptions {
   readonly components: readonly ComponentSpec[];
   /** Where pods write what they print. */
   readonly logs: PodLogs;
+  /** Milliseconds between two signs of life of the kubelet. Absent: 10 s at any speed, because who watches it counts real seconds. */
+  readonly renewalMs?: number;
   /** 1 is about as slow as a real box on a good day; 20 is for tests. */
   readonly speed: number;
 }
@@ -90,6 +94,7 @@ function contextOf(deps: Pick<Deps, "clock" | "log">, options: TheaterOptions, a
     components: options.components,
     logs: options.logs,
     clock: deps.clock,
+    renewalMs: options.renewalMs ?? RENEWAL_MS,
     log: deps.log.with({ actor: actor.name }),
     faults: () => options.stage.faults(),
     forget: (key) => void firstSeen.delete(key),

@@ -30,6 +30,7 @@ export interface OfflineBox {
 }
 
 const SPEED = 50;
+const RENEWAL_MS = 10_000;
 /** Between two looks at the cluster it sleeps, and an update watches for minutes; here neither lasts long. */
 const hurried: Clock = {
   ...systemClock,
@@ -48,6 +49,8 @@ export async function openOfflineBox(folder: string, registry: string): Promise<
   const theater = openTheater(real, {
     stage,
     speed: SPEED,
+    // Who watches it here hurries too.
+    renewalMs: RENEWAL_MS / SPEED,
     registryHost: registry,
     isCutOff: true,
     registry: createRegistryClient({ ...real, fetch: real.transports.open() }, { registry, plainHttp: true }),

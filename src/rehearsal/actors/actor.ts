@@ -28,6 +28,8 @@ export interface ActorContext {
   /** Where pods write what they print. */
   readonly logs: PodLogs;
   readonly clock: Pick<Clock, "now" | "monotonic">;
+  /** Milliseconds between two signs of life of the kubelet. */
+  readonly renewalMs: number;
   readonly log: Log;
   faults(): Faults;
   /** Tells whether `ms` of a real box have passed (divided by the speed) since this key was first asked for. */

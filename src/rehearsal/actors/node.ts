@@ -11,8 +11,6 @@ const VOLUME = { apiVersion: "v1", kind: "PersistentVolume" } as const;
 const MADE_BY = "pv.kubernetes.io/provisioned-by";
 const BIND_MS = 1_500;
 const LEASE = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", namespace: "kube-node-lease" } as const;
-/** Of real time, at any speed: who watches it counts real seconds. */
-const RENEWAL_MS = 10_000;
 
 export const nodeActor: Actor = {
   name: "node",
@@ -31,7 +29,7 @@ async function renewLease(context: ActorContext): Promise<void> {
   const nowMs = context.clock.now();
   const there = await context.kube.get({ ...LEASE, name: NODE_NAME });
   const renewedMs = parseInstant(textAt(there, "spec", "renewTime")) ?? 0;
-  if (Math.abs(nowMs - renewedMs) < RENEWAL_MS) return;
+  if (Math.abs(nowMs - renewedMs) < context.renewalMs) return;
   const renewTime = new Date(nowMs).toISOString().replace("Z", "000Z");
   const spec = { holderIdentity: NODE_NAME, leaseDurationSeconds: 40, renewTime };
   if (there !== undefined) await context.kube.patch(refOf(there), { spec: { renewTime } });
