@@ -2,7 +2,8 @@
  * The license service of a rehearsal: trades any install code once for a license that is worth nothing.
  *
  * It keeps to the contract of the real one: the same request key is given the same answer again, a code that another request
- * has used is refused, the code EXPIRED plays one that came too late, and ANOTHER one of another organisation. It forgets everything when the rehearsal ends.
+ * has used is refused, the code EXPIRED plays one that came too late, ANOTHER one of another organisation, and
+ * FORGED one that brings a key which the application refuses. It forgets everything when the rehearsal ends.
  *
  * @see reference/host-service.md section 12
  */
@@ -27,7 +28,7 @@ export function createRehearsedLicenses(): Fetch {
     const user = usedBy.get(code);
     if (user !== undefined && (user !== key || key === "")) return refuse("consumed_claim_code", 409);
     usedBy.set(code, key);
-    const first_jwt = "rehearsal.rehearsal.rehearsal";
+    const first_jwt = `rehearsal.rehearsal.${code === "FORGED" ? "forged" : "rehearsal"}`;
     return Response.json({
       tenant_id: code === "ANOTHER" ? "another" : "rehearsal",
       edition: "enterprise",

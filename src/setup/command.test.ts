@@ -89,3 +89,22 @@ test("setup resume names the journal that it cannot read", async () => {
     return true;
   });
 });
+
+test("setup license takes exactly one of key, code and the key before, and reads a code from standard input only", async () => {
+  for (const flags of [{}, { "key-stdin": true, "code-stdin": true }, { "code-stdin": true, former: true }]) {
+    await assert.rejects(run("license", { flags }), {
+      code: "cli/usage",
+      message: /--key-stdin, --code-stdin and --former/,
+    });
+  }
+  await assert.rejects(run("license", { answers: "K7QPM2RX", flags: { "code-stdin": true } }), { code: "kube/config" });
+  // Neither is ever a value of a flag.
+  const flags = commands.find((one) => one.path[1] === "license")?.flags ?? [];
+  assert.deepEqual(
+    flags.filter(({ name }) => name.endsWith("-stdin")).map(({ name, type }) => [name, type]),
+    [
+      ["key-stdin", "boolean"],
+      ["code-stdin", "boolean"],
+    ],
+  );
+});

@@ -149,8 +149,8 @@ async function begin(work: Work, operations: Operations, body: unknown): Promise
     expectedMs: plan.expectedMs,
   };
   const current = operations.current();
-  // A run that has not ended still needs what it was given: this refuses, and nothing is written over.
-  if (current !== undefined && !hasEnded(current)) return operations.start("license", record);
+  // A run that has not ended still needs what it was given: nothing is written over.
+  if (current !== undefined && !hasEnded(current)) throw isBusy(current);
   const before = await readGiven(deps);
   await keepGiven(deps, given);
   try {
@@ -268,16 +268,23 @@ function invalid(code: string, detail: string): ApplianceError {
   });
 }
 
+function isBusy({ id }: OperationView): ApplianceError {
+  return new ApplianceError("operation/busy", `Cannot change the license: "${id}" has not ended`, {
+    hint: "Wait until it has ended, or cancel it",
+    details: { operation: id },
+  });
+}
+
 function planChanged({ digest }: LicensePlan): ApplianceError {
   return new ApplianceError(
     "setup/plan-changed",
-    "Cannot start this plan: another key is in use than the plan saw, or another key was given",
+    "Cannot start this plan: another license is in use than the plan saw, or another one was given",
     { hint: "Look at the plan again and start that one", details: { planDigest: digest } },
   );
 }
 
 function notDone(reason: string): ApplianceError {
-  return new ApplianceError("setup/not-done", `Cannot change the license key: ${reason}`, {
-    hint: "Finish setup first; it takes a license key too",
+  return new ApplianceError("setup/not-done", `Cannot change the license: ${reason}`, {
+    hint: "Finish setup first; it takes a license key or an install code too",
   });
 }

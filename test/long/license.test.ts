@@ -98,6 +98,13 @@ describe("another license key", () => {
     const started = await play.ask("POST", ROUTE, { licenseKey: keyOf({ exp: 1_950_000_000 }, "thirdsignature") });
     assert.equal(started.status, 202, JSON.stringify(started.body));
     const { id } = started.body.operation as OperationView;
+    for (const body of [{ installCode: CODE }, { licenseKey: SECOND }]) {
+      const busy = await play.ask("POST", ROUTE, body);
+      assert.deepEqual([busy.status, busy.body.code], [409, "operation/busy"]);
+    }
+    // What the run was given is still there, and nothing of what was refused.
+    assert.match(filesBelow(join(folder, "var")), /\.thirdsignature/);
+    assert.equal(keptNow(folder).includes("new-install-code"), false);
     const cancelled = await play.ask("POST", `/api/operations/${id}/cancel`);
     assert.equal(cancelled.status, 202, JSON.stringify(cancelled.body));
     await gone(play, folder);
@@ -154,6 +161,20 @@ describe("another license key", () => {
     assert.deepEqual(await seedOf(play), before);
     await gone(play, folder);
     assert.deepEqual(keptNow(folder), ["former-license-key", "former-license-seed"]);
+  });
+
+  it("that a code brought and the application refuses is kept for the same code", async () => {
+    const before = await seedOf(play);
+    await play.ask("POST", ROUTE, { installCode: "FORGED" });
+    const end = await ended(play);
+    assert.deepEqual([end.state, end.problem?.fields], ["failed", ["installCode"]]);
+    assert.match(end.problem?.hint ?? "", /the same code again/);
+    assert.deepEqual(await seedOf(play), before);
+    const planned = (await play.ask("POST", `${ROUTE}/plan`, { installCode: "forged" })).body as unknown as LicensePlan;
+    assert.equal(planned.to?.edition, "enterprise");
+    assert.match(planned.warnings[0] ?? "", /^This code was traded before/);
+    const names = ["new-install-request", "new-license"];
+    assert.deepEqual(keptNow(folder), ["former-license-key", "former-license-seed", ...names]);
   });
 });
 
