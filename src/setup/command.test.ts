@@ -100,11 +100,6 @@ test("setup license takes exactly one of key, code and the key before, and reads
   await assert.rejects(run("license", { answers: "K7QPM2RX", flags: { "code-stdin": true } }), { code: "kube/config" });
   // Neither is ever a value of a flag.
   const flags = commands.find((one) => one.path[1] === "license")?.flags ?? [];
-  assert.deepEqual(
-    flags.filter(({ name }) => name.endsWith("-stdin")).map(({ name, type }) => [name, type]),
-    [
-      ["key-stdin", "boolean"],
-      ["code-stdin", "boolean"],
-    ],
-  );
+  for (const name of ["key-stdin", "code-stdin"])
+    assert.equal(flags.find((flag) => flag.name === name)?.type, "boolean", name);
 });
