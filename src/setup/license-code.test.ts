@@ -14,7 +14,8 @@ import { createKube } from "../kube/client.ts";
 import { createFileStore } from "../operation/file-store.ts";
 import type { StepCall } from "./context.ts";
 import { createLicenseService } from "./license.ts";
-import { forgetCodeOf, isOfCode, keptSeed, licenseOfCode, redeemStep } from "./license-code.ts";
+import { forgetCodeOf, isOfCode, keptSeed, licenseOfCode, redeemStep, seedInCluster } from "./license-code.ts";
+import { LICENSE_STEPS } from "./license-key-steps.ts";
 import { namespaces, secretObject } from "./objects.ts";
 
 const STATE = "/var/lib/alga-appliance";
@@ -56,11 +57,21 @@ function callOn({ files, stage }: World, more: { license?: Fetch; diesAt?: () =>
   return { context, progress: () => {}, signal: new AbortController().signal } satisfies StepCall;
 }
 
-async function dieAtEvent(world: World, event: number): Promise<boolean> {
+/** Does the work in a process that dies at this moment; false where it ends before. */
+async function dieAtEvent(world: World, event: number, work: (call: StepCall) => Promise<unknown> = redeemStep) {
   let seen = 0;
   const { promise: death, resolve: die } = Promise.withResolvers<boolean>();
   const call = callOn(world, { diesAt: () => seen++ === event, die: () => die(true) });
-  return Promise.race([death, redeemStep(call).then(() => false)]);
+  return Promise.race([death, work(call).then(() => false)]);
+}
+
+/** All steps but the application's own, from one on; `tell` hears which is begun. */
+async function runSteps({ context, progress, signal }: StepCall, from: number, tell: (index: number) => void) {
+  for (const [index, step] of LICENSE_STEPS.entries()) {
+    if (index < from || step.id === "apply") continue;
+    tell(index);
+    await step.run(context, progress, signal);
+  }
 }
 
 test("killed before or after any write, the step ends as if it had not been, and the code is traded once", async () => {
@@ -80,6 +91,32 @@ test("killed before or after any write, the step ends as if it had not been, and
     assert.equal(await store.readSecret("new-install-code"), undefined);
   }
   assert.ok(killed >= 10, `only ${killed} moments`);
+});
+
+test("killed anywhere in the steps around the application's, the seed is whole, the one before is kept, and nothing else is", async () => {
+  let killed = 0;
+  for (let event = 0; ; event += 1) {
+    const world = await createWorld();
+    let last = 0;
+    const tell = (index: number): void => {
+      last = index;
+    };
+    if (!(await dieAtEvent(world, event, (call) => runSteps(call, 0, tell)))) break;
+    killed += 1;
+    const call = callOn(world);
+    await runSteps(call, last, tell);
+    const { store } = call.context.deps;
+    const { APPLIANCE_ID: _id, ...seed } = await seedInCluster(call.context.deps, call.signal);
+    assert.deepEqual(seed, { ...SEED, ...BROUGHT }, `event ${event}`);
+    assert.deepEqual([...(await store.secretNames())].sort(), ["former-license-key", "former-license-seed"]);
+    // The way back is the same steps with what was kept: what the code brought leaves the seed.
+    await store.writeSecret("new-license-seed", (await store.readSecret("former-license-seed")) ?? "");
+    await store.writeSecret("new-license-key", (await store.readSecret("former-license-key")) ?? "");
+    await runSteps(callOn(world), 0, tell);
+    assert.deepEqual(await seedInCluster(call.context.deps, call.signal), SEED, `event ${event}`);
+    assert.equal((await keptSeed({ store }, "former-license-seed"))?.LICENSE_TOKEN, "a.b.c");
+  }
+  assert.ok(killed >= 20, `only ${killed} moments`);
 });
 
 test("what a cancelled run leaves is used when the same code is given again, without asking the service", async () => {
