@@ -8,6 +8,7 @@ import { dirname } from "node:path/posix";
 import type { ResumedFile, StagedFile } from "../core/ports.ts";
 import { unwritable } from "./file-errors.ts";
 import { refuseOddTarget, syncFolder, temporaryName } from "./file-names.ts";
+import { giveToFolderOwner } from "./file-owner.ts";
 
 const SECRET_MODE = 0o600;
 
@@ -24,6 +25,7 @@ export async function stageFile(path: string, options: { readonly mode?: number 
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     const handle = await open(temporary, flags, mode);
     await handle.chmod(mode);
+    await giveToFolderOwner(handle, path);
     return stagedFile(handle, { path, temporary });
   } catch (cause) {
     throw unwritable(path, cause);
@@ -82,6 +84,7 @@ export async function resumeFile(
     await refuseOddTarget(partial);
     const handle = await open(partial, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, mode);
     await handle.chmod(mode);
+    await giveToFolderOwner(handle, path);
     await handle.truncate(keepBytes);
     return resumedFile(handle, { path, partial, keepBytes });
   } catch (cause) {

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
+  chownSync,
+  linkSync,
   lstatSync,
   mkdtempSync,
   readdirSync,
@@ -215,4 +217,47 @@ test("a full disk gives file/disk-full, keeps the old file and cuts a half line 
   } finally {
     execFileSync("umount", [disk]);
   }
+});
+
+test("what root makes in the folder of somebody else is theirs, what it makes in its own stays its own", async (t) => {
+  if (process.getuid?.() !== 0) return t.skip("only root gives files away");
+  const theirs = at("theirs");
+  await files.makeDirectory(theirs);
+  chownSync(theirs, 10_001, 10_002);
+  const staged = async (path: string): Promise<void> => {
+    const file = await files.stage(path);
+    await file.write(new Uint8Array(3));
+    await file.commit();
+  };
+  const resumed = async (path: string): Promise<void> => {
+    const file = await files.resume(path, { partial: `${path}.partial`, keepBytes: 0 });
+    await file.commit();
+  };
+  for (const folder of [theirs, join(theirs, "journal", "deep"), at("own")]) {
+    await files.makeDirectory(folder);
+    await files.write(join(folder, "written"), "x");
+    await files.create(join(folder, "created"), "x");
+    await files.append(join(folder, "appended"), "x");
+    await staged(join(folder, "staged"));
+    await resumed(join(folder, "resumed"));
+    const wanted = folder === at("own") ? "0:0" : "10001:10002";
+    for (const name of ["", "written", "created", "appended", "staged", "resumed"]) {
+      const { uid, gid } = statSync(join(folder, name));
+      assert.equal(`${uid}:${gid}`, wanted, `${folder}/${name}`);
+    }
+  }
+  assert.equal(statSync(join(theirs, "journal")).uid, 10_001);
+});
+
+test("root gives away no file of its own that somebody has linked into their folder", async (t) => {
+  if (process.getuid?.() !== 0) return t.skip("only root gives files away");
+  const theirs = at("with-a-link");
+  await files.makeDirectory(theirs);
+  chownSync(theirs, 10_001, 10_001);
+  writeFileSync(at("roots"), "");
+  linkSync(at("roots"), join(theirs, "journal"));
+  linkSync(at("roots"), join(theirs, "blob.partial"));
+  await files.append(join(theirs, "journal"), "line\n");
+  await (await files.resume(join(theirs, "blob"), { partial: join(theirs, "blob.partial"), keepBytes: 0 })).leave();
+  assert.equal(statSync(at("roots")).uid, 0);
 });

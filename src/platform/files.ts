@@ -11,6 +11,7 @@ import { dirname } from "node:path/posix";
 import type { FileStat, Files } from "../core/ports.ts";
 import { errnoOf, isMissing, unreadable, unwritable } from "./file-errors.ts";
 import { exists, refuseOddTarget, syncFolder, temporaryName, withHandle } from "./file-names.ts";
+import { giveFoldersToOwner, giveToFolderOwner } from "./file-owner.ts";
 import { openForReading, readBounded } from "./file-read.ts";
 import { resumeFile, stageFile } from "./file-stage.ts";
 
@@ -74,6 +75,7 @@ async function append(path: string, content: Uint8Array | string): Promise<void>
     await withHandle(await open(path, flags, SECRET_MODE), async (handle) => {
       const before = await handle.stat();
       if (!before.isFile()) throw new Error("it is not a regular file");
+      if (isNew) await giveToFolderOwner(handle, path);
       try {
         await handle.appendFile(content);
         await handle.sync();
@@ -149,6 +151,7 @@ async function makeDirectory(path: string, options: { readonly mode?: number } =
     const first = await mkdir(path, { recursive: true, mode });
     if (first === undefined) return;
     await chmod(path, mode);
+    await giveFoldersToOwner(first, path);
     await syncFolder(dirname(first));
   } catch (cause) {
     throw unwritable(path, cause);
@@ -179,6 +182,7 @@ async function withTemporary<T>(path: string, piece: Piece, use: (temporary: str
   try {
     await withHandle(handle, async () => {
       await handle.chmod(piece.mode);
+      await giveToFolderOwner(handle, path);
       await handle.writeFile(piece.content);
       await handle.sync();
     });
