@@ -63,9 +63,12 @@ const granted = (): readonly string[] =>
 async function liveThrough(play: Play): Promise<readonly string[]> {
   assert.equal((await play.claim()).status, 200);
   await play.start();
-  await play.until("it is installed", ({ tiers }) => tiers.full.state === "ready");
+  await play.until("it is installed", ({ tiers, operation }) => {
+    return tiers.full.state === "ready" && operation?.state === "done";
+  });
   const { body } = await play.ask("POST", "/api/updates/plan", { channel: "next" });
-  await play.ask("POST", "/api/updates", { planDigest: body.digest });
+  const started = await play.ask("POST", "/api/updates", { planDigest: body.digest });
+  assert.equal(started.status, 202, JSON.stringify(started.body));
   await play.until(
     "it is updated",
     ({ release, tiers, operation }) =>
