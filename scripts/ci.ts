@@ -60,7 +60,7 @@ const LEGS: readonly Leg[] = [
       "test/contract/sample-charts.test.ts",
       "test/contract/charts.test.ts",
     ],
-    timeoutMs: 10 * MINUTE_MS,
+    timeoutMs: 15 * MINUTE_MS,
   },
   {
     name: "rehearsals and kills at length",
@@ -89,7 +89,7 @@ const LEGS: readonly Leg[] = [
     after: () => tool("scripts/lab.ts", "down"),
     timeoutMs: 45 * MINUTE_MS,
   },
-  { name: "benchmarks", packages: [], command: [bun, "run", "bench/run.ts", "--quick"], timeoutMs: 5 * MINUTE_MS },
+  { name: "benchmarks", packages: [], command: [bun, "run", "bench/run.ts", "--quick"], timeoutMs: 10 * MINUTE_MS },
 ];
 
 // `bun scripts/ci.ts "" lab` runs the legs with that word alone.
