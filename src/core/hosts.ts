@@ -59,14 +59,6 @@ function isIn(ranges: readonly string[], address: string): boolean {
   return ranges.some((range) => tagged.startsWith(range));
 }
 
-/** The four or sixteen bytes of an IP address; undefined for a name. */
-export function addressBytes(address: string): Uint8Array | undefined {
-  const bits = bitsOf(address);
-  return bits === undefined
-    ? undefined
-    : Uint8Array.from({ length: bits.length / 8 }, (_one, at) => Number.parseInt(bits.slice(at * 8, at * 8 + 8), 2));
-}
-
 /** An address as a string of 32 or 128 zeros and ones; undefined for a name. */
 function bitsOf(address: string): string | undefined {
   const binary = (value: number, width: number): string => value.toString(2).padStart(width, "0");

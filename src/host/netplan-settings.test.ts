@@ -4,7 +4,7 @@ import { isIP } from "node:net";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parse } from "yaml";
-import { isInside, overlaps, parseIp, parseNetwork } from "./netplan-ip.ts";
+import { isInside, overlaps, parseIp, parseNetwork } from "../core/ip.ts";
 import { checkNetworkSettings, INTERFACE, type NetworkSettings, netplanText } from "./netplan-settings.ts";
 
 const OTHERS = [{ interface: "eth1", address: "198.51.100.7", prefix: 24 }];

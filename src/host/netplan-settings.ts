@@ -1,7 +1,7 @@
 /** Network settings of one interface: what may be set, and the netplan file that says so. Pure. @see netplan(5) */
 import { stringify } from "yaml";
 import { ApplianceError } from "../core/errors.ts";
-import { type IpNetwork, isEdge, isInside, overlaps, parseIp, parseNetwork } from "./netplan-ip.ts";
+import { type IpNetwork, isEdge, isInside, overlaps, parseIp, parseNetwork } from "../core/ip.ts";
 
 /** What the operator wants of an interface. */
 export type NetworkSettings =

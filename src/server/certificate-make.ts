@@ -19,7 +19,7 @@ import {
   RelativeDistinguishedNames,
 } from "pkijs";
 import type { TlsPair } from "../core/certificate.ts";
-import { addressBytes } from "../core/hosts.ts";
+import { addressBytes } from "../core/ip.ts";
 import type { Random } from "../core/ports.ts";
 
 const ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2";
