@@ -12,7 +12,7 @@ import type { Deps } from "../core/ports.ts";
 import { createMemoryFiles, type MemoryFiles } from "../rehearsal/memory-files.ts";
 import { bannerLines } from "./banner.ts";
 import { commands } from "./console-command.ts";
-import { consoleCharset, gatherBannerFacts } from "./console-facts.ts";
+import { consoleCharset, gatherBannerFacts, withStatus } from "./console-facts.ts";
 import { writeBannerFiles } from "./console-files.ts";
 import { consolePaths } from "./console-paths.ts";
 import { CONSOLE_USER, readCredentialRecord, writeCredentialRecord } from "./credential.ts";
@@ -111,7 +111,7 @@ describe("what the banner knows", () => {
       ...statusWith(() => "ready"),
       summary: { state: "ready" as const, message: "People can log in", next: null },
     };
-    const facts = await gatherBannerFacts(world().deps, { ...options, status });
+    const facts = withStatus(await gatherBannerFacts(world().deps, options), status, []);
     assert.match(bannerLines({ ...facts, claimed: true }).join("\n"), /People can log in/);
   });
   it("is what the kernel says of its consoles", async () => {

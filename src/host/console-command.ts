@@ -8,7 +8,7 @@ import { openLocalSources } from "../status/local-sources.ts";
 import type { ApplianceStatus } from "../status/model.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { type BannerFacts, type BannerShape, bannerLines, VGA } from "./banner.ts";
-import { consoleCharset, gatherBannerFacts } from "./console-facts.ts";
+import { consoleCharset, gatherBannerFacts, withStatus } from "./console-facts.ts";
 import { writeBannerFiles } from "./console-files.ts";
 import { createUpdateNews } from "./console-news.ts";
 import { markLoginShown } from "./credential-show.ts";
@@ -142,10 +142,7 @@ async function openLook(context: CommandContext, screen?: { readonly login: bool
     now: async () => {
       const seen = await gatherBannerFacts(deps, given);
       const status = seen.answers && seen.claimed ? await statusNow() : undefined;
-      const facts =
-        status === undefined
-          ? seen
-          : await gatherBannerFacts(deps, { ...given, status, updates: await updates.now(status) });
+      const facts = status === undefined ? seen : withStatus(seen, status, await updates.now(status));
       if (flags.write === true) await writeBannerFiles(deps, facts, { root, columns: VGA.columns });
       return { facts, lines: bannerLines(facts, { ...shape, reverses }) };
     },

@@ -26,16 +26,12 @@ export interface ConsoleOptions {
   readonly showToken: boolean;
   /** It is the screen of the box itself: the first login may be shown. */
   readonly showLogin?: boolean;
-  /** Lines about updates. */
-  readonly updates?: readonly string[];
-  /** The document as it is now; absent while nobody could fold one. */
-  readonly status?: ApplianceStatus | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Gathers the facts. Reads only, and quick: it is called every other second. */
+/** Gathers the facts, without a status. Reads only, and quick: it is called every other second. */
 export async function gatherBannerFacts(deps: ConsoleDeps, options: ConsoleOptions): Promise<BannerFacts> {
-  const { paths, name, version, port, status, signal } = options;
+  const { paths, name, version, port, signal } = options;
   const claimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
   const wantsToken = options.showToken && !claimed;
   const [addresses, bootstrap, answers, token, login, certificate, claims] = await Promise.all([
@@ -56,9 +52,14 @@ export async function gatherBannerFacts(deps: ConsoleDeps, options: ConsoleOptio
       options.securePort === undefined || certificate === undefined
         ? null
         : { port: options.securePort, short: certificate.short },
-    news: [...(options.updates ?? []), ...claims],
-    status: status === undefined ? null : sentenceOf(status),
+    news: claims,
+    status: null,
   };
+}
+
+/** The same facts with the document as it is now and lines about updates: nothing is looked at a second time. Pure. */
+export function withStatus(facts: BannerFacts, status: ApplianceStatus, updates: readonly string[]): BannerFacts {
+  return { ...facts, news: [...updates, ...(facts.news ?? [])], status: sentenceOf(status) };
 }
 
 /** What is under way but does not go on by itself. */
