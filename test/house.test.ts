@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { describe, it } from "node:test";
+import { runCommandLine } from "../src/cli/run.ts";
 import { NOUNS } from "../src/main.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -47,6 +48,25 @@ describe("commands", () => {
       for (const { summary } of [command, ...command.flags]) assert.match(summary, /^[A-Z].*[^.]$/);
     });
   }
+  it("are each what their own words run", async () => {
+    for (const { path } of commands) {
+      const seen: string[] = [];
+      const code = await runCommandLine(NOUNS, {
+        words: [...path, "--help"],
+        baseName: "alga-appliance",
+        streams: { out: (text) => void seen.push(text), err: (text) => void seen.push(text) },
+        stdoutIsTerminal: false,
+        stderrIsTerminal: false,
+        columns: 120,
+        env: {},
+        bare: { build: { version: "1", revision: "1", target: "linux-x64" }, runtime: "bun" },
+        context: () => Promise.reject(new Error("help needs no ports")),
+        onFailure: (thrown) => assert.fail(String(thrown)),
+      });
+      assert.equal(code, 0, path.join(" "));
+      assert.match(seen.join(""), new RegExp(`^Usage: alga-appliance ${path.join(" ")}(?: [<\\[]|$)`, "m"));
+    }
+  });
   it("are found by every noun of the overview", () => {
     for (const { name } of NOUNS)
       assert.ok(

@@ -42,9 +42,11 @@ const crashing: Command = {
   run: async () => Promise.reject(new Error("password=hunter2")),
 };
 const family: Command = { ...failing, path: ["box", "lid", "lift"], summary: "Lift" };
+const short: Command = { ...failing, path: ["box", "seal"], summary: "Show the seal" };
+const long: Command = { ...failing, path: ["box", "seal", "break"], summary: "Break the seal" };
 const nouns: readonly Noun[] = [
   { name: "greet", group: "G", summary: "Greet somebody", load: async () => [greet] },
-  { name: "box", group: "G", summary: "Boxes", load: async () => [failing, crashing, family] },
+  { name: "box", group: "G", summary: "Boxes", load: async () => [failing, crashing, family, short, long] },
   { name: "version", group: "G", summary: "Version", load: async () => versionCommands },
 ];
 
@@ -88,6 +90,10 @@ describe("the command line", () => {
     assert.match((await type("box lid")).out, /Usage: alga-appliance box lid <verb> \[flags\]\n\n +lid lift +Lift/);
     assert.match((await type("box open -h")).out, /Usage: alga-appliance box open \[flags\]/);
     assert.match((await type("greet --help")).out, /--tone <value> +How \(warm\|cold\)/);
+  });
+  it("takes the command with the most words, whichever stands first", async () => {
+    assert.match((await type("box seal --help")).out, /Usage: alga-appliance box seal \[flags\]/);
+    assert.match((await type("box seal break --help")).out, /Usage: alga-appliance box seal break \[flags\]/);
   });
   const mistakes: readonly [string, RegExp][] = [
     ["gret Ada", /there is no such command\nNext: alga-appliance greet/],

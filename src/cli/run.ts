@@ -72,9 +72,10 @@ async function findCommand(nouns: readonly Noun[], words: readonly string[]): Pr
     );
   const commands = await noun.load();
   const verbless = commands.find((one) => one.path.length === 1);
-  const command = commands.find(
-    (one) => one.path.length > 1 && one.path.slice(1).every((word, index) => rest[index] === word),
-  );
+  // "host certificate use" is not "host certificate" with a word too many.
+  const [command] = commands
+    .filter((one) => one.path.length > 1 && one.path.slice(1).every((word, index) => rest[index] === word))
+    .sort((a, b) => b.path.length - a.path.length);
   if (command !== undefined) return { command, rest: rest.slice(command.path.length - 1) };
   if (verbless !== undefined) return { command: verbless, rest };
   if (rest[0] === undefined || rest.includes("--help") || rest.includes("-h"))
