@@ -12,7 +12,7 @@ import type { StepProblem } from "./journal.ts";
 import type { OperationView } from "./model.ts";
 
 /** Ten attempts, 15 s to 5 min apart: the wait of a box whose network is being mended. */
-export const PATIENT_RETRY: RetryPolicy = { attempts: 10, baseMs: 15_000, maxMs: 300_000 };
+const PATIENT_RETRY: RetryPolicy = { attempts: 10, baseMs: 15_000, maxMs: 300_000 };
 
 export interface StepResult {
   readonly state: "done" | "skipped";
@@ -41,6 +41,33 @@ export interface Step<C> {
   /** It may take long and mostly waits: a pause stops it where it is, and it is run again from its start. */
   readonly pausesWithin?: boolean;
   run(context: C, progress: Progress, signal: AbortSignal): Promise<StepResult>;
+}
+
+/** A step with a sentence for the plan. */
+export interface DescribedStep<C> extends Step<C> {
+  readonly about: string;
+}
+
+/** One call of a step: what all steps of the run share, and what belongs to this attempt. */
+export interface StepCallOf<C> {
+  readonly context: C;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** A step as a row: what it does with a call, and a retry only where it is not the patient one. */
+export interface StepRow<C> extends Omit<DescribedStep<never>, "run" | "retry"> {
+  readonly retry?: RetryPolicy;
+  readonly work: (call: StepCallOf<C>) => Promise<StepResult>;
+}
+
+/** Makes the step of a row. */
+export function stepOfRow<C>({ work, ...row }: StepRow<C>): DescribedStep<C> {
+  return {
+    retry: PATIENT_RETRY,
+    ...row,
+    run: (context, progress, signal) => work({ context, progress, signal }),
+  };
 }
 
 /** A step with its context bound: what the runner runs. */

@@ -10,38 +10,28 @@ import { helmReleaseOf, REQUESTED } from "../flux/requests.ts";
 import { valuesOf } from "../flux/values.ts";
 import { fieldAt, type KubeObject, type ObjectRef, textAt } from "../kube/model.ts";
 import { readinessOf } from "../kube/readiness.ts";
-import { PATIENT_RETRY, type StepResult } from "../operation/step.ts";
+import { type DescribedStep, type StepCallOf, type StepResult, type StepRow, stepOfRow } from "../operation/step.ts";
 import type { ComponentSpec } from "../release/components.ts";
 import { componentsOf } from "../release/model.ts";
 import { readInstalled } from "../status/installed.ts";
 import type { TierName } from "../status/model.ts";
 import { type WatchEnd, waitForTiers, watchTiers } from "../status/waiting.ts";
-import { answersOf, releaseOf, type SetupContext, type StepCall } from "./context.ts";
+import { answersOf, releaseOf, type SetupContext } from "./context.ts";
 import { answersDigest, writeAnswers } from "./documents.ts";
 import { appHost } from "./model.ts";
 import { nudgeFlux } from "./nudge.ts";
-import type { SetupStep } from "./steps.ts";
 
 /** The context of setup, with both addresses in the plan. */
 interface AddressContext extends SetupContext {
   readonly plan: SetupContext["plan"] & { readonly from: string; readonly to: string };
 }
 
-interface AddressCall extends StepCall {
-  readonly context: AddressContext;
-}
-
-/** A step of this kind: as one of setup, in the wider context. */
-export interface AddressStep extends Omit<SetupStep, "run"> {
-  run(context: AddressContext, progress: StepCall["progress"], signal: AbortSignal): Promise<StepResult>;
-}
+type AddressCall = StepCallOf<AddressContext>;
 
 const MINUTE_MS = 60_000;
 const LOGIN: readonly TierName[] = ["platform", "core", "bootstrap", "login"];
 
-type Row = Omit<AddressStep, "run" | "retry"> & { readonly work: (call: AddressCall) => Promise<StepResult> };
-
-const ROWS: readonly Row[] = [
+const ROWS: readonly StepRow<AddressContext>[] = [
   {
     id: "check",
     title: "Check the release",
@@ -90,11 +80,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-export const ADDRESS_STEPS: readonly AddressStep[] = ROWS.map(({ work, ...row }) => ({
-  retry: PATIENT_RETRY,
-  ...row,
-  run: (context, progress, signal) => work({ context, progress, signal }),
-}));
+export const ADDRESS_STEPS: readonly DescribedStep<AddressContext>[] = ROWS.map(stepOfRow);
 
 async function check(call: AddressCall): Promise<StepResult> {
   const { context } = call;

@@ -4,12 +4,11 @@
  * @see reference/host-service.md section 11; reference/iso-scripts-flux.md section 9.3 (the script's environment)
  */
 import type { RetryPolicy } from "../core/retry.ts";
-import { type StepResult, stepError } from "../operation/step.ts";
+import { type DescribedStep, type StepResult, type StepRow, stepError, stepOfRow } from "../operation/step.ts";
 import { type AppJobEnd, removeAppJobs, runAppJob } from "./app-job.ts";
-import type { StepCall } from "./context.ts";
+import type { SetupContext, StepCall } from "./context.ts";
 import { APP_NAMESPACE, secretValues, TENANT_SECRET } from "./objects.ts";
 import type { SetupDeps } from "./ports.ts";
-import type { SetupStep } from "./steps.ts";
 
 const MINUTE_MS = 60_000;
 /** The script's own failure is told at once; a pod that could not start is worth another try. */
@@ -17,14 +16,13 @@ const FEW: RetryPolicy = { attempts: 2, baseMs: 5_000, maxMs: 15_000 };
 const COMPONENT = "initial-admin-password-reset";
 const SCRIPT = "/app/server/scripts/appliance-reset-admin-password.mjs";
 
-type Row = Omit<SetupStep, "run" | "retry"> & { readonly work: (call: StepCall) => Promise<StepResult> };
-
-const ROWS: readonly Row[] = [
+const ROWS: readonly StepRow<SetupContext>[] = [
   {
     id: "job",
     title: "Set the password",
     about: "A job of the application sets it for the administrator of setup.",
     budgetMs: 5 * MINUTE_MS,
+    retry: FEW,
     work: setPassword,
   },
   {
@@ -32,6 +30,7 @@ const ROWS: readonly Row[] = [
     title: "Remove what was needed for it",
     about: "The password leaves this box.",
     budgetMs: 2 * MINUTE_MS,
+    retry: FEW,
     work: async ({ context, signal }) => {
       await removeRemains(context.deps, signal);
       return { state: "done" };
@@ -39,11 +38,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-export const ADMIN_PASSWORD_STEPS: readonly SetupStep[] = ROWS.map(({ work, ...row }) => ({
-  retry: FEW,
-  ...row,
-  run: (context, progress, signal) => work({ context, progress, signal }),
-}));
+export const ADMIN_PASSWORD_STEPS: readonly DescribedStep<SetupContext>[] = ROWS.map(stepOfRow);
 
 /**
  * Deletes every job and Secret of this kind, and the password on the disk. Safe to call again; nothing is there afterwards.

@@ -1,6 +1,6 @@
 /** What the steps of one setup share: ports, settings, the plan's record, and the answers read anew by each step. */
 import { ApplianceError } from "../core/errors.ts";
-import type { Progress } from "../operation/step.ts";
+import type { StepCallOf } from "../operation/step.ts";
 import { type PlanRecord, readAnswers } from "./documents.ts";
 import type { SetupInputs } from "./model.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
@@ -14,11 +14,7 @@ export interface SetupContext {
 }
 
 /** One call of a step. */
-export interface StepCall {
-  readonly context: SetupContext;
-  readonly progress: Progress;
-  readonly signal: AbortSignal;
-}
+export type StepCall = StepCallOf<SetupContext>;
 
 /**
  * Reads the kept answers.

@@ -9,13 +9,12 @@
  */
 import { isPlainObject, parseJson } from "../core/json.ts";
 import type { RetryPolicy } from "../core/retry.ts";
-import { PATIENT_RETRY, type StepResult, stepError } from "../operation/step.ts";
+import { type DescribedStep, type StepResult, type StepRow, stepError, stepOfRow } from "../operation/step.ts";
 import { type AppJobEnd, removeAppJobs, runAppJob } from "./app-job.ts";
-import { answersOf, type StepCall } from "./context.ts";
+import { answersOf, type SetupContext, type StepCall } from "./context.ts";
 import { forgetCodeOf, isOfCode, keptSeed, redeemStep, seedInCluster } from "./license-code.ts";
 import { APP_NAMESPACE, LICENSE_SECRET, licenseValues, secretObject } from "./objects.ts";
 import type { SetupDeps } from "./ports.ts";
-import type { SetupStep } from "./steps.ts";
 
 const MINUTE_MS = 60_000;
 /** The application may still be starting: five looks in about ten minutes. */
@@ -34,10 +33,7 @@ export const STDIN_WRAPPER = [
   'child.on("exit", (code) => exit(code ?? 1));',
 ].join(" ");
 
-type Row = Omit<SetupStep, "run" | "retry"> &
-  Partial<Pick<SetupStep, "retry">> & { readonly work: (call: StepCall) => Promise<StepResult> };
-
-const ROWS: readonly Row[] = [
+const ROWS: readonly StepRow<SetupContext>[] = [
   {
     id: "redeem",
     title: "Trade the install code",
@@ -79,11 +75,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-export const LICENSE_STEPS: readonly SetupStep[] = ROWS.map(({ work, ...row }) => ({
-  retry: PATIENT_RETRY,
-  ...row,
-  run: (context, progress, signal) => work({ context, progress, signal }),
-}));
+export const LICENSE_STEPS: readonly DescribedStep<SetupContext>[] = ROWS.map(stepOfRow);
 
 /** What a run is given, and lays out, on the disk; the key last, because it tells that the others may be there. */
 export const GIVEN = ["new-install-code", "new-license-seed", "new-license-key"] as const;

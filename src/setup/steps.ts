@@ -9,7 +9,7 @@ import { installFlux, pullFluxObjects, type Waiting, waitForFlux } from "../flux
 import { selectionObject } from "../flux/selection.ts";
 import { sourceObjects } from "../flux/source.ts";
 import { valuesOf } from "../flux/values.ts";
-import { PATIENT_RETRY, problemOf, type Step, type StepResult } from "../operation/step.ts";
+import { type DescribedStep, problemOf, type StepResult, type StepRow, stepOfRow } from "../operation/step.ts";
 import { assertPreflight, REQUIREMENTS, runPreflight } from "../preflight/preflight.ts";
 import { partsOf } from "../release/kept-parts.ts";
 import { verifiedText } from "../release/resolved.ts";
@@ -25,11 +25,6 @@ import { secretsStep } from "./step-secrets.ts";
 import { storageStep } from "./step-storage.ts";
 import { tenantStep } from "./step-tenant.ts";
 
-/** A step of setup with a sentence for the plan. */
-export interface SetupStep extends Step<SetupContext> {
-  readonly about: string;
-}
-
 const MINUTE_MS = 60_000;
 /** Looking again costs nothing and the cause is often being mended: some hours, up to 5 minutes apart. */
 const WATCHFUL_RETRY: RetryPolicy = { attempts: 40, baseMs: 15_000, maxMs: 300_000 };
@@ -38,11 +33,7 @@ const OBSERVE_RETRY: RetryPolicy = { attempts: 3, baseMs: 5_000, maxMs: 15_000 }
 const DNS = ["dnsMode", "dnsServers"] as const;
 const RELEASE = ["channel", "releaseRef", "acceptExpired"] as const;
 
-/** A step as a row: what it does with a call, and a retry only where it is not the patient one. */
-type Row = Omit<SetupStep, "run" | "retry"> &
-  Partial<Pick<SetupStep, "retry">> & { readonly work: (call: StepCall) => Promise<StepResult> };
-
-const ROWS: readonly Row[] = [
+const ROWS: readonly StepRow<SetupContext>[] = [
   {
     id: "preflight",
     title: "Check the machine and the network",
@@ -154,11 +145,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-export const SETUP_STEPS: readonly SetupStep[] = ROWS.map(({ work, ...row }) => ({
-  retry: PATIENT_RETRY,
-  ...row,
-  run: (context, progress, signal) => work({ context, progress, signal }),
-}));
+export const SETUP_STEPS: readonly DescribedStep<SetupContext>[] = ROWS.map(stepOfRow);
 
 async function preflight({ context, progress, signal }: StepCall): Promise<StepResult> {
   const { deps, settings, operationId, plan } = context;

@@ -1,6 +1,6 @@
 /** What the steps of one update or return share: ports, the plan's record, and the notes of the run on disk. */
 import { z } from "zod";
-import type { Progress } from "../operation/step.ts";
+import type { StepCallOf } from "../operation/step.ts";
 import { fetchedSchema, type RunPlan, verdictSchema } from "./model.ts";
 import type { UpdateDeps, UpdateSettings } from "./ports.ts";
 import { countsSchema, takenSchema } from "./pulse.ts";
@@ -13,11 +13,7 @@ export interface UpdateContext {
 }
 
 /** One call of a step. */
-export interface UpdateCall {
-  readonly context: UpdateContext;
-  readonly progress: Progress;
-  readonly signal: AbortSignal;
-}
+export type UpdateCall = StepCallOf<UpdateContext>;
 
 const RUN_SCHEMA = "alga.appliance.update-run/v1";
 

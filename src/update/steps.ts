@@ -2,7 +2,7 @@
 
 import type { RetryPolicy } from "../core/retry.ts";
 import { toInstant } from "../core/time.ts";
-import { PATIENT_RETRY, type Step, type StepResult, stepError } from "../operation/step.ts";
+import { type DescribedStep, type StepResult, type StepRow, stepError, stepOfRow } from "../operation/step.ts";
 import type { Installed } from "../status/installed.ts";
 import { note, readNotes, type UpdateCall, type UpdateContext } from "./context.ts";
 import type { UpdatePlan } from "./model.ts";
@@ -19,17 +19,11 @@ import { check, fetchParts, keep } from "./step-prepare.ts";
 import { showOtherWay, switchBack, switchOver, updateFlux } from "./step-switch.ts";
 import { judge, reconcile, WATCH_BUDGET_MS, watchRelease } from "./step-watch.ts";
 
-/** A step of an update with a sentence for the plan. */
-interface UpdateStep extends Step<UpdateContext> {
-  readonly about: string;
-}
-
 const MINUTE_MS = 60_000;
 /** What these find needs the operator. */
 const NO_RETRY: RetryPolicy = { attempts: 1, baseMs: 1_000, maxMs: 1_000 };
 
-type Row = Omit<UpdateStep, "run" | "retry"> &
-  Partial<Pick<UpdateStep, "retry">> & { readonly work: (call: UpdateCall) => Promise<StepResult> };
+type Row = StepRow<UpdateContext>;
 
 const UPDATE_ROWS: readonly Row[] = [
   {
@@ -173,16 +167,8 @@ const RETURN_ROWS: readonly Row[] = [
   },
 ];
 
-export const UPDATE_STEPS: readonly UpdateStep[] = UPDATE_ROWS.map(stepOf);
-export const RETURN_STEPS: readonly UpdateStep[] = RETURN_ROWS.map(stepOf);
-
-function stepOf({ work, ...row }: Row): UpdateStep {
-  return {
-    retry: PATIENT_RETRY,
-    ...row,
-    run: (context, progress, signal) => work({ context, progress, signal }),
-  };
-}
+export const UPDATE_STEPS: readonly DescribedStep<UpdateContext>[] = UPDATE_ROWS.map(stepOfRow);
+export const RETURN_STEPS: readonly DescribedStep<UpdateContext>[] = RETURN_ROWS.map(stepOfRow);
 
 /** The steps of an update as its plan shows them. */
 export function describeSteps(): UpdatePlan["steps"] {
