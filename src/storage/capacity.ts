@@ -21,7 +21,7 @@ export interface Capacity {
   readonly next: string | undefined;
 }
 
-/** Compares. @param className Of claims that name none; undefined when that is another one. */
+/** Compares. A claim that names no class counts as one of the appliance's. */
 export function capacityOf(claims: readonly KubeObject[], disk: Disk): Capacity {
   const own = claims.filter((claim) => (textAt(claim, "spec", "storageClassName") ?? CLASS_NAME) === CLASS_NAME);
   const claimedBytes = own.reduce(

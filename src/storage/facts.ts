@@ -90,9 +90,14 @@ export function goesWithClaim(volume: KubeObject): boolean {
   return textAt(volume, "spec", "persistentVolumeReclaimPolicy") === "Delete";
 }
 
+/** The image that a Deployment runs. */
+export function imageOf(deployment: KubeObject | undefined): string | undefined {
+  return textAt(listAt(deployment, "spec", "template", "spec", "containers")[0], "image");
+}
+
 /** The images that the provisioner runs with now; undefined where there is none. */
 export function imagesNow({ provisioner, helper }: StorageFacts): StorageImages | undefined {
-  const image = textAt(listAt(provisioner, "spec", "template", "spec", "containers")[0], "image");
+  const image = imageOf(provisioner);
   return image === undefined || helper === undefined ? undefined : { provisioner: image, helper };
 }
 

@@ -2,9 +2,17 @@
 import { isApplianceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import { humanBytes } from "../core/quantity.ts";
-import { type KubeObject, listAt, textAt } from "../kube/model.ts";
+import { type KubeObject, textAt } from "../kube/model.ts";
 import { capacityOf, type Disk } from "./capacity.ts";
-import { defaultClasses, describeClass, goesWithClaim, isRunning, isStopped, type StorageFacts } from "./facts.ts";
+import {
+  defaultClasses,
+  describeClass,
+  goesWithClaim,
+  imageOf,
+  isRunning,
+  isStopped,
+  type StorageFacts,
+} from "./facts.ts";
 import { DRIVER } from "./objects.ts";
 import { type StorageSituation, situationOf } from "./situation.ts";
 
@@ -116,7 +124,7 @@ function ofProvisioner({ provisioner, bundled }: StorageFacts, says: readonly Ev
   if (provisioner === undefined) {
     return found("provisioner", "failed", `There is no provisioner (${DRIVER}) that makes volumes.`, { next: INSTALL });
   }
-  const image = textAt(listAt(provisioner, "spec", "template", "spec", "containers")[0], "image") ?? "unknown image";
+  const image = imageOf(provisioner) ?? "unknown image";
   if (isRunning(provisioner)) return ok("provisioner", `The provisioner runs (${image}).`);
   const why = says[0] === undefined ? "it has not said why" : (says[0].text.split("\n", 1)[0] ?? "").slice(0, 200);
   return found("provisioner", "failed", `The provisioner does not run: ${why.replace(/\.$/, "")}.`, {

@@ -102,12 +102,10 @@ export async function planStorage(
   if (situation.kind === "foreign") return [`use ${describeClass(situation.storageClass)} as it is`];
   const chosen = await imagesFor(facts, images);
   const kept = situation.keep.map(({ metadata }) => metadata.name);
-  const objects = chosen === undefined ? [] : [...provisionerObjects(chosen), storageClass()];
-  const { created, changed } = await applySet(deps, situation.replace === undefined ? objects : objects.slice(0, -1), {
-    force: true,
-    dryRun: true,
-    signal,
-  });
+  // A class that is made anew cannot be asked about while the old one is there.
+  const classes = situation.replace === undefined ? [storageClass()] : [];
+  const objects = chosen === undefined ? [] : [...provisionerObjects(chosen), ...classes];
+  const { created, changed } = await applySet(deps, objects, { force: true, dryRun: true, signal });
   return [
     ...(kept.length === 0 ? [] : [`tell ${kept.join(", ")} to stay when their claims go`]),
     ...(situation.stop === undefined ? [] : ["stop the provisioner of k3s"]),
@@ -116,8 +114,10 @@ export async function planStorage(
       : [`make StorageClass ${situation.replace.metadata.name} anew: no volume is touched`]),
     ...(chosen === undefined
       ? []
-      : [`apply the provisioner and its class: ${created} new, ${changed} changed objects`]),
-    ...(chosen === undefined ? [] : ["prove it by a volume of its own"]),
+      : [
+          `apply the provisioner and its class: ${created} new, ${changed} changed objects`,
+          "prove it by a volume of its own",
+        ]),
   ];
 }
 

@@ -12,6 +12,7 @@ import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
 import type { Kube } from "../kube/calls.ts";
 import { type KubeObject, numberAt, textAt } from "../kube/model.ts";
+import { ensureNamespace } from "./namespace.ts";
 
 /** In the namespace of the control plane, which a box always has. */
 export const STORAGE_LEASE = {
@@ -128,23 +129,13 @@ async function take(deps: LeaseDeps, { live, identity, signal }: Taking): Promis
       const { resourceVersion } = live.metadata;
       return await kube.patch(STORAGE_LEASE, { metadata: { resourceVersion }, spec }, { signal });
     }
-    await ensureNamespace(kube, signal);
     const { namespace, name, ...kind } = STORAGE_LEASE;
+    // A cluster that no bootstrap has seen has none.
+    await ensureNamespace(kube, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } }, signal);
     return await kube.create({ ...kind, metadata: { namespace, name }, spec }, { signal });
   } catch (thrown) {
     if (isApplianceError(thrown, "kube/conflict", "kube/not-found")) return undefined;
     throw thrown;
-  }
-}
-
-/** A cluster that no bootstrap has seen has none. */
-async function ensureNamespace(kube: Kube, signal: AbortSignal): Promise<void> {
-  const namespace = { apiVersion: "v1", kind: "Namespace", name: STORAGE_LEASE.namespace };
-  if ((await kube.get(namespace, { signal })) !== undefined) return;
-  try {
-    await kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: STORAGE_LEASE.namespace } }, { signal });
-  } catch (thrown) {
-    if (!isApplianceError(thrown, "kube/conflict")) throw thrown;
   }
 }
 

@@ -11,6 +11,7 @@ import type { Kube } from "../kube/calls.ts";
 import { conditionOf, type KubeObject, listAt, refOf, textAt } from "../kube/model.ts";
 import type { Progress } from "../operation/step.ts";
 import { gatherStorage, goesWithClaim } from "./facts.ts";
+import { ensureNamespace } from "./namespace.ts";
 import { SMOKE_NAMESPACE, smokeNamespace, smokeObjects, smokeRef } from "./smoke-objects.ts";
 
 const SMOKE_MS = 5 * 60_000;
@@ -42,7 +43,7 @@ type SmokeDeps = Pick<Deps, "clock" | "random" | "log"> & { readonly kube: Kube 
 export async function proveStorage(deps: SmokeDeps, options: SmokeOptions): Promise<Proof | undefined> {
   const name = `smoke-${hex(deps.random.bytes(NAME_BYTES))}`;
   const nonce = hex(deps.random.bytes(16));
-  await ensureNamespace(deps.kube, options.signal);
+  await ensureNamespace(deps.kube, smokeNamespace(), options.signal);
   await clearSmoke(deps, options);
   const { claim, pod } = smokeObjects({ name, nonce, className: options.className, image: options.image });
   try {
@@ -95,16 +96,6 @@ async function letGo(kube: Kube, volume: KubeObject, signal: AbortSignal): Promi
     await kube.patch(refOf(volume), patch, { type: "json", signal });
   } catch (thrown) {
     if (!isApplianceError(thrown, "kube/not-found", "kube/conflict")) throw thrown;
-  }
-}
-
-async function ensureNamespace(kube: Kube, signal: AbortSignal): Promise<void> {
-  const namespace = smokeNamespace();
-  if ((await kube.get(refOf(namespace), { signal })) !== undefined) return;
-  try {
-    await kube.create(namespace, { signal });
-  } catch (thrown) {
-    if (!isApplianceError(thrown, "kube/conflict")) throw thrown;
   }
 }
 
