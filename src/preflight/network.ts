@@ -8,8 +8,8 @@ import type { PeerCertificate } from "../core/ports.ts";
 import { redactText } from "../core/redact.ts";
 import { toInstant } from "../core/time.ts";
 import type { RegistryClient } from "../oci/client.ts";
+import { openRegistryAsking } from "../release/answered-registry.ts";
 import { placeText } from "../release/location.ts";
-import { openRegistryAsking } from "../release/registry-access.ts";
 import { type Finding, findingOf, type PreflightCheck, type PreflightContext } from "./check.ts";
 
 export const NETWORK_CHECKS: readonly PreflightCheck[] = [

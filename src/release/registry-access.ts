@@ -33,14 +33,6 @@ export function openRegistry(deps: WireDeps, access: RegistryAccess): RegistryCl
   return createRegistryClient(wire.deps, wire.options);
 }
 
-/** A client that asks these name servers; undefined: those of the access, else the system's. Nothing is sent yet. */
-export function openRegistryAsking(
-  deps: WireDeps & { readonly registry: RegistryAccess },
-  nameServers: readonly string[] | undefined,
-): RegistryClient {
-  return openRegistry(deps, { ...deps.registry, ...(nameServers === undefined ? {} : { nameServers }) });
-}
-
 /**
  * What reading from the registry and pushing to it share: the transport and the login. Nothing is sent yet.
  *

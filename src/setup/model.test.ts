@@ -3,8 +3,9 @@ import { test } from "node:test";
 import { isApplianceError } from "../core/errors.ts";
 import type { FieldProblem } from "../core/http.ts";
 import { isIpAddress } from "../core/ip.ts";
+import { nameServersOf } from "../release/answered-registry.ts";
 import { parseAppUrl } from "./app-url.ts";
-import { nameServersOf, readInstallCode, validateAnswers } from "./model.ts";
+import { readInstallCode, validateAnswers } from "./model.ts";
 
 const GOOD = {
   channel: "stable",

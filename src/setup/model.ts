@@ -13,6 +13,7 @@ import { isPlainObject } from "../core/json.ts";
 import { brokenPasswordRules } from "../core/password-policy.ts";
 import { Secret } from "../core/secret.ts";
 import { parseInstant, toInstant } from "../core/time.ts";
+import { nameServersOf } from "../release/answered-registry.ts";
 import { readVersion } from "../release/version.ts";
 import { parseAppUrl } from "./app-url.ts";
 
@@ -335,9 +336,4 @@ function invalid(errors: readonly FieldProblem[]): ApplianceError {
 /** Host of the kept address, with its port where it has one. */
 export function appHost(inputs: Pick<SetupInputs, "appHostname">): string {
   return new URL(inputs.appHostname).host;
-}
-
-/** Name servers to ask, undefined for the system's. */
-export function nameServersOf(inputs: Pick<SetupInputs, "dnsMode" | "dnsServers">): readonly string[] | undefined {
-  return inputs.dnsMode === "custom" ? inputs.dnsServers.split(",") : undefined;
 }

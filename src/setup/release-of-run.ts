@@ -6,13 +6,13 @@
  */
 import { isDigest } from "../core/digest.ts";
 import { ApplianceError, type ErrorCode } from "../core/errors.ts";
-import { openRegistryAsking } from "../release/registry-access.ts";
+import { openRegistryFor } from "../release/answered-registry.ts";
 import { findRelease, resolveRelease } from "../release/resolve.ts";
 import { describeReleaseRef, type FoundRelease, type ReleaseRef, type ResolvedRelease } from "../release/resolved.ts";
 import { acceptingExpired } from "../release/trust.ts";
 import { readInstalled } from "../status/installed.ts";
 import { RELEASE_OF_RUN_SCHEMA, releaseOfRunSchema } from "./documents.ts";
-import { nameServersOf, type SetupInputs } from "./model.ts";
+import type { SetupInputs } from "./model.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 
 /** What the answers name: an exact version or digest, else the channel. */
@@ -22,11 +22,6 @@ export function refOfAnswers(inputs: Pick<SetupInputs, "channel" | "releaseRef">
 }
 
 type RegistryDeps = Pick<SetupDeps, "clock" | "random" | "log" | "transports" | "registry">;
-
-/** A client of the registry that asks the name servers of the answers. */
-export function registryFor(deps: RegistryDeps, inputs: Pick<SetupInputs, "dnsMode" | "dnsServers">) {
-  return openRegistryAsking(deps, nameServersOf(inputs));
-}
 
 export interface ResolveForSetup {
   readonly inputs: SetupInputs;
@@ -40,7 +35,7 @@ export interface ResolveForSetup {
 export async function resolveForSetup(deps: SetupDeps, options: ResolveForSetup): Promise<ResolvedRelease> {
   const { inputs } = options;
   const installed = await readInstalled(deps);
-  return resolveRelease(deps, registryFor(deps, inputs), options.ref ?? refOfAnswers(inputs), {
+  return resolveRelease(deps, openRegistryFor(deps, inputs), options.ref ?? refOfAnswers(inputs), {
     ...judgeOf(deps, options),
     asked: !("channel" in refOfAnswers(inputs)),
     ...(installed === undefined ? {} : { installed: installed.version }),
@@ -57,7 +52,7 @@ export function findForSetup(
   options: ResolveForSetup,
 ): Promise<FoundRelease> {
   const { inputs, ref } = options;
-  return findRelease(registryFor(deps, inputs), ref ?? refOfAnswers(inputs), judgeOf(deps, options));
+  return findRelease(openRegistryFor(deps, inputs), ref ?? refOfAnswers(inputs), judgeOf(deps, options));
 }
 
 /** What the box believes, with the decision of the answers. */

@@ -11,16 +11,17 @@ import { sourceObjects } from "../flux/source.ts";
 import { valuesOf } from "../flux/values.ts";
 import { type DescribedStep, problemOf, type StepResult, type StepRow, stepOfRow } from "../operation/step.ts";
 import { assertPreflight, REQUIREMENTS, runPreflight } from "../preflight/preflight.ts";
+import { nameServersOf, openRegistryFor } from "../release/answered-registry.ts";
 import { partsOf } from "../release/kept-parts.ts";
 import { verifiedText } from "../release/resolved.ts";
 import { INSTALLED_SCHEMA, type Installed, readInstalled } from "../status/installed.ts";
 import { troublesBelow, waitForTiers } from "../status/waiting.ts";
 import { answersOf, releaseOf, type SetupContext, type StepCall } from "./context.ts";
 import { answersDigest } from "./documents.ts";
-import { appHost, nameServersOf, type SetupInputs } from "./model.ts";
+import { appHost, type SetupInputs } from "./model.ts";
 import { nudgeFlux } from "./nudge.ts";
 import { namespaces } from "./objects.ts";
-import { answersAgainst, findForSetup, type RunRelease, refOfRun, registryFor } from "./release-of-run.ts";
+import { answersAgainst, findForSetup, type RunRelease, refOfRun } from "./release-of-run.ts";
 import { secretsStep } from "./step-secrets.ts";
 import { storageStep } from "./step-storage.ts";
 import { tenantStep } from "./step-tenant.ts";
@@ -164,7 +165,7 @@ async function flux(call: StepCall): Promise<StepResult> {
   const { context, progress, signal } = call;
   const { deps } = context;
   const { manifest } = await releaseOf(call);
-  const registry = registryFor(deps, await answersOf(context));
+  const registry = openRegistryFor(deps, await answersOf(context));
   const objects = await pullFluxObjects(deps, registry, { manifest, place: deps.registry.place, signal });
   if (objects !== undefined) await installFlux(deps, objects, { onProgress: progress, signal });
   const trouble = troublesBelow(call, ["platform"]);
@@ -193,7 +194,7 @@ async function keepParts({ context, signal }: StepCall, resolved: RunRelease): P
   const { deps } = context;
   const { base } = deps.registry.place;
   try {
-    const registry = registryFor(deps, await answersOf(context));
+    const registry = openRegistryFor(deps, await answersOf(context));
     await deps.parts?.keep(registry, partsOf(resolved, base), { base, signal });
   } catch (error) {
     signal.throwIfAborted();

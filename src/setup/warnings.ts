@@ -2,8 +2,9 @@
 import { isApplianceError } from "../core/errors.ts";
 import { isLoopbackHost } from "../core/hosts.ts";
 import { isIpAddress } from "../core/ip.ts";
+import { nameServersOf } from "../release/answered-registry.ts";
 import type { ResolvedRelease } from "../release/resolved.ts";
-import { nameServersOf, type SetupInputs } from "./model.ts";
+import type { SetupInputs } from "./model.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 
 export interface WarningOptions {

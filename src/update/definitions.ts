@@ -12,11 +12,11 @@ import { readLongYaml } from "../flux/yaml.ts";
 import { isKubeObject, type KubeObject, listAt, textAt } from "../kube/model.ts";
 import type { RegistryClient } from "../oci/client.ts";
 import { readTarGz } from "../oci/tar.ts";
+import { openRegistryOfBox } from "../release/answered-registry.ts";
 import type { ResolvedArtifact, ResolvedRelease } from "../release/resolved.ts";
 import type { DefinitionChange } from "./model.ts";
 import { type Definition, definitionChanges } from "./plan-checks.ts";
 import type { UpdateDeps } from "./ports.ts";
-import { openUpdateRegistry } from "./releases.ts";
 import { repositoryOf } from "./step-prepare.ts";
 
 /** Bytes of one part: a chart or a bundle has kilobytes, Flux a tenth of a megabyte. */
@@ -54,7 +54,7 @@ export function createDefinitions(deps: DefinitionDeps): Definitions {
       const had = new Set((from?.artifacts ?? []).map(({ digest }) => digest));
       const parts = to.artifacts.filter(({ kind, digest }) => kind !== "image" && !had.has(digest));
       if (parts.length === 0) return [];
-      const registry = await openUpdateRegistry(deps);
+      const registry = await openRegistryOfBox(deps);
       const wanted = (await Promise.all(parts.map((part) => read(registry, part, signal)))).flat();
       const present = await Promise.all(wanted.map(({ name }) => deps.kube.get({ ...DEFINITION, name }, { signal })));
       const known = present.flatMap((found) => (found === undefined ? [] : [definitionOf(found)]));

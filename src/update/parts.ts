@@ -7,13 +7,13 @@ import { withDeadline } from "../core/deadline.ts";
 import { isApplianceError } from "../core/errors.ts";
 import { PARTS_SECRET_REF, type SourceAccess } from "../flux/source.ts";
 import { readinessOf } from "../kube/readiness.ts";
+import { openRegistryOfBox } from "../release/answered-registry.ts";
 import { type KeptPart, partsOf } from "../release/kept-parts.ts";
 import { closeParts, openParts } from "../release/parts-registry.ts";
 import { readInstalled } from "../status/installed.ts";
 import type { UpdateCall } from "./context.ts";
 import type { UpdateDeps } from "./ports.ts";
 import { type KeptRelease, readPrevious } from "./previous.ts";
-import { openUpdateRegistry } from "./releases.ts";
 
 /** Milliseconds until a registry has answered for all parts of a release. */
 const ASK_MS = 20_000;
@@ -51,7 +51,7 @@ async function registryProblem(
   const { deps } = context;
   const { base } = deps.registry.place;
   const work = async (limit: AbortSignal): Promise<void> => {
-    const registry = await openUpdateRegistry(deps);
+    const registry = await openRegistryOfBox(deps);
     const places = parts.map(({ repository, digest }) => ({
       digest,
       repository: base === "" ? repository : `${base}/${repository}`,

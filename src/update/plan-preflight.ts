@@ -1,10 +1,10 @@
 /** The checks before any change, for a plan: the same as before an installation, with what this update needs. */
 
 import { REQUIREMENTS, runPreflight } from "../preflight/preflight.ts";
+import { nameServersOfBox } from "../release/answered-registry.ts";
 import type { ResolvedRelease } from "../release/resolved.ts";
 import type { Check } from "../status/model.ts";
 import type { UpdateDeps, UpdateSettings } from "./ports.ts";
-import { nameServersOfAnswers } from "./releases.ts";
 
 /** Milliseconds for which a result holds: whoever starts the plan that was just shown does not wait for the checks again. */
 const FRESH_MS = 60_000;
@@ -30,7 +30,7 @@ export function createPlanPreflight(deps: UpdateDeps, settings: UpdateSettings):
           ...deps,
           requirements,
           stateFolder: settings.stateFolder,
-          nameServers: await nameServersOfAnswers(deps),
+          nameServers: await nameServersOfBox(deps),
           // It was resolved and believed when the plan was made.
           find: async () => to,
           answersAgainst: () => [],

@@ -1,33 +1,13 @@
 /** The releases of an update: the wanted one from the registry, the installed one from what is kept. */
-import { z } from "zod";
 import type { Digest } from "../core/digest.ts";
 import { isApplianceError } from "../core/errors.ts";
-import type { RegistryClient } from "../oci/client.ts";
+import { openRegistryOfBox } from "../release/answered-registry.ts";
 import { parseReleaseManifest, type ReleaseManifest } from "../release/model.ts";
-import { openRegistryAsking } from "../release/registry-access.ts";
 import { resolveOrLast, resolveRelease } from "../release/resolve.ts";
 import type { ReleaseRef, ResolvedRelease } from "../release/resolved.ts";
 import { acceptingExpired } from "../release/trust.ts";
 import type { Installed } from "../status/installed.ts";
 import type { UpdateDeps, UpdateSettings } from "./ports.ts";
-
-/** Of the answers only how names are asked; setup owns the rest. */
-const answersSchema = z.looseObject({ answers: z.looseObject({ dnsMode: z.string(), dnsServers: z.string() }) });
-
-/** Name servers of the operator's answers; undefined: the system's. */
-export async function nameServersOfAnswers({
-  store,
-}: Pick<UpdateDeps, "store">): Promise<readonly string[] | undefined> {
-  const { answers } = (await store.readDocument("answers", answersSchema).catch(() => undefined)) ?? {};
-  return answers?.dnsMode === "custom" ? answers.dnsServers.split(",").map((server) => server.trim()) : undefined;
-}
-
-/** A client of the registry that asks the name servers of the operator's answers. Nothing is sent yet. */
-export async function openUpdateRegistry(
-  deps: Pick<UpdateDeps, "clock" | "random" | "log" | "transports" | "store" | "registry">,
-): Promise<RegistryClient> {
-  return openRegistryAsking(deps, await nameServersOfAnswers(deps));
-}
 
 export interface UpdateResolve {
   readonly settings: UpdateSettings;
@@ -53,7 +33,7 @@ export async function resolveWanted(
   ref: ReleaseRef,
   options: UpdateResolve,
 ): Promise<ResolvedRelease> {
-  return resolveRelease(deps, await openUpdateRegistry(deps), ref, resolveOptions(deps, options));
+  return resolveRelease(deps, await openRegistryOfBox(deps), ref, resolveOptions(deps, options));
 }
 
 /** The manifest of a release from the disk alone; undefined when it is not kept. */
@@ -72,7 +52,7 @@ export async function resolveInstalled(
   options: UpdateResolve,
 ): Promise<ResolvedRelease | undefined> {
   try {
-    const registry = await openUpdateRegistry(deps);
+    const registry = await openRegistryOfBox(deps);
     return await resolveOrLast(deps, registry, { digest: installed.digest }, resolveOptions(deps, options));
   } catch (error) {
     options.signal.throwIfAborted();

@@ -3,6 +3,7 @@ import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { KubeObject } from "../kube/model.ts";
 import { type StepResult, stepError } from "../operation/step.ts";
+import { openRegistryOfBox } from "../release/answered-registry.ts";
 import { askForAll } from "../release/ask.ts";
 import { partsOf } from "../release/kept-parts.ts";
 import { componentsOf, type ReleaseManifest } from "../release/model.ts";
@@ -11,7 +12,7 @@ import { note, readNotes, type UpdateCall } from "./context.ts";
 import { clearShelf, partsOfInstalled } from "./parts.ts";
 import { keepPrevious } from "./previous.ts";
 import { installedNow, wantedOf } from "./release-of-run.ts";
-import { openUpdateRegistry, resolveInstalled } from "./releases.ts";
+import { resolveInstalled } from "./releases.ts";
 
 /** Bytes of a chart or a bundle at most; they are kilobytes. */
 const MAX_PART_BYTES = 64 * 1024 * 1024;
@@ -52,7 +53,7 @@ export async function fetchParts(call: UpdateCall): Promise<StepResult> {
   const { context, signal } = call;
   const { deps } = context;
   const release = await wantedOf(call);
-  const registry = await openUpdateRegistry(deps);
+  const registry = await openRegistryOfBox(deps);
   const { base } = deps.registry.place;
   const now = await askForAll(registry, release.manifest, { base, signal });
   for (const part of now.artifacts) assertSame(part, release.artifacts);
@@ -71,7 +72,7 @@ export async function fetchParts(call: UpdateCall): Promise<StepResult> {
 
 async function readWhole(
   { signal }: UpdateCall,
-  registry: Awaited<ReturnType<typeof openUpdateRegistry>>,
+  registry: Awaited<ReturnType<typeof openRegistryOfBox>>,
   part: ResolvedArtifact,
 ): Promise<number> {
   const repository = repositoryOf(part, registry.registry);
@@ -85,7 +86,7 @@ async function readWhole(
 /** The installed release's own, where they are not there from its own update. A registry that has them no more is told by "keep". */
 async function fetchInstalled(
   call: UpdateCall,
-  registry: Awaited<ReturnType<typeof openUpdateRegistry>>,
+  registry: Awaited<ReturnType<typeof openRegistryOfBox>>,
 ): Promise<void> {
   const { deps } = call.context;
   const parts = await partsOfInstalled(deps);

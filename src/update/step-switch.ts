@@ -11,6 +11,7 @@ import { sourceObjects } from "../flux/source.ts";
 import { valuesOf } from "../flux/values.ts";
 import { type KubeObject, refOf } from "../kube/model.ts";
 import type { StepResult } from "../operation/step.ts";
+import { openRegistryOfBox } from "../release/answered-registry.ts";
 import { componentsOf, type ReleaseManifest } from "../release/model.ts";
 import { INSTALLED_SCHEMA, type Installed } from "../status/installed.ts";
 import { note, type UpdateCall } from "./context.ts";
@@ -18,7 +19,7 @@ import { removeFinishedJobs } from "./finished-jobs.ts";
 import { findWay, isSourceFailing } from "./parts.ts";
 import type { KeptRelease } from "./previous.ts";
 import { installedNow, type RunRelease, wantedOf } from "./release-of-run.ts";
-import { openUpdateRegistry, resolveInstalled } from "./releases.ts";
+import { resolveInstalled } from "./releases.ts";
 
 /** Brings another Flux before the release that needs it. A way back leaves it: Flux serves older releases too. */
 export async function updateFlux(call: UpdateCall): Promise<StepResult> {
@@ -27,7 +28,7 @@ export async function updateFlux(call: UpdateCall): Promise<StepResult> {
   const before = await resolveInstalled(deps, await installedNow(call), { settings, signal: call.signal });
   if (manifest.flux === undefined) return { state: "skipped", detail: "The cluster's own Flux is used" };
   if (before?.manifest.flux?.digest === manifest.flux.digest) return { state: "skipped", detail: "It stays as it is" };
-  const registry = await openUpdateRegistry(deps);
+  const registry = await openRegistryOfBox(deps);
   const objects = await pullFluxObjects(deps, registry, { manifest, place: deps.registry.place, signal: call.signal });
   if (objects !== undefined) await installFlux(deps, objects, { onProgress: call.progress, signal: call.signal });
   await waitForFlux(deps, { onLook: ({ detail }) => call.progress(detail), signal: call.signal });
