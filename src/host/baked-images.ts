@@ -2,7 +2,8 @@
  * The images that the payload brought: found, and put into containerd once.
  *
  * What was imported is kept in a record, by size and time of each archive, with the names that came of it: an archive is imported
- * again when it changed, or when containerd has lost one of its images.
+ * again when it changed, or when containerd has lost one of its images. Where containerd does not tell the names (it had them all, or
+ * cuts them), any loss of what it had then counts as one: once too often is cheap, and at every boot is not.
  */
 import { join } from "node:path/posix";
 import { z } from "zod";
@@ -12,7 +13,7 @@ import type { StatePaths } from "../core/paths.ts";
 import type { Deps, FileStat } from "../core/ports.ts";
 import type { StepResult } from "../operation/step.ts";
 import type { BootstrapCall } from "./bootstrap-context.ts";
-import { importImages, listImages } from "./containerd.ts";
+import { importedNames, importImages, listImages } from "./containerd.ts";
 
 const SCHEMA = "alga.appliance.imported/v1";
 const MAX_BYTES = 1024 * 1024;
@@ -24,7 +25,14 @@ const recordSchema = z.object({
   schema: z.literal(SCHEMA),
   archives: z.record(
     z.string(),
-    z.object({ sizeBytes: z.number(), modifiedMs: z.number(), images: z.array(z.string()) }),
+    z.object({
+      sizeBytes: z.number(),
+      modifiedMs: z.number(),
+      /** Names that surely came of it. */
+      images: z.array(z.string()),
+      /** Where nobody could tell all of them: what the node had afterwards, which theirs are among. */
+      among: z.array(z.string()).optional(),
+    }),
   ),
 });
 type Imported = z.infer<typeof recordSchema>;
@@ -62,9 +70,8 @@ export async function importBakedImages(call: BootstrapCall): Promise<StepResult
     if (stat === undefined || isImported(record.archives[archive], stat, there)) continue;
     const said = await importImages(deps, archive, { paths, signal });
     const now = await listImages(deps, paths, signal);
-    const before = there;
-    const images = [...now].filter((name) => !before.has(name) || said.has(name));
-    record = { ...record, archives: { ...record.archives, [archive]: { ...shapeOf(stat), images } } };
+    const brought = broughtBy(said, { before: there, now });
+    record = { ...record, archives: { ...record.archives, [archive]: { ...shapeOf(stat), ...brought } } };
     await writeImported(call, record);
     there = now;
     imported += 1;
@@ -72,9 +79,19 @@ export async function importBakedImages(call: BootstrapCall): Promise<StepResult
   return { state: "done", detail: `${imported} of ${archives.length} archives imported, the others were there` };
 }
 
-/** Whether every image of every archive that was ever imported is still there. */
+/** What came of an import, by containerd's words and by what is there that was not. */
+function broughtBy(
+  said: string,
+  { before, now }: { readonly before: ReadonlySet<string>; readonly now: ReadonlySet<string> },
+): Pick<Imported["archives"][string], "images" | "among"> {
+  const told = importedNames(said, now);
+  const images = [...now].filter((name) => !before.has(name) || told?.has(name) === true);
+  return told === undefined ? { images, among: [...now] } : { images };
+}
+
+/** Whether every image that is known to have come of an archive is still there. */
 function hasAll({ archives }: Imported, there: ReadonlySet<string>): boolean {
-  const names = Object.values(archives).flatMap(({ images }) => images);
+  const names = Object.values(archives).flatMap(({ images, among = [] }) => (images.length > 0 ? images : among));
   return names.length > 0 && names.every((name) => there.has(name));
 }
 
@@ -84,8 +101,9 @@ function isImported(
   there: ReadonlySet<string>,
 ): boolean {
   if (known === undefined || known.sizeBytes !== stat.sizeBytes || known.modifiedMs !== stat.modifiedMs) return false;
+  const names = known.among ?? known.images;
   // Without names nothing proves that they still are there.
-  return known.images.length > 0 && known.images.every((name) => there.has(name));
+  return names.length > 0 && names.every((name) => there.has(name));
 }
 
 function shapeOf({ sizeBytes, modifiedMs }: FileStat): { readonly sizeBytes: number; readonly modifiedMs: number } {

@@ -46,19 +46,43 @@ export function hasImage(images: ReadonlySet<string>, name: string): boolean {
 
 /**
  * Imports an OCI or Docker archive under the names that it holds. Safe to call again: containerd keeps what it has.
- * @returns The words of containerd's answer: the names that it imported are among them, whatever its version writes around them.
+ * @returns containerd's own words; `importedNames` reads them.
  * @throws {ApplianceError} exec/failed with containerd's own words, and what `Exec` throws.
  */
 export async function importImages(
   deps: ContainerdDeps,
   archive: string,
   options: { readonly paths: StatePaths; readonly signal: AbortSignal },
-): Promise<ReadonlySet<string>> {
+): Promise<string> {
   const k3s = await findK3s(deps, options.paths);
   const limits = { timeoutMs: IMPORT_MS, signal: options.signal };
   const result = await deps.exec([k3s, "ctr", "images", "import", "--digests", archive], limits);
   if (result.code !== 0) throw programFailed(`${k3s} ctr images import ${archive}`, result);
-  return new Set(`${result.stdout} ${result.stderr}`.split(/\s+/));
+  return `${result.stdout}\n${result.stderr}`;
+}
+
+/** A name that is cut shorter than this could be the beginning of too many. */
+const MIN_CUT_CHARS = 20;
+/** "unpacking NAME (sha256:...)...done" of containerd 1.x; "NAME   saved" of 2.x. */
+const IMPORTED_LINE = /^\s*(?:unpacking (\S+\/\S+) \(|(?!application\/)(\S+\/\S+)\s+saved\b)/;
+
+/**
+ * Names of the images that an import tells of, as the node spells them. Pure.
+ *
+ * @param said containerd's words; its version 2 cuts long names to the width of a column.
+ * @param now What the node has after the import.
+ * @returns undefined where a line can be none or several of them, or no line is understood: then nobody knows all names.
+ */
+export function importedNames(said: string, now: ReadonlySet<string>): ReadonlySet<string> | undefined {
+  const told = said.split("\n").flatMap((line) => IMPORTED_LINE.exec(line)?.slice(1).find(Boolean) ?? []);
+  const names = told.map((word) => {
+    if (now.has(word)) return word;
+    const cut = word.replace(/(?:…|\.{2,3})$/, "");
+    const like = cut.length < MIN_CUT_CHARS ? [] : [...now].filter((name) => name.startsWith(cut));
+    return like.length === 1 ? like[0] : undefined;
+  });
+  const known = names.filter((name) => name !== undefined);
+  return known.length === 0 || known.length < names.length ? undefined : new Set(known);
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Command, CommandContext } from "../cli/command.ts";
 import { typedPath } from "../cli/flag-values.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
-import { importImages, listImages } from "./containerd.ts";
+import { importedNames, importImages, listImages } from "./containerd.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -31,12 +31,14 @@ async function importArchives({ deps, settings, args, env, signal, out }: Comman
     if ((await deps.files.stat(archive))?.kind !== "file") throw noArchive(archive);
   }
   const before = await listImages(deps, paths, signal);
-  const told = new Set<string>();
+  let said = "";
   for (const archive of archives) {
     out.progress(`Importing ${archive}`);
-    for (const word of await importImages(deps, archive, { paths, signal })) told.add(word);
+    said += `${await importImages(deps, archive, { paths, signal })}\n`;
   }
-  const images = [...(await listImages(deps, paths, signal))].filter((name) => told.has(name) || !before.has(name));
+  const now = await listImages(deps, paths, signal);
+  const told = importedNames(said, now);
+  const images = [...now].filter((name) => told?.has(name) === true || !before.has(name));
   out.result({ archives, images }, () => (images.length === 0 ? "All images were there" : images.join("\n")));
   return EXIT.done;
 }

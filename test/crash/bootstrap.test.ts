@@ -131,6 +131,35 @@ describe("the good day", () => {
     assert.equal((await boot(host, { settings: { follows } })).state, "done");
     assert.equal(host.files.snapshot().get("/etc/rancher/k3s/registries.yaml"), undefined);
   });
+  it("gives k3s the proxy of the settings, closed to others, and takes it away with them", async () => {
+    const { box, host } = scene();
+    const file = "/etc/rancher/k3s/alga-appliance-proxy.env";
+    const dropIn = "/etc/systemd/system/k3s.service.d/91-alga-appliance-proxy.conf";
+    const usual = { place: { registry: "ghcr.io", base: "nine-minds" } };
+    const proxy = { https: "http://me:pw-of-the-house@proxy.example:3128", no: ".corp.example" };
+    const follows = async () => ({ registry: { ...usual, proxy }, ref: { channel: "stable" } });
+    const text = (path: string): string | undefined => host.files.snapshot().get(path);
+    await boot(host, { settings: { follows } });
+    assert.match(text(file) ?? "", /^HTTPS_PROXY="http:\/\/me:pw-of-the-house@proxy\.example:3128"$/m);
+    assert.match(text(file) ?? "", /^NO_PROXY="localhost,.*10\.43\.0\.0\/16.*192\.0\.2\.10.*\.corp\.example"$/m);
+    assert.equal((await host.files.stat(file))?.mode, 0o600);
+    assert.match(text(dropIn) ?? "", new RegExp(`^EnvironmentFile=-${file}$`, "m"));
+    assert.ok(!JSON.stringify(host.ran).includes("pw-of-the-house"), "the login went into an argument");
+    assert.ok(!(text(dropIn) ?? "").includes("pw-of-the-house"), "the login is in a unit, which everybody reads");
+    box.boot();
+    host.ran.length = 0;
+    const unplugged = { ...host.deps(), network: { ...host.deps().network, addresses: async () => [] } };
+    await boot(host, { deps: unplugged, settings: { follows } });
+    assert.equal(ranWith(host, "try-restart"), 0, "k3s was restarted because the box has no address yet");
+    const wrong = () => Promise.reject(new ApplianceError("config/invalid", "Cannot use registry CA: it is none"));
+    box.boot();
+    await boot(host, { settings: { follows: wrong } });
+    assert.match(text(file) ?? "", /HTTPS_PROXY/, "settings that cannot be used took the proxy away");
+    box.boot();
+    await boot(host, { settings: { follows: async () => ({ registry: usual, ref: { channel: "stable" } }) } });
+    assert.deepEqual([text(file), text(dropIn)], [undefined, undefined]);
+    assert.equal(ranWith(host, "try-restart", "k3s.service"), 1);
+  });
   it("restarts k3s after all when it was killed between the files and the restart", async () => {
     const { host } = scene();
     await boot(host);
@@ -218,6 +247,31 @@ describe("the good day", () => {
     box.boot();
     await boot(host);
     assert.equal(ranWith(host, "import", ARCHIVE), 2);
+  });
+  it("imports once what was there before and whose names containerd does not tell, and again when any is lost", async () => {
+    const { box, host } = scene();
+    const others = ["docker.io/rancher/mirrored-pause:3.6", "registry.test/b/shop:1"];
+    for (const image of [BAKED, ...others]) host.state.images.add(image);
+    const silent = (): BootstrapDeps => {
+      const deps = host.deps();
+      const exec: BootstrapDeps["exec"] = async (argv, options) => {
+        const result = await deps.exec(argv, options);
+        return argv.includes("import") ? { ...result, stdout: "Importing\telapsed: 1.2 s\n" } : result;
+      };
+      return { ...deps, exec };
+    };
+    const imports = async (): Promise<number> => {
+      host.ran.length = 0;
+      assert.equal((await boot(host, { deps: silent() })).state, "done");
+      box.boot();
+      return ranWith(host, "import");
+    };
+    assert.deepEqual([await imports(), await imports(), await imports()], [2, 0, 0]);
+    host.state.images.delete(others[0] ?? "");
+    assert.deepEqual([await imports(), await imports()], [2, 0]);
+    assert.ok(host.state.images.has(others[0] ?? ""));
+    host.state.images.delete("registry.test/b/shop:1");
+    assert.deepEqual([await imports(), await imports()], [2, 0]);
   });
 });
 
