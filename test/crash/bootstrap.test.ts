@@ -268,7 +268,7 @@ describe("the good day", () => {
     };
     assert.deepEqual([await imports(), await imports(), await imports()], [2, 0, 0]);
     host.state.images.delete(others[0] ?? "");
-    assert.deepEqual([await imports(), await imports()], [2, 0]);
+    assert.deepEqual([await imports(), await imports()], [1, 0]);
     assert.ok(host.state.images.has(others[0] ?? ""));
     host.state.images.delete("registry.test/b/shop:1");
     assert.deepEqual([await imports(), await imports()], [2, 0]);
