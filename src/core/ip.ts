@@ -17,6 +17,9 @@ export interface IpNetwork extends IpAddress {
 
 const BITS = { 4: 32, 6: 128 } as const;
 
+/** Of pods and of services, as k3s has them. @see k3s documentation, "k3s server", --cluster-cidr and --service-cidr */
+export const CLUSTER_NETWORKS = ["10.42.0.0/16", "10.43.0.0/16"] as const;
+
 /** Reads an address; undefined when it is none. No zone, no leading zeros of IPv4. */
 export function parseIp(text: string): IpAddress | undefined {
   return text.includes(":") ? parseV6(text) : parseV4(text);

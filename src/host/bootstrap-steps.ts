@@ -57,7 +57,7 @@ const ROWS: readonly Row[] = [
     title: "Configure k3s",
     about:
       "One file; traefik, servicelb and local-storage off, the kubeconfig root's alone. The registry of the settings, with its CA " +
-      "and login. Restarts k3s only when something changed.",
+      "and login, and the proxy. Restarts k3s only when something changed.",
     budgetMs: 5 * MINUTE_MS,
     work: configureK3s,
   },

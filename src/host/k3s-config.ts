@@ -1,12 +1,13 @@
 /**
- * k3s as the appliance wants it: one configuration file, the registries, one unit, and one drop-in that takes the command line away from units of
- * older boxes, because flags there would hide the file.
+ * k3s as the appliance wants it: one configuration file, the registries, the proxy, one unit, and one drop-in that takes the command line
+ * away from units of older boxes, because flags there would hide the file.
  */
 import { join } from "node:path/posix";
 import { stringify } from "yaml";
 import type { StepResult } from "../operation/step.ts";
 import { type BootstrapCall, KUBECONFIG, run } from "./bootstrap-context.ts";
 import { placeFile } from "./host-files.ts";
+import { placeProxy } from "./k3s-proxy.ts";
 import { placeRegistries } from "./k3s-registries.ts";
 
 const CONFIG = "/etc/rancher/k3s/config.yaml.d/90-alga-appliance.yaml";
@@ -74,6 +75,7 @@ export async function configureK3s(call: BootstrapCall): Promise<StepResult> {
     changed.push("configuration of an older installer");
   }
   if (await placeRegistries(call)) changed.push("registries");
+  if (await placeProxy(call)) changed.push("proxy");
   const change = await commandLine(call);
   if (change !== undefined) changed.push(change);
   if (changed.length > 0) {

@@ -6,12 +6,12 @@
  *
  * @see k3s documentation, "Private Registry Configuration"
  */
-import { dirname, join } from "node:path/posix";
 import { stringify } from "yaml";
 import { isApplianceError } from "../core/errors.ts";
 import { DEFAULT_PLACE, mirroredName, placeText, type RegistryPlace } from "../release/location.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
 import type { BootstrapCall } from "./bootstrap-context.ts";
+import { placeOwnFile } from "./own-file.ts";
 
 const FILE = "/etc/rancher/k3s/registries.yaml";
 const CA_FILE = "/etc/rancher/k3s/alga-appliance-registry-ca.pem";
@@ -20,8 +20,6 @@ const ASIDE = `${FILE}.before-alga-appliance`;
 /** By this line a file is known as ours. */
 const HEAD =
   "# Made at every boot from the settings of the box (/etc/alga-appliance/config.yaml): change them, not this file.\n";
-const MAX_BYTES = 1024 * 1024;
-const SECRET_MODE = 0o600;
 
 /** Registries of others whose images a mirror holds. */
 const OTHERS = ["docker.io", "quay.io", "registry.k8s.io"] as const;
@@ -77,39 +75,7 @@ export async function placeRegistries(call: BootstrapCall): Promise<boolean> {
     deps.log.warn("registries of k3s left as they are", { error });
     return false;
   }
-  let changed = false;
-  for (const path of [CA_FILE, FILE]) {
-    const text = files[path];
-    if (text === undefined ? await removeOurs(call, path) : await placeSecret(call, path, text)) changed = true;
-  }
-  return changed;
-}
-
-async function placeSecret(call: BootstrapCall, path: string, text: string): Promise<boolean> {
-  const { files } = call.deps;
-  const place = join(call.settings.paths.root, path);
-  const before = await textOf(call, place);
-  const isClosed = ((await files.stat(place))?.mode ?? 0) === SECRET_MODE;
-  if (before === text && isClosed) return false;
-  if (before !== undefined && path === FILE && !before.startsWith(HEAD)) {
-    await files.rename(place, join(call.settings.paths.root, ASIDE));
-    call.deps.log.warn("registries of somebody else are put aside", { path: ASIDE });
-  }
-  await files.makeDirectory(dirname(place), { mode: 0o755 });
-  await files.write(place, text, { mode: SECRET_MODE });
-  return before !== text;
-}
-
-/** Removes what an earlier boot wrote. A file of somebody else stays. */
-async function removeOurs(call: BootstrapCall, path: string): Promise<boolean> {
-  const place = join(call.settings.paths.root, path);
-  const before = await textOf(call, place);
-  if (before === undefined || (path === FILE && !before.startsWith(HEAD))) return false;
-  await call.deps.files.remove(place);
-  return true;
-}
-
-async function textOf({ deps }: BootstrapCall, place: string): Promise<string | undefined> {
-  const bytes = await deps.files.read(place, { maxBytes: MAX_BYTES });
-  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+  const ca = await placeOwnFile(call, CA_FILE, { text: files[CA_FILE] });
+  const file = await placeOwnFile(call, FILE, { text: files[FILE], head: HEAD, aside: ASIDE });
+  return ca || file;
 }

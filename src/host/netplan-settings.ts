@@ -1,7 +1,7 @@
 /** Network settings of one interface: what may be set, and the netplan file that says so. Pure. @see netplan(5) */
 import { stringify } from "yaml";
 import { ApplianceError } from "../core/errors.ts";
-import { type IpNetwork, isEdge, isInside, overlaps, parseIp, parseNetwork } from "../core/ip.ts";
+import { CLUSTER_NETWORKS, type IpNetwork, isEdge, isInside, overlaps, parseIp, parseNetwork } from "../core/ip.ts";
 
 /** What the operator wants of an interface. */
 export type NetworkSettings =
@@ -22,8 +22,6 @@ export interface BoxAddress {
 }
 
 const MAX_EACH = 4;
-/** Pods and services of k3s: an interface there would take their packets. @see k3s server --cluster-cidr, --service-cidr */
-const CLUSTER = ["10.42.0.0/16", "10.43.0.0/16"];
 /** No machine on a network has one of these. @see RFC 6890 */
 const UNUSABLE = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8"];
 const LINK_LOCAL = "fe80::/10";
@@ -58,8 +56,9 @@ function networkOf(text: string, others: readonly BoxAddress[]): IpNetwork {
   }
   if (isEdge(network)) throw invalid("--address", text, "an address between the first and the last of its network");
   if (isAnyOf(network, UNUSABLE)) throw invalid("--address", text, "an address that machines of a network have");
-  if (CLUSTER.some((cidr) => overlaps(network, known(cidr)))) {
-    throw invalid("--address", text, `a network apart from those of the cluster, ${CLUSTER.join(" and ")}`);
+  // An interface there would take the packets of pods and services.
+  if (CLUSTER_NETWORKS.some((cidr) => overlaps(network, known(cidr)))) {
+    throw invalid("--address", text, `a network apart from those of the cluster, ${CLUSTER_NETWORKS.join(" and ")}`);
   }
   const taken = others.find(({ address, prefix }) => {
     const other = parseNetwork(`${address}/${prefix}`);
