@@ -31,6 +31,12 @@ const MAX_BYTES = 256 * 1024;
 const TIMER_GRACE_MS = 5_000;
 const TIMER = "alga-appliance-network-undo";
 const EXECUTABLE = "/usr/local/bin/alga-appliance";
+const APPLY = ["netplan", "apply"] as const;
+/**
+ * In a unit of its own: the bootstrap is kept from the network and from the kernel's settings, and netplan touches both.
+ * @see systemd-run(1), "--wait", "--pipe"; netplan-apply(8): it lets udev tell of the devices anew
+ */
+const APPLY_OUTSIDE = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", ...APPLY] as const;
 
 const recordSchema = z.object({
   schema: z.literal("alga.appliance.network-undo/v1"),
@@ -101,7 +107,7 @@ export async function tryNetwork(
     for (const path of aside) await deps.files.rename(path, `${path}${ASIDE}`);
     await deps.files.write(ours, change.text, { mode: 0o600 });
     await run(scope, ["netplan", "generate"]);
-    await run(scope, ["netplan", "apply"]);
+    await run(scope, APPLY);
     return undo;
   } catch (thrown) {
     await undoNetwork({ ...scope, signal: NEVER });
@@ -129,7 +135,11 @@ export async function confirmNetwork(scope: NetplanScope): Promise<void> {
  * Puts the former files back and applies them. Safe to call again, and by two at once.
  * @returns the interface; undefined when nothing waits.
  */
-export async function undoNetwork(scope: NetplanScope): Promise<string | undefined> {
+export function undoNetwork(scope: NetplanScope): Promise<string | undefined> {
+  return putBack(scope, APPLY);
+}
+
+async function putBack(scope: NetplanScope, apply: readonly [string, ...string[]]): Promise<string | undefined> {
   const { deps, paths } = scope;
   const pending = await pendingNetworkChange(scope);
   if (pending === undefined) return undefined;
@@ -137,18 +147,21 @@ export async function undoNetwork(scope: NetplanScope): Promise<string | undefin
     if (content === null) await deps.files.remove(path);
     else await deps.files.write(path, content, { mode: 0o600 });
   }
-  await run(scope, ["netplan", "apply"]);
+  await run(scope, apply);
   await deps.files.remove(consolePaths(paths).networkUndo);
   await disarmTimer(scope);
   return pending.interface;
 }
 
-/** Undoes a change that nobody confirmed in its time or its boot. For every start; what fails is logged, because a start must go on. */
+/**
+ * Undoes a change that nobody confirmed in its time or its boot, also from within a sandbox. For every start; what fails is logged,
+ * because a start must go on.
+ */
 export async function undoExpiredNetwork(scope: NetplanScope): Promise<void> {
   try {
     const pending = await pendingNetworkChange(scope);
     if (pending === undefined || (await timeLeft(scope, pending)) > 0) return;
-    const name = await undoNetwork(scope);
+    const name = await putBack(scope, APPLY_OUTSIDE);
     scope.deps.log.warn("network settings that nobody confirmed are undone", { interface: name });
   } catch (error) {
     if (!isApplianceError(error) || error.code === "internal/aborted") throw error;
