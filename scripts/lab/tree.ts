@@ -21,6 +21,8 @@ const TREE_PACKAGES = [
   "runc",
   "containernetworking-plugins",
   "etcd-server",
+  "netplan.io",
+  "udev",
 ];
 
 /** Where each file of test/lab/box lies in the tree. */
