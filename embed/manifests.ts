@@ -4,6 +4,7 @@ import sysusers from "../systemd/alga-appliance.sysusers" with { type: "text" };
 import tmpfiles from "../systemd/alga-appliance.tmpfiles" with { type: "text" };
 import bootstrapUnit from "../systemd/alga-appliance-bootstrap.service" with { type: "text" };
 import consoleUnit from "../systemd/alga-appliance-console.service" with { type: "text" };
+import consoleStopped from "../systemd/alga-appliance-console-stopped.tmpfiles" with { type: "text" };
 import agentUnit from "../systemd/alga-host-agent.service" with { type: "text" };
 import namespace from "./control-plane/namespace.yaml" with { type: "text" };
 import rbac from "./control-plane/rbac.yaml" with { type: "text" };
@@ -20,6 +21,7 @@ export const CONTROL_PLANE_MANIFESTS: Readonly<Record<string, string>> = {
 export const HOST_FILES: Readonly<Record<string, string>> = {
   "/usr/lib/sysusers.d/alga-appliance.conf": sysusers,
   "/usr/lib/tmpfiles.d/alga-appliance.conf": tmpfiles,
+  "/usr/share/alga-appliance/console-stopped.conf": consoleStopped,
   "/usr/lib/systemd/system/alga-appliance-bootstrap.service": bootstrapUnit,
   "/usr/lib/systemd/system/alga-appliance-console.service": consoleUnit,
   "/usr/lib/systemd/system/alga-host-agent.service": agentUnit,
