@@ -110,8 +110,20 @@ function shapeOf({ sizeBytes, modifiedMs }: FileStat): { readonly sizeBytes: num
   return { sizeBytes, modifiedMs };
 }
 
+/** Names of the images that the payload brought, as far as they are known. Reads only. */
+export async function bakedNames(deps: Pick<Deps, "files" | "log">, paths: StatePaths): Promise<readonly string[]> {
+  const { archives } = await readImported({ deps, settings: { paths } });
+  return Object.values(archives).flatMap(({ images, among = [] }) => (images.length > 0 ? images : among));
+}
+
 /** A record that cannot be used counts as none: then everything is imported again, which harms nothing. */
-async function readImported({ deps, settings }: BootstrapCall): Promise<Imported> {
+async function readImported({
+  deps,
+  settings,
+}: {
+  readonly deps: Pick<Deps, "files" | "log">;
+  readonly settings: { readonly paths: StatePaths };
+}): Promise<Imported> {
   const path = pathOf(settings.paths);
   const bytes = await deps.files.read(path, { maxBytes: MAX_BYTES });
   try {

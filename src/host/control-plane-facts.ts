@@ -41,6 +41,9 @@ const bundleSchema = z.looseObject({ image: z.string().optional(), version: z.st
 
 type FactsDeps = Pick<Deps, "clock" | "random" | "log" | "files" | "transports">;
 
+/** What the channel names, or why that is not known. */
+export type ChannelFacts = ControlPlaneFacts["channel"];
+
 export interface Follows {
   readonly registry: RegistryAccess;
   readonly ref: ReleaseRef;
@@ -52,8 +55,8 @@ export interface FactsOptions {
   readonly kube?: Kube;
   /** Images of the node; empty while containerd does not run. */
   readonly images: ReadonlySet<string>;
-  /** What the box follows and where, or why the registry is not asked. */
-  readonly follows: Follows | { readonly problem: string };
+  /** What the box follows and where, or why the registry is not asked, or what it has answered already. */
+  readonly follows: Follows | { readonly problem: string } | { readonly answered: ChannelFacts };
   /** Milliseconds for the registry: a box that starts must not wait for it. */
   readonly askMs: number;
   readonly allowDowngrade?: boolean;
@@ -82,10 +85,17 @@ export async function gatherControlPlaneFacts(deps: FactsDeps, options: FactsOpt
   };
 }
 
-/** What the channel names, pinned by the digest that the registry gives now. Never throws: a registry may do anything. */
-async function askChannel(deps: FactsDeps, options: FactsOptions): Promise<ControlPlaneFacts["channel"]> {
+/**
+ * What the channel names, pinned by the digest that the registry gives now. Takes at most `askMs`; never throws but for a signal that
+ * fires: a registry may do anything. Reads only.
+ */
+export async function askChannel(
+  deps: FactsDeps,
+  options: Pick<FactsOptions, "follows" | "askMs" | "signal">,
+): Promise<ChannelFacts> {
   const { follows, askMs } = options;
   if ("problem" in follows) return follows;
+  if ("answered" in follows) return follows.answered;
   const { registry: access, ref } = follows;
   const client = openRegistry(deps, access);
   try {
@@ -173,8 +183,15 @@ function endsAlways(status: unknown): boolean {
   return isWaiting && (numberAt(status, "restartCount") ?? 0) >= MANY_ENDS;
 }
 
-/** What the payload says of its control plane; without a usable word of it the name is the usual one and the version unknown. */
-async function bakedImage(deps: FactsDeps, paths: StatePaths): Promise<ImageVersion | null> {
+/**
+ * What the payload says of its control plane; without a usable word of it the name is the usual one and the version unknown. Reads
+ * only.
+ * @returns null when the payload has no archive.
+ */
+export async function bakedImage(
+  deps: Pick<FactsDeps, "files" | "log">,
+  paths: StatePaths,
+): Promise<ImageVersion | null> {
   if ((await bakedArchives(deps, paths)).length === 0) return null;
   const path = join(paths.payload, "control-plane/bundle.json");
   try {

@@ -1,10 +1,11 @@
 /** Takes what is ours off the host: images of the product and the state folder. Root's own folder keeps the journal of it. */
 import { join } from "node:path/posix";
-import { ApplianceError } from "../core/errors.ts";
+import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
 import type { StepResult } from "../operation/step.ts";
 import type { BootstrapCall } from "./bootstrap-context.ts";
 import { findK3s, listImages } from "./containerd.ts";
+import { releaseImages } from "./kept-images.ts";
 
 const REMOVE_MS = 10 * 60_000;
 /** Images named in one call. */
@@ -12,18 +13,33 @@ const AT_ONCE = 50;
 /** Folders below the state folder; deeper is none of ours. */
 const MAX_DEPTH = 32;
 
-/** Names of the product's images below a registry's base, without the control plane, which starts again afterwards. Pure. */
-function ownedImages(images: ReadonlySet<string>, place: string | null): readonly string[] {
-  if (place === null) return [];
+/**
+ * Names of the product's images: those below its own place, and those that its releases name there. Images of others stay, also where a
+ * release uses them, and the control plane's, which starts again afterwards. Pure.
+ */
+function ownedImages(
+  images: ReadonlySet<string>,
+  { place, named }: { readonly place: string | null; readonly named: ReadonlySet<string> },
+): readonly string[] {
+  const isBelow = (name: string): boolean => place !== null && name.startsWith(`${place}/`);
+  const isNamed = (name: string): boolean => named.has(name) && !OTHERS.test(name);
   return [...images]
-    .filter((name) => name.startsWith(`${place}/`) && !name.includes("/alga-appliance-control-plane"))
+    .filter((name) => (isBelow(name) || isNamed(name)) && !name.includes("/alga-appliance-control-plane"))
     .sort();
 }
+
+/** Registries of everybody: what is pulled from there may be anybody's. */
+const OTHERS = /^(?:docker\.io|quay\.io|registry\.k8s\.io|gcr\.io)\//;
 
 /** Removes the product's images. What others brought stays; a containerd that refuses one keeps it. */
 export async function removeImages(call: BootstrapCall, place: string | null): Promise<StepResult> {
   const { deps, settings, signal } = call;
-  const names = ownedImages(await listImages(deps, settings.paths, signal), place);
+  const named = await releaseImages(deps, settings.paths).catch((thrown: unknown) => {
+    // A damaged record names nothing; what lies below the place goes all the same.
+    if (!isApplianceError(thrown)) throw thrown;
+    return new Set<string>();
+  });
+  const names = ownedImages(await listImages(deps, settings.paths, signal), { place, named });
   const k3s = await findK3s(deps, settings.paths);
   for (let at = 0; at < names.length; at += AT_ONCE) {
     const some = names.slice(at, at + AT_ONCE);

@@ -10,10 +10,12 @@ import { acquireLease } from "../operation/lease.ts";
 import type { OperationView } from "../operation/model.ts";
 import type { Operations } from "../operation/operations.ts";
 import { busy } from "../operation/records.ts";
+import { placeText } from "../release/location.ts";
 import { readInstalled } from "../status/installed.ts";
 import type { BootstrapContext } from "./bootstrap-context.ts";
 import { closeOther } from "./host-run.ts";
 import { openHostStore } from "./host-store.ts";
+import { placeOfInstalled } from "./kept-images.ts";
 import { RESET_PLAN_SCHEMA, type ResetPlan, resetPlanSchema, resetProgram } from "./reset-steps.ts";
 
 const FOLLOW_MS = 1_000;
@@ -112,7 +114,9 @@ async function placeOfImages({ deps, settings }: BootstrapContext): Promise<stri
   const store = createFileStore(deps, settings.paths, { leaveDamaged: true });
   try {
     const installed = await readInstalled({ store, log: deps.log });
-    return installed === undefined ? null : `${installed.registry}/${installed.repository}`;
+    const place = installed === undefined ? undefined : placeOfInstalled(installed);
+    // A registry that is the product's alone, without a base, may hold anything of the house.
+    return place === undefined || place.base === "" ? null : placeText(place);
   } catch (thrown) {
     if (!isApplianceError(thrown)) throw thrown;
     return null;

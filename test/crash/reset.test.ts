@@ -112,7 +112,12 @@ async function installed(options: { readonly sharedFlux?: boolean } = {}) {
     await put(others, ["kustomize.toolkit.fluxcd.io/v1", "Kustomization"], ["shop", "till"], { spec: {} });
   const { files, state } = host;
   const release = { channel: "stable", version: "1.0.3", digest: DIGEST, verifiedBy: "none", answersDigest: DIGEST };
-  const place = { registry: "registry.test", repository: "b", appUrl: "https://psa.example.com", installedAt: null };
+  const place = {
+    registry: "registry.test",
+    repository: "b/alga-appliance-release",
+    appUrl: "https://psa.example.com",
+    installedAt: null,
+  };
   files.garble(PATHS.release, JSON.stringify({ schema: "alga.appliance.installed/v1", ...release, ...place }));
   files.garble(`${PATHS.store}/blobs/sha256/aa`, "content");
   files.garble(PATHS.adminCredential, "{}");
@@ -122,6 +127,7 @@ async function installed(options: { readonly sharedFlux?: boolean } = {}) {
   files.garble("/srv/shop/letter.txt", "dear");
   state.images.add("registry.test/b/alga-psa-ee:1.0.3");
   state.images.add("docker.io/library/shop:1");
+  state.images.add("registry.test/shop/till:1");
   host.ran.length = 0;
   return { box, host, product, others };
 }
@@ -196,7 +202,8 @@ describe("what goes and what stays", () => {
     assert.equal(files.get("/var/mnt/alga-data/local-path-provisioner/pvc-2_shop_till/till.db"), "rows of others");
     assert.equal(files.get("/srv/shop/letter.txt"), "dear");
     assert.equal(files.get("/etc/alga-appliance/config.yaml"), "name: Box of the shop\n");
-    assert.ok(host.state.images.has("docker.io/library/shop:1") && host.state.images.has(BAKED));
+    for (const image of ["docker.io/library/shop:1", "registry.test/shop/till:1", BAKED])
+      assert.ok(host.state.images.has(image), image);
     assert.ok(files.has("/etc/rancher/k3s/config.yaml.d/90-alga-appliance.yaml"));
   });
   it("leaves Flux where others use it, and takes only our objects out of it", async () => {
@@ -355,6 +362,7 @@ for (const keepData of [false, true]) {
     const open = (): Fetch => stage.kube;
     const deps: BootstrapDeps = { ...host.deps(), files, transports: { open } };
     host.state.k3s = "active";
+    host.files.garble("/etc/systemd/system/k3s.service", "[Service]\n");
     const view = await runReset(contextOf(host, deps), { signal: forever, keepData });
     assert.equal(view.state, "done", JSON.stringify(view.problem));
     const left = [...files.snapshot().keys()].filter((path) => path.startsWith(`${PATHS.state}/`));
