@@ -37,6 +37,8 @@ export async function waitForK3s(call: BootstrapCall): Promise<StepResult> {
 
 /** What is not ready yet, in words; undefined when all is. */
 async function look(call: BootstrapCall): Promise<string | undefined> {
+  // The one that is about to end still answers, and its node is ready.
+  if ((await unitState(call)) === "deactivating") return "it stops before it starts anew";
   let kube: Kube;
   try {
     kube = await openCluster(call);
@@ -57,9 +59,14 @@ async function look(call: BootstrapCall): Promise<string | undefined> {
   }
 }
 
-async function hasFailed({ deps, signal }: BootstrapCall): Promise<boolean> {
-  const { stdout } = await deps.exec(["systemctl", "is-failed", "k3s.service"], { timeoutMs: JOURNAL_MS, signal });
-  return stdout.trim() === "failed";
+async function hasFailed(call: BootstrapCall): Promise<boolean> {
+  return (await unitState(call)) === "failed";
+}
+
+/** As systemd says it: active, activating, deactivating, failed, inactive. */
+async function unitState({ deps, signal }: BootstrapCall): Promise<string> {
+  const { stdout } = await deps.exec(["systemctl", "is-active", "k3s.service"], { timeoutMs: JOURNAL_MS, signal });
+  return stdout.trim();
 }
 
 /** The last lines of k3s in this boot; empty where the journal cannot be read. */

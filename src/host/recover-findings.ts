@@ -22,6 +22,7 @@ export interface Finding {
 }
 
 export type FindingCode =
+  | "no-network"
   | "executable-gone"
   | "payload-gone"
   | "k3s-gone"
@@ -60,6 +61,7 @@ const RULES: readonly Rule[] = [
   stateJournals,
   stateOwners,
   stateOpen,
+  network,
   executable,
   payload,
   k3sProgram,
@@ -142,6 +144,17 @@ function stateOpen(seen: Seen): readonly Finding[] {
     evidence: evidenceOf(faults),
     mend: "They are closed: mode 0600.",
     next: "Choose new passwords when others use this box.",
+  });
+}
+
+function network({ addresses }: Seen): readonly Finding[] {
+  if (addresses === undefined || addresses.length > 0) return [];
+  return one("no-network", {
+    title: "The box has no network",
+    cause: "Its cable is out, nobody gave it an address, or its network settings do not fit.",
+    evidence: fact("ip address", "no network card has an address"),
+    mend: null,
+    next: "Plug it in, or set an address: alga-appliance console network set. The rest is put right without it.",
   });
 }
 

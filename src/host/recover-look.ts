@@ -27,6 +27,8 @@ const PROGRAM_MS = 10_000;
 export interface Seen {
   /** false: another root than "/", of which only files can be seen. */
   readonly isBox: boolean;
+  /** By which others reach it; undefined: another root. */
+  readonly addresses: readonly string[] | undefined;
   /** The executable where the units look for it. */
   readonly executable: { readonly path: string; readonly isThere: boolean };
   readonly payload: { readonly folder: string; readonly archives: number; readonly controlPlaneArchives: number };
@@ -82,6 +84,7 @@ export async function lookAtBox(
   const images = isBox ? await askImages(context, signal) : undefined;
   return {
     isBox,
+    addresses: isBox ? await deps.network.addresses() : undefined,
     executable: { path: EXECUTABLE, isThere: (await deps.files.stat(EXECUTABLE)) !== undefined },
     payload: {
       folder: paths.payload,

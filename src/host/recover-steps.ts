@@ -107,7 +107,7 @@ const ROWS: readonly Row[] = [
     title: "Configure k3s",
     about: "Restarts it only when the configuration changed.",
     budgetMs: 5 * MINUTE_MS,
-    work: configureK3s,
+    work: configure,
   },
   {
     id: "kubeconfig",
@@ -248,9 +248,16 @@ async function isAccepted(call: RecoverCall): Promise<boolean> {
   }
 }
 
-async function start(call: RecoverCall): Promise<StepResult> {
-  // A unit that somebody masked cannot be enabled; unmasking one that is not masked does nothing.
+/**
+ * A mask lies where our unit lay: taken away first, or it counts as a unit that is there. Unmasking one that is not masked does
+ * nothing.
+ */
+async function configure(call: RecoverCall): Promise<StepResult> {
   await call.deps.exec(["systemctl", "unmask", "k3s.service"], { timeoutMs: SYSTEMCTL_MS, signal: call.signal });
+  return configureK3s(call);
+}
+
+async function start(call: RecoverCall): Promise<StepResult> {
   await call.deps.exec(["systemctl", "reset-failed", "k3s.service"], { timeoutMs: SYSTEMCTL_MS, signal: call.signal });
   return startK3s(call);
 }

@@ -19,6 +19,8 @@ export const RECOVERED = "localhost/alga-appliance-control-plane:recovered";
 export const ARCHIVE = "/opt/alga-appliance/control-plane/images/control-plane.tar";
 const AIRGAP = "/opt/alga-appliance/images/k3s-airgap-images-amd64.tar.zst";
 
+const K3S_UNIT = "/etc/systemd/system/k3s.service";
+
 /** As k3s writes it. */
 export const KUBECONFIG = `apiVersion: v1
 kind: Config
@@ -30,7 +32,7 @@ current-context: default
 
 /** What a test changes of a host while it runs. */
 export interface HostState {
-  k3s: "inactive" | "activating" | "active" | "failed";
+  k3s: "inactive" | "activating" | "active" | "deactivating" | "failed";
   /** Started, but its API does not answer and its journal says this. */
   k3sSays: string | undefined;
   readonly images: Set<string>;
@@ -198,16 +200,27 @@ async function systemd([verb, ...units]: readonly string[], kept: Kept, kube: Ku
   const said = (word: string, wanted: string) => ({ stdout: `${word}\n`, code: word === wanted ? 0 : 3 });
   if (verb === "is-active") return said(state.k3s, "active");
   if (verb === "is-enabled") return said(state.atBoot, "enabled");
-  if (verb === "is-failed") return said(state.k3s, "failed");
-  if (verb === "unmask" && state.atBoot === "masked") state.atBoot = "disabled";
-  if (verb === "enable") return enable(state);
+  if (verb === "unmask" && state.atBoot === "masked") await unmask(kept);
+  if (verb === "enable") return enable(kept);
   if (verb === "try-restart" && state.k3s === "active") kept.files.garble("/etc/rancher/k3s/k3s.yaml", KUBECONFIG);
   if (verb === "start") await startK3s(kept, kube);
   return {};
 }
 
-function enable(state: HostState): Partial<ExecResult> {
+/** A mask is a link to nothing in the place of the unit; what it took the place of does not come back with it. */
+export function maskK3s({ files, state }: Pick<FakeHost, "files" | "state">): void {
+  files.garble(K3S_UNIT, "");
+  state.atBoot = "masked";
+}
+
+async function unmask({ files, state }: Kept): Promise<void> {
+  if (files.snapshot().get(K3S_UNIT) === "") await files.remove(K3S_UNIT);
+  state.atBoot = "disabled";
+}
+
+function enable({ files, state }: Kept): Partial<ExecResult> {
   if (state.atBoot === "masked") return { code: 1, stderr: "Failed to enable unit: Unit file is masked." };
+  if (!files.snapshot().has(K3S_UNIT)) return { code: 1, stderr: "Failed to enable unit: Unit file does not exist." };
   state.atBoot = "enabled";
   return {};
 }
@@ -250,7 +263,8 @@ function containerd(words: readonly string[], { state, files }: Kept): Partial<E
 
 /** The API of k3s, with the controllers of a Deployment as one actor. */
 async function cluster({ state, api }: Kept, kube: Kube, request: Request): Promise<Response> {
-  if (state.k3s !== "active" || state.k3sSays !== undefined) {
+  // A process that is told to stop answers until it ends.
+  if (!["active", "deactivating"].includes(state.k3s) || state.k3sSays !== undefined) {
     throw new ApplianceError("net/unreachable", "Cannot reach the API: connection refused");
   }
   const { pathname } = new URL(request.url);

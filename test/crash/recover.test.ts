@@ -16,7 +16,7 @@ import { acquireLease } from "../../src/operation/lease.ts";
 import type { OperationView } from "../../src/operation/model.ts";
 import { lostDocuments, rebuildDocuments } from "../../src/setup/rebuild.ts";
 import { createFakeBox } from "./fake-box.ts";
-import { ARCHIVE, BAKED, createFakeHost, type FakeHost, KUBECONFIG, RECOVERED } from "./fake-host.ts";
+import { ARCHIVE, BAKED, createFakeHost, type FakeHost, KUBECONFIG, maskK3s, RECOVERED } from "./fake-host.ts";
 import { makeMortal } from "./mortal.ts";
 
 const PATHS = statePaths("/");
@@ -35,7 +35,7 @@ const RELEASE = {
   verifiedBy: "none",
   answersDigest: DIGEST,
   registry: "registry.test",
-  repository: "b",
+  repository: "b/alga-appliance-release",
   appUrl: "https://psa.example.com",
   installedAt: "2026-11-20T10:00:00.000Z",
 };
@@ -72,7 +72,7 @@ async function settled(box = createFakeBox({ instant: true })) {
   }
   const chosen = { releaseVersion: "1.0.3", selectedChannel: "stable", manifestDigest: DIGEST };
   await object("v1", "ConfigMap", ["alga-system", "appliance-release-selection"], {
-    data: { ...chosen, registryHost: "registry.test", repository: "b" },
+    data: { ...chosen, registryHost: "registry.test", repository: "b/alga-appliance-release" },
   });
   await object("v1", "ConfigMap", ["alga-system", "appliance-values-alga-core"], {
     data: { "alga-core.single-node.yaml": 'appUrl: "https://psa.example.com"\n' },
@@ -163,9 +163,15 @@ const DAMAGES: readonly Damage[] = [
   },
   {
     name: "k3s was masked",
-    damage: ({ state }) => void Object.assign(state, { k3s: "inactive", atBoot: "masked" }),
+    damage: (host) => {
+      maskK3s(host);
+      host.state.k3s = "inactive";
+    },
     findings: ["k3s-stopped", "k3s-not-at-boot"],
-    after: ({ state }) => assert.equal(state.atBoot, "enabled"),
+    after: ({ state, files }) => {
+      assert.equal(state.atBoot, "enabled");
+      assert.match(files.snapshot().get("/etc/systemd/system/k3s.service") ?? "", /^ExecStart=\S+k3s server$/m);
+    },
   },
   {
     name: "the kubeconfig names another cluster",
@@ -358,10 +364,12 @@ const DAMAGES: readonly Damage[] = [
   },
   {
     name: "everything at once",
-    damage: async ({ state, files, kube }) => {
+    damage: async (host) => {
+      const { state, files, kube } = host;
       await kube.delete(CONTROL_PLANE);
       state.images.clear();
-      Object.assign(state, { k3s: "inactive", atBoot: "masked", strangers: "0:0 answers.json\n" });
+      maskK3s(host);
+      Object.assign(state, { k3s: "inactive", strangers: "0:0 answers.json\n" });
       await files.remove(ARCHIVE);
       files.garble(PATHS.release, "");
       files.garble(PATHS.history, "");
@@ -410,6 +418,32 @@ describe("each damage", () => {
       assert.ok(secrets > 0);
     });
   }
+});
+
+describe("what recover cannot mend", () => {
+  it("names a box without a network first, mends the rest, and tells what is left to do", async () => {
+    const { host } = await settled();
+    await host.kube.delete(CONTROL_PLANE);
+    host.state.addresses = [];
+    const before = await look(host);
+    assert.deepEqual(
+      before.findings.map(({ code, mend }) => [code, mend === null]),
+      [
+        ["no-network", true],
+        ["control-plane-gone", false],
+      ],
+    );
+    const view = await recover(host);
+    assert.equal(view.state, "done", JSON.stringify(view.problem));
+    const after = await look(host);
+    assert.deepEqual(
+      after.findings.map(({ code }) => code),
+      ["no-network"],
+    );
+    assert.ok(after.seen.controlPlane.answers);
+    const { next } = reportOf(view, { before: before.findings, after, claimed: true, port: 8080, addresses: [] });
+    assert.match(next, /^Plug it in, or set an address: alga-appliance console network set/);
+  });
 });
 
 describe("what must not be lost", () => {
