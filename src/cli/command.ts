@@ -5,7 +5,7 @@
  * noun is typed, because start-up time is felt. Results go to stdout, progress and logs to stderr.
  */
 import type { BuildInfo } from "../core/build.ts";
-import type { ExitCode } from "../core/errors.ts";
+import type { ApplianceError, ExitCode } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
 import type { Output } from "./output.ts";
 import type { Settings } from "./settings.ts";
@@ -53,6 +53,8 @@ export interface Command {
   readonly positionals?: readonly Positional[];
   readonly examples: readonly Example[];
   readonly run: (context: CommandContext) => Promise<ExitCode>;
+  /** It mends or tells: a settings file that nobody can use must not stop it. It then runs without, and is told of it. */
+  readonly bearsBadSettings?: true;
   /** The same for a command that needs neither ports nor settings: they are not loaded then, which is felt. */
   readonly bare?: (context: BareContext) => Promise<ExitCode>;
 }
@@ -66,6 +68,8 @@ export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Every setting with its origin: flag, environment, file, default. */
   readonly settings: Settings;
+  /** Why the settings file was passed over; only for a command that bears it. */
+  readonly settingsProblem?: ApplianceError;
   readonly build: BuildInfo;
   /** Name and version of the JavaScript runtime: "bun 1.4.5". */
   readonly runtime: string;
@@ -118,6 +122,8 @@ export interface ListenLimits {
   readonly headersTimeoutMs?: number;
   /** Milliseconds for a whole request to arrive. */
   readonly requestTimeoutMs?: number;
+  /** Milliseconds in which a reader must take a piece of its answer. */
+  readonly stallTimeoutMs?: number;
   readonly maxConnections?: number;
 }
 

@@ -4,6 +4,7 @@ import { EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { createHostAgent } from "./agent.ts";
 import { gatherHostFacts } from "./agent-facts.ts";
+import { keptImages } from "./kept-images.ts";
 
 /** Milliseconds that requests get to end after SIGTERM. */
 const DRAIN_MS = 3_000;
@@ -13,6 +14,7 @@ const LIMITS = {
   maxHeaderBytes: 4_096,
   headersTimeoutMs: 5_000,
   requestTimeoutMs: 10_000,
+  stallTimeoutMs: 10_000,
   maxConnections: 32,
 } as const;
 
@@ -59,7 +61,7 @@ export const factsCommand: Command = {
 
 async function serveAgent({ deps, settings, signal, out, listen }: CommandContext): Promise<ExitCode> {
   const paths = statePaths(settings.get("root") ?? "/");
-  const agent = createHostAgent(deps, { paths });
+  const agent = createHostAgent(deps, { paths, kept: () => keptImages(deps, paths) });
   const listening = await listen({
     socketPath: paths.hostAgentSocket,
     socketMode: 0o660,

@@ -1,7 +1,10 @@
 /** What the host agent does with each request: which program with which words, for whom, and one change at a time. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
+import { createFakeBox } from "../../test/crash/fake-box.ts";
 import { realClock } from "../../test/support/kubernetes.ts";
+import { ApplianceError } from "../core/errors.ts";
 import { SILENT_LOG } from "../core/log.ts";
 import { statePaths } from "../core/paths.ts";
 import type { Deps, Exec, ExecResult } from "../core/ports.ts";
@@ -27,12 +30,17 @@ const SAYS: Readonly<Record<string, string>> = {
   findmnt:
     '{"filesystems":[{"target":"/","source":"/dev/sda1","fstype":"ext4","size":100,"avail":40},{"target":"/mnt","source":"/dev/sda1[/x]","fstype":"ext4","size":100,"avail":40}]}',
   smartctl: '{"smart_status":{"passed":false}}',
+  "k3s crictl images --output json": JSON.stringify({
+    images: ["a", "b"].map((name) => ({ id: `sha256:${name.repeat(64)}`, repoTags: [`host/${name}:1`] })),
+  }),
+  "k3s crictl ps --all --output json": '{"containers":[]}',
   "journalctl --no-pager --output=short-iso --lines=5 --unit=k3s": "k3s: password=hunter2\n",
 };
 
 interface Given {
   readonly clock?: Deps["clock"];
-  readonly exec?: (line: string) => Partial<ExecResult> | Promise<Partial<ExecResult>>;
+  readonly exec?: (line: string, signal?: AbortSignal) => Partial<ExecResult> | Promise<Partial<ExecResult>>;
+  readonly kept?: () => Promise<ReadonlySet<string>>;
 }
 
 function world(given: Given = {}) {
@@ -40,11 +48,11 @@ function world(given: Given = {}) {
   files.garble("/etc/os-release", 'PRETTY_NAME="Ubuntu 24.04.1 LTS"\nID=ubuntu\nVERSION_ID="24.04"\n');
   files.garble("/proc/sys/kernel/osrelease", "6.8.0-45-generic\n");
   const ran: string[] = [];
-  const exec: Exec = async ([program, ...words], { onOutput }) => {
+  const exec: Exec = async ([program, ...words], { onOutput, signal }) => {
     const line = [program.slice(program.lastIndexOf("/") + 1), ...words].join(" ");
     ran.push(line);
     const said = SAYS[line] ?? Object.entries(SAYS).find(([known]) => line.split(" ")[0] === known)?.[1] ?? "";
-    const result = { ...ENDED, stdout: said, ...(await given.exec?.(line)) };
+    const result = { ...ENDED, stdout: said, ...(await given.exec?.(line, signal)) };
     if (onOutput === undefined) return result;
     // In small pieces, which end anywhere.
     const bytes = new TextEncoder().encode(result.stdout);
@@ -61,13 +69,23 @@ function world(given: Given = {}) {
   const network = { nameServers: async () => ["192.0.2.53"] } as Partial<Deps["network"]> as Deps["network"];
   const agent = createHostAgent(
     { clock: given.clock ?? realClock, machine, network, files, exec, log: SILENT_LOG },
-    { paths: statePaths("/") },
+    { paths: statePaths("/"), kept: given.kept ?? (async () => new Set(["host/b:1"])) },
   );
   const ask = (method: string, path: string, body?: string, identity: typeof POD | undefined = POD) => {
     const request = new Request(`http://host-agent${path}`, { method, ...(body === undefined ? {} : { body }) });
     return agent(request, identity === undefined ? {} : { identity });
   };
   return { ran, ask, agent };
+}
+
+/** A program that does not end before it is told to. */
+function untilEnded(signal: AbortSignal | undefined, ended: () => void): Promise<Partial<ExecResult>> {
+  return new Promise((_resolve, reject) => {
+    signal?.addEventListener("abort", () => {
+      ended();
+      reject(signal.reason);
+    });
+  });
 }
 
 describe("facts", () => {
@@ -245,17 +263,39 @@ describe("requests", () => {
       "systemctl reboot --no-block",
     ]);
   });
-  it("to prune images remove what nothing uses, and tell what it was", async () => {
-    let isPruned = false;
-    const { ask, ran } = world({
-      exec: (line) => {
-        isPruned ||= line === "k3s crictl rmi --prune";
-        return isPruned && line === "k3s ctr images list -q" ? { stdout: "b\n" } : {};
-      },
-    });
+  it("to prune images remove what nothing needs, and tell what it was", async () => {
+    const { ask, ran } = world();
     const answer = await ask("POST", "/v1/images/prune");
-    assert.deepEqual([answer.status, await answer.json()], [200, { ok: true, removed: ["a"] }]);
-    assert.deepEqual(ran, ["k3s ctr images list -q", "k3s crictl rmi --prune", "k3s ctr images list -q"]);
+    assert.deepEqual([answer.status, await answer.json()], [200, { ok: true, removed: ["host/a:1"] }]);
+    assert.deepEqual(ran, [
+      "k3s crictl images --output json",
+      "k3s crictl ps --all --output json",
+      `k3s crictl rmi sha256:${"a".repeat(64)}`,
+    ]);
+  });
+  it("to prune images remove none where nobody can tell which a way back needs", async () => {
+    const { ask, ran } = world({ kept: () => Promise.reject(new ApplianceError("file/corrupt", "Cannot read")) });
+    assert.equal((await ask("POST", "/v1/images/prune")).status, 500);
+    assert.deepEqual(ran, []);
+  });
+  it("that take too long are ended after a minute, and give their turn back", async () => {
+    const box = createFakeBox();
+    const clock = box.clock;
+    const ended: string[] = [];
+    const { ask } = world({ clock, exec: (line, signal) => untilEnded(signal, () => ended.push(line)) });
+    for (const [method, path] of [
+      ["GET", "/v1/images"],
+      ["POST", "/v1/images/prune"],
+      ["POST", "/v1/control-plane/reapply"],
+    ] as const) {
+      const answer = ask(method, path);
+      for (let turn = 0; turn < 5; turn += 1) await new Promise((done) => setImmediate(done));
+      await box.pass(59_000);
+      assert.equal(ended.length, 0, "it was ended early");
+      await box.pass(1_000);
+      assert.equal((await answer).status, 504);
+      assert.equal(ended.splice(0).length, 1);
+    }
   });
   it("to reboot want the name of the box", async () => {
     const { ask, ran } = world();
@@ -301,3 +341,44 @@ describe("requests", () => {
     assert.equal((await ask("POST", "/v1/reboot", JSON.stringify({ consent: "x".repeat(5_000) }))).status, 413);
   });
 });
+
+it("whatever is asked, programs get words of our own alone", async () => {
+  const { ask, ran } = world({ kept: async () => new Set() });
+  const odd = fc.oneof(
+    fc.constantFrom("$(id)", "--all", ";reboot", "k3s", "box-7f3a", "../../x", "5", "50000"),
+    fc.string(),
+  );
+  const path = fc.constantFrom(
+    ...["health", "facts", "images", "maintenance", "journal", "images/prune", "control-plane/reapply", "reboot"],
+  );
+  const asked = fc.tuple(fc.constantFrom("GET", "POST"), path, fc.constantFrom("unit", "lines", "x"), odd);
+  await fc.assert(
+    fc.asyncProperty(asked, odd, async ([method, place, name, value], consent) => {
+      const query = place === "journal" ? `?unit=time&${new URLSearchParams([[name, value]])}` : "";
+      const body = method === "POST" ? JSON.stringify(place === "reboot" ? { consent } : {}) : undefined;
+      const answer = await ask(method, `/v1/${place}${query}`, body);
+      await answer.body?.cancel();
+    }),
+    { numRuns: 2_000, seed: 7 },
+  );
+  const own = new Set(Object.keys(SAYS).filter((line) => line.includes(" ") && !line.startsWith("journalctl")));
+  const strange = ran.filter(
+    (line) =>
+      !own.has(line) &&
+      !OWN_WORDS.has(line) &&
+      !/^journalctl --no-pager --output=short-iso --lines=\d+ --unit=systemd-timesyncd$/.test(line),
+  );
+  assert.deepEqual([...new Set(strange)], []);
+  assert.ok(ran.some((line) => line.startsWith("journalctl")) && ran.includes("systemctl reboot --no-block"));
+});
+
+/** What is run beside the words of `SAYS`. */
+const OWN_WORDS: ReadonlySet<string> = new Set([
+  "systemctl restart --no-block alga-appliance-bootstrap.service",
+  "systemctl reboot --no-block",
+  "smartctl --json --health --nocheck=standby /dev/sda1",
+  "findmnt --json --bytes --real --list --types ext4,xfs,btrfs,ext3,f2fs --output TARGET,SOURCE,FSTYPE,SIZE,AVAIL",
+  "chronyc -n tracking",
+  ...["a", "b"].map((name) => `k3s crictl rmi sha256:${name.repeat(64)}`),
+  `k3s crictl rmi sha256:${"a".repeat(64)} sha256:${"b".repeat(64)}`,
+]);

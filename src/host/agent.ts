@@ -16,15 +16,15 @@ import type { Deps } from "../core/ports.ts";
 import { streamOf } from "../core/streams.ts";
 import { gatherHostFacts, type HostFacts, type KeptWords } from "./agent-facts.ts";
 import { openJournal } from "./agent-journal.ts";
+import { pruneImages } from "./agent-prune.ts";
 import { CHANGING, type HostRequest, JOURNAL_UNITS, MAX_BODY_BYTES, readHostRequest } from "./agent-requests.ts";
-import { findK3s, listImages, programFailed } from "./containerd.ts";
+import { listImages, programFailed } from "./containerd.ts";
 import { CONTROL_PLANE_ID } from "./host-files.ts";
 import { readMaintenance } from "./maintenance.ts";
 
 /** Milliseconds for one request, whatever it does. */
 const REQUEST_MS = 60_000;
 const PROGRAM_MS = 30_000;
-const PRUNE_MS = 50_000;
 /** Reads at once: each may start a program. */
 const MAX_READING = 8;
 /** Milliseconds for which facts are told again: several readers ask at once. */
@@ -35,9 +35,15 @@ type AgentDeps = Pick<Deps, "clock" | "machine" | "network" | "files" | "exec" |
 /** Answers requests of the socket. */
 export type HostAgent = (request: Request, peer: Pick<Peer, "identity">) => Promise<Response>;
 
+export interface HostAgentOptions {
+  readonly paths: StatePaths;
+  /** Names of images that a pruning must not take; throws where it cannot tell. */
+  readonly kept: (signal: AbortSignal) => Promise<ReadonlySet<string>>;
+}
+
 /** Makes the agent. It holds nothing but facts of the last seconds and the turn of who changes something. */
-export function createHostAgent(deps: AgentDeps, options: { readonly paths: StatePaths }): HostAgent {
-  const work = workOf(deps, options.paths);
+export function createHostAgent(deps: AgentDeps, options: HostAgentOptions): HostAgent {
+  const work = workOf({ deps, ...options, facts: factsOf(deps, options.paths) });
   return async (request, { identity }) => {
     try {
       assertAllowed(identity);
@@ -71,10 +77,9 @@ type Work = (
   signals: { readonly signal: AbortSignal; readonly client: AbortSignal },
 ) => Promise<Response>;
 
-function workOf(deps: AgentDeps, paths: StatePaths): Work {
+function workOf(scope: Scope): Work {
   let changing = false;
   let reading = 0;
-  const facts = factsOf(deps, paths);
   return async (asked, { signal, client }) => {
     if (!CHANGING.has(asked.kind)) {
       if (reading >= MAX_READING)
@@ -83,8 +88,8 @@ function workOf(deps: AgentDeps, paths: StatePaths): Work {
       const free = (): void => {
         reading -= 1;
       };
-      if (asked.kind === "journal") return journal({ deps, paths, facts }, asked, { signal: client, free });
-      return read({ deps, paths, facts }, asked, signal).finally(free);
+      if (asked.kind === "journal") return journal(scope, asked, { signal: client, free });
+      return read(scope, asked, signal).finally(free);
     }
     if (changing) {
       throw new ApplianceError(
@@ -94,16 +99,15 @@ function workOf(deps: AgentDeps, paths: StatePaths): Work {
     }
     changing = true;
     try {
-      return await change({ deps, paths, facts }, asked, signal);
+      return await change(scope, asked, signal);
     } finally {
       changing = false;
     }
   };
 }
 
-interface Scope {
+interface Scope extends HostAgentOptions {
   readonly deps: AgentDeps;
-  readonly paths: StatePaths;
   readonly facts: (signal: AbortSignal) => Promise<HostFacts>;
 }
 
@@ -152,29 +156,24 @@ async function journal(
   return new Response(streamOf(pieces), { headers });
 }
 
-async function change({ deps, paths }: Scope, asked: HostRequest, signal: AbortSignal): Promise<Response> {
+async function change({ deps, paths, kept }: Scope, asked: HostRequest, signal: AbortSignal): Promise<Response> {
   deps.log.info("host is asked for a change", { kind: asked.kind });
+  if (asked.kind === "prune-images") {
+    return json({ ok: true, removed: await pruneImages(deps, paths, { kept, signal }) });
+  }
   if (asked.kind === "reboot") await assertConsent(deps, asked.consent);
-  const argv = await argvOf(deps, paths, asked.kind);
-  const isPrune = asked.kind === "prune-images";
-  const before = isPrune ? await listImages(deps, paths, signal) : new Set<string>();
-  const result = await deps.exec(argv, { timeoutMs: isPrune ? PRUNE_MS : PROGRAM_MS, signal });
+  const argv = PROGRAMS[asked.kind === "reboot" ? "reboot" : "reapply"];
+  const result = await deps.exec(argv, { timeoutMs: PROGRAM_MS, signal });
   if (result.code !== 0) throw programFailed(argv.join(" "), result);
-  if (!isPrune) return json({ ok: true, started: asked.kind }, { status: 202 });
-  const after = await listImages(deps, paths, signal);
-  return json({ ok: true, removed: [...before].filter((name) => !after.has(name)).sort() });
+  return json({ ok: true, started: asked.kind }, { status: 202 });
 }
 
-async function argvOf(
-  deps: AgentDeps,
-  paths: StatePaths,
-  kind: HostRequest["kind"],
-): Promise<readonly [string, ...string[]]> {
-  if (kind === "prune-images") return [await findK3s(deps, paths), "crictl", "rmi", "--prune"];
-  // Bootstrap chooses the image and goes back to a healthy one by itself; it is not waited for.
-  if (kind === "reapply") return ["systemctl", "restart", "--no-block", "alga-appliance-bootstrap.service"];
-  return ["systemctl", "reboot", "--no-block"];
-}
+/** Programs of the two changes that systemd does; neither is waited for. */
+const PROGRAMS = {
+  // Bootstrap chooses the image and goes back to a healthy one by itself.
+  reapply: ["systemctl", "restart", "--no-block", "alga-appliance-bootstrap.service"],
+  reboot: ["systemctl", "reboot", "--no-block"],
+} as const;
 
 /** @throws {ApplianceError} http/bad-request unless the operator typed the name of the machine. */
 async function assertConsent(deps: AgentDeps, consent: string): Promise<void> {

@@ -132,7 +132,7 @@ describe("what changed", () => {
 
 it("is told by the host agent to root and the control plane, and by the command", async () => {
   const { deps, boot } = scene();
-  const agent = createHostAgent({ ...deps, network: NO_NETWORK }, { paths: PATHS });
+  const agent = createHostAgent({ ...deps, network: NO_NETWORK }, { paths: PATHS, kept: async () => new Set() });
   const ask = (uid: number) =>
     agent(new Request("http://host-agent/v1/maintenance"), { identity: { pid: 1, uid, gid: uid } });
   assert.equal((await ask(10_001)).status, 404);

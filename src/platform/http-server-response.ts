@@ -5,8 +5,6 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** Milliseconds in which a reader must take one piece. */
-const STALL_MS = 30_000;
 /** Pieces of this size, so that a slow reader shows progress. */
 const PIECE_BYTES = 64 * 1024;
 /** Bytes of a body that are read ahead to learn its length. */
@@ -23,6 +21,8 @@ export interface Sending {
   readonly answer: ServerResponse;
   /** Tells that this connection shall not be used again. */
   readonly last: boolean;
+  /** Milliseconds in which the reader must take one piece. */
+  readonly stallMs: number;
   /** Called with a function that ends the body early: for event streams of a server that drains. */
   readonly onStream?: (end: () => void) => void;
 }
@@ -36,7 +36,7 @@ export async function sendResponse(response: Response, to: Sending): Promise<voi
     writeHead(response, answer, to.last || unread);
     await writeBody(response, to);
     answer.end();
-    cutOffLater(answer);
+    cutOffLater(answer, to.stallMs);
     if (unread) linger(message);
   } catch {
     // The reader went away or the body broke after its head was sent: only a broken connection tells the truth.
@@ -63,8 +63,8 @@ async function writeBody(response: Response, to: Sending): Promise<void> {
     }
     if (message.method === "HEAD") return;
     answer.flushHeaders();
-    for (const chunk of start.chunks) await writePieces(answer, chunk);
-    if (start.pending !== undefined) await pump(reader, start.pending, answer);
+    for (const chunk of start.chunks) await writePieces(to, chunk);
+    if (start.pending !== undefined) await pump(reader, start.pending, to);
   } finally {
     answer.off("close", end);
     end();
@@ -91,15 +91,11 @@ function nextTurn(): Promise<undefined> {
   return new Promise((resolve) => setImmediate(() => resolve(undefined)));
 }
 
-async function pump(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  first: Read,
-  answer: ServerResponse,
-): Promise<void> {
+async function pump(reader: ReadableStreamDefaultReader<Uint8Array>, first: Read, to: Sending): Promise<void> {
   for (let pending = first; ; pending = reader.read()) {
     const { done, value } = await pending;
     if (done) return;
-    await writePieces(answer, value);
+    await writePieces(to, value);
   }
 }
 
@@ -117,15 +113,15 @@ function writeHead(response: Response, answer: ServerResponse, last: boolean): v
   if (last) answer.setHeader("connection", "close");
 }
 
-async function writePieces(answer: ServerResponse, bytes: Uint8Array): Promise<void> {
+async function writePieces({ answer, stallMs }: Sending, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
     if (answer.destroyed) return;
-    if (!answer.write(bytes.subarray(at, at + PIECE_BYTES))) await drained(answer);
+    if (!answer.write(bytes.subarray(at, at + PIECE_BYTES))) await drained(answer, stallMs);
   }
 }
 
 /** Waits until the reader took what was written; rejects when it takes nothing for too long. */
-function drained(answer: ServerResponse): Promise<void> {
+function drained(answer: ServerResponse, stallMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => (): void => {
       clearTimeout(timer);
@@ -136,7 +132,7 @@ function drained(answer: ServerResponse): Promise<void> {
     const onDrain = settle(resolve);
     const timer = setTimeout(
       settle(() => reject(new Error("the reader takes nothing"))),
-      STALL_MS,
+      stallMs,
     );
     answer.on("drain", onDrain);
     answer.on("close", onDrain);
@@ -144,9 +140,9 @@ function drained(answer: ServerResponse): Promise<void> {
 }
 
 /** Breaks the connection when the reader does not take the end of the answer. */
-function cutOffLater(answer: ServerResponse): void {
+function cutOffLater(answer: ServerResponse, stallMs: number): void {
   if (answer.writableFinished) return;
-  const timer = setTimeout(() => answer.destroy(), STALL_MS);
+  const timer = setTimeout(() => answer.destroy(), stallMs);
   timer.unref();
   answer.once("close", () => clearTimeout(timer));
 }

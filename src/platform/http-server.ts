@@ -21,6 +21,7 @@ const LIMITS = {
   maxHeaderBytes: 16 * 1024,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
+  stallTimeoutMs: 30_000,
   maxConnections: 512,
 } as const;
 const KEEP_ALIVE_MS = 30_000;
@@ -108,7 +109,8 @@ async function answerOne(message: IncomingMessage, answer: ServerResponse, servi
     traffic.streams.add(end);
     if (traffic.draining) end();
   };
-  await sendResponse(response, { message, answer, last: traffic.draining, onStream });
+  const stallMs = serving.options.limits?.stallTimeoutMs ?? LIMITS.stallTimeoutMs;
+  await sendResponse(response, { message, answer, last: traffic.draining, stallMs, onStream });
 }
 
 async function respond(message: IncomingMessage, signal: AbortSignal, serving: Serving): Promise<Response> {

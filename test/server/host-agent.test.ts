@@ -1,11 +1,12 @@
 /** The host agent over a real Unix socket: who gets in by the kernel's word, clients that stall, and a restart under load. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, describe, it } from "node:test";
+import fc from "fast-check";
 import type { Listening, Peer } from "../../src/cli/command.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { statePaths } from "../../src/core/paths.ts";
@@ -17,7 +18,9 @@ import { listen } from "../../src/platform/http-server.ts";
 import { systemMachine } from "../../src/platform/machine.ts";
 import { createMemoryFiles } from "../../src/rehearsal/memory-files.ts";
 import { eventually } from "../support/eventually.ts";
+import { ROOT } from "../support/executable.ts";
 import { realClock } from "../support/kubernetes.ts";
+import { exitOf, firstJsonLine } from "../support/process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "alga-agent-"));
 chmodSync(folder, 0o755);
@@ -29,8 +32,8 @@ const deps = {
   network: { nameServers: async () => [] } as Partial<Deps["network"]> as Deps["network"],
   files: createMemoryFiles(),
   exec: async (argv: readonly string[], { onOutput }: ExecOptions) => {
-    if (argv.includes("--prune") || argv.includes("list")) await realClock.sleep(500);
-    const line = "x".repeat(999);
+    if (argv.includes("crictl") || argv.includes("list")) await realClock.sleep(500);
+    const line = argv.includes("crictl") ? '{"images":[],"containers":[]}' : "x".repeat(999);
     // A program waits until each piece of what it says is taken.
     for (let at = 0; at < 200 && onOutput !== undefined; at += 1) await onOutput(new TextEncoder().encode(`${line}\n`));
     return { code: 0, stdout: onOutput === undefined ? line : "", stderr: "", truncated: false };
@@ -50,11 +53,15 @@ async function start(
     readonly mode?: number;
     readonly headersTimeoutMs?: number;
     readonly requestTimeoutMs?: number;
+    readonly stallTimeoutMs?: number;
     readonly exec?: Exec;
   } = {},
 ): Promise<Started> {
   const path = join(folder, name);
-  const agent = createHostAgent({ ...deps, exec: options.exec ?? deps.exec }, { paths: statePaths("/") });
+  const agent = createHostAgent(
+    { ...deps, exec: options.exec ?? deps.exec },
+    { paths: statePaths("/"), kept: async () => new Set() },
+  );
   const peers: Peer[] = [];
   const listening = await listen({
     socketPath: path,
@@ -64,6 +71,7 @@ async function start(
       maxConnections: 32,
       headersTimeoutMs: options.headersTimeoutMs ?? 10_000,
       requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+      stallTimeoutMs: options.stallTimeoutMs ?? 10_000,
     },
     handle: (request, peer) => {
       peers.push(peer);
@@ -146,6 +154,74 @@ describe("clients that stall", () => {
     assert.equal((await get(path)).status, 200);
     await listening.close(1_000);
     for (const socket of sockets) socket.destroy();
+  });
+});
+
+describe("clients that send what is no request", () => {
+  it("lose their connection, and the next one is answered", { timeout: 60_000 }, async () => {
+    const { path, listening } = await start("noise.sock", { headersTimeoutMs: 2_000 });
+    const send = (bytes: Uint8Array): Promise<string> =>
+      new Promise((resolve) => {
+        let said = "";
+        const socket = connect(path, () => socket.end(bytes));
+        socket.on("error", () => {});
+        socket.setEncoding("latin1").on("data", (text: string) => {
+          said += text;
+        });
+        socket.on("close", () => resolve(said));
+      });
+    const known = [
+      "GET /v1/health HTTP/1.1",
+      "POST /v1/reboot HTTP/1.1",
+      "Host: a",
+      "Content-Length: 9",
+      "{}",
+      "",
+      "\0",
+    ];
+    const noise = fc.oneof(
+      fc.uint8Array({ maxLength: 300 }),
+      fc
+        .array(fc.oneof(fc.constantFrom(...known), fc.string({ maxLength: 20 })), { maxLength: 8 })
+        .map((lines) => new TextEncoder().encode(lines.join("\r\n"))),
+    );
+    await fc.assert(
+      fc.asyncProperty(noise, async (bytes) => {
+        assert.match(await send(bytes), /^(?:$|HTTP\/1\.1 [245]\d\d )/);
+      }),
+      { numRuns: 300, seed: 7 },
+    );
+    assert.equal((await get(path)).status, 200);
+    await listening.close(1_000);
+  });
+});
+
+describe("clients that take no answer", () => {
+  it("lose their connection, the program ends, and their turn is free again", { timeout: 60_000 }, async () => {
+    let running = 0;
+    const exec: Exec = async (_argv, { onOutput, signal }) => {
+      running += 1;
+      const ended = new Promise<void>((resolve) => signal?.addEventListener("abort", () => resolve()));
+      const piece = new TextEncoder().encode(`${"x".repeat(999)}\n`.repeat(64));
+      // What nobody reads, the kernel holds a little of; then this waits.
+      while (signal?.aborted !== true) await Promise.race([onOutput?.(piece), ended]);
+      running -= 1;
+      throw signal.reason;
+    };
+    const { path, listening } = await start("deaf.sock", { stallTimeoutMs: 500, exec });
+    const deaf = Array.from({ length: 8 }, () => {
+      const socket = connect(path);
+      socket.on("error", () => {});
+      socket.pause();
+      socket.write("GET /v1/journal?unit=k3s HTTP/1.1\r\nHost: a\r\n\r\n");
+      return socket;
+    });
+    await eventually("eight journals are read", () => running === 8);
+    assert.equal((await get(path)).status, 503, "a ninth reader waits for nobody");
+    await eventually("their programs have ended", () => running === 0);
+    await eventually("their turns are free", async () => (await get(path)).status === 200);
+    for (const socket of deaf) socket.destroy();
+    await listening.close(1_000);
   });
 });
 
@@ -247,5 +323,63 @@ describe("a restart under load", () => {
     await Promise.all(clients);
     await listening.close(1_000);
     assert.deepEqual([...lengths], [200_000], `half an answer was taken for a whole one (${refused} refused)`);
+  });
+});
+
+describe("the agent's own process", () => {
+  const skip = process.getuid?.() === 0 ? false : "it answers root and the control plane alone";
+  it("that is killed under load comes again at the same place, and nobody took half an answer", {
+    skip,
+    timeout: 120_000,
+  }, async () => {
+    const root = mkdtempSync(join(folder, "box-"));
+    const path = statePaths(root).hostAgentSocket;
+    mkdirSync(dirname(path), { recursive: true });
+    const run = async (): Promise<ChildProcess> => {
+      const child = spawn(process.execPath, [join(ROOT, "src/main.ts"), "host-agent", "-o", "json"], {
+        env: { PATH: process.env.PATH ?? "", HOME: root, ALGA_APPLIANCE_ROOT: root },
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+      assert.deepEqual(await firstJsonLine(child), { socket: path });
+      return child;
+    };
+    let [answered, broken, going] = [0, 0, true];
+    const schemas = new Set<unknown>();
+    const client = async (): Promise<void> => {
+      while (going) {
+        try {
+          const answer = await get(path, "/v1/facts");
+          const facts = (await answer.json()) as { schema?: string };
+          if (answer.status === 200) schemas.add(facts.schema);
+          answered += 1;
+        } catch {
+          broken += 1;
+        }
+        await realClock.sleep(1);
+      }
+    };
+    let child = await run();
+    const clients = Array.from({ length: 4 }, client);
+    for (const signal of ["SIGKILL", "SIGTERM", "SIGKILL"] as const) {
+      const before = answered;
+      await eventually("clients are answered", () => answered > before + 5);
+      child.kill(signal);
+      await exitOf(child);
+      assert.equal(
+        existsSync(path),
+        signal === "SIGKILL",
+        "a killed one leaves its socket, one that is stopped takes it along",
+      );
+      child = await run();
+    }
+    const before = answered;
+    await eventually("clients are answered", () => answered > before + 5);
+    assert.equal(statSync(path).mode & 0o777, 0o660);
+    going = false;
+    await Promise.all(clients);
+    child.kill("SIGTERM");
+    assert.equal(await exitOf(child), 0);
+    assert.deepEqual([...schemas], ["alga.appliance.host-facts/v1"]);
+    assert.ok(broken > 0, "nobody noticed that it was away");
   });
 });

@@ -11,7 +11,13 @@ import type { KeyPair } from "./tls.ts";
 export function serveFetch(handle: Fetch, tls?: KeyPair): Promise<Running> {
   const answer = async (message: IncomingMessage, reply: ServerResponse): Promise<void> => {
     const request = toRequest(message, { signal: new AbortController().signal, secure: tls !== undefined });
-    await sendResponse(await handle(request), { message, answer: reply, last: false, onStream: () => {} });
+    await sendResponse(await handle(request), {
+      message,
+      answer: reply,
+      last: false,
+      stallMs: 30_000,
+      onStream: () => {},
+    });
   };
   const listener = (message: IncomingMessage, reply: ServerResponse): void => {
     answer(message, reply).catch(() => reply.destroy());
