@@ -4,6 +4,7 @@ import type { Deps, ExecResult } from "../core/ports.ts";
 import { createKube, type Kube } from "../kube/client.ts";
 import { findKubeAccess, openConnection } from "../kube/config.ts";
 import type { Progress } from "../operation/step.ts";
+import type { ChannelQuestion } from "./channel-question.ts";
 import { programFailed } from "./containerd.ts";
 import type { Follows } from "./control-plane-facts.ts";
 
@@ -33,6 +34,8 @@ export interface BootstrapSettings {
 export interface BootstrapContext {
   readonly deps: BootstrapDeps;
   readonly settings: BootstrapSettings;
+  /** Asked while others work; absent: the step that needs the answer asks itself. */
+  readonly channel?: ChannelQuestion;
 }
 
 /** One call of a step. */

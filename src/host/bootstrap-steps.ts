@@ -4,7 +4,8 @@ import type { RetryPolicy } from "../core/retry.ts";
 import { createProgram, type Program, type Step, type StepResult } from "../operation/step.ts";
 import { importBakedImages } from "./baked-images.ts";
 import type { BootstrapCall, BootstrapContext } from "./bootstrap-context.ts";
-import { applyControlPlane, waitForControlPlane } from "./control-plane-apply.ts";
+import { createChannelQuestion } from "./channel-question.ts";
+import { applyControlPlane, channelAsked, waitForControlPlane } from "./control-plane-apply.ts";
 import { checkHost } from "./host-checks.ts";
 import { makeSecrets, placeHostFiles } from "./host-files.ts";
 import { configureK3s, startK3s } from "./k3s-config.ts";
@@ -75,7 +76,7 @@ const ROWS: readonly Row[] = [
     title: "Wait for Kubernetes",
     about: "Until its API answers and the node is ready; what hinders it is told.",
     budgetMs: 15 * MINUTE_MS,
-    work: waitForK3s,
+    work: whileAsking(waitForK3s),
   },
   {
     id: "images",
@@ -83,7 +84,7 @@ const ROWS: readonly Row[] = [
     title: "Import the images of the payload",
     about: "Those that containerd does not have yet.",
     budgetMs: 60 * MINUTE_MS,
-    work: importBakedImages,
+    work: whileAsking(importBakedImages),
   },
   {
     id: "storage",
@@ -91,7 +92,7 @@ const ROWS: readonly Row[] = [
     title: "Give volumes their place",
     about: "A folder for root alone; volumes of k3s' own storage are kept and moved over. Never stops a boot.",
     budgetMs: 5 * MINUTE_MS,
-    work: prepareStorage,
+    work: whileAsking(prepareStorage),
   },
   {
     id: "control-plane",
@@ -119,5 +120,14 @@ export const BOOTSTRAP_STEPS: readonly BootstrapStep[] = ROWS.map(({ work, ...ro
 
 /** The program of one bootstrap. */
 export function bootstrapProgram(context: BootstrapContext): Program {
-  return createProgram(BOOTSTRAP_STEPS, async () => context);
+  const channel = createChannelQuestion(context.deps.clock, channelAsked(context));
+  return createProgram(BOOTSTRAP_STEPS, async () => ({ ...context, channel }));
+}
+
+/** The registry is asked while this is done: what the channel names is wanted soon. */
+function whileAsking(work: Row["work"]): Row["work"] {
+  return (call) => {
+    call.channel?.begin(call.signal);
+    return work(call);
+  };
 }

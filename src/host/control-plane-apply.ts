@@ -10,10 +10,17 @@ import { applySet } from "../kube/apply-set.ts";
 import type { Kube } from "../kube/calls.ts";
 import { asKubeObject, fieldAt, type KubeObject, listAt, textAt } from "../kube/model.ts";
 import type { StepResult } from "../operation/step.ts";
-import { type BootstrapCall, openCluster } from "./bootstrap-context.ts";
+import { type BootstrapCall, type BootstrapContext, openCluster } from "./bootstrap-context.ts";
 import { hasImage, listImages, pullImage } from "./containerd.ts";
 import { type ControlPlaneChoice, type ControlPlaneFacts, chooseControlPlane } from "./control-plane-choice.ts";
-import { CONTROL_PLANE, gatherControlPlaneFacts, VERSION_ANNOTATION } from "./control-plane-facts.ts";
+import {
+  askChannel,
+  type ChannelFacts,
+  CONTROL_PLANE,
+  type FactsOptions,
+  gatherControlPlaneFacts,
+  VERSION_ANNOTATION,
+} from "./control-plane-facts.ts";
 import { remember } from "./control-plane-record.ts";
 import { isControlPlane } from "./host-checks.ts";
 
@@ -81,17 +88,29 @@ async function fallBack(call: BootstrapCall, kube: Kube): Promise<void> {
 }
 
 async function factsNow(
-  { deps, settings, signal }: BootstrapCall,
+  call: BootstrapCall,
   kube: Kube,
   options: { readonly ask?: boolean } = {},
 ): Promise<ControlPlaneFacts> {
+  const { deps, settings, signal } = call;
   const { paths, askMs, allowDowngrade = false } = settings;
   const images = await listImages(deps, paths, signal);
-  const follows = options.ask === false ? NOT_ASKED : await settings.follows().catch(toProblem);
+  const follows = options.ask === false ? NOT_ASKED : await channelNow(call);
   return gatherControlPlaneFacts(deps, { paths, kube, images, follows, askMs, allowDowngrade, signal });
 }
 
 const NOT_ASKED = { problem: "it was not asked" };
+
+/** What was asked meanwhile, or what is to be asked. */
+async function channelNow({ settings, channel, signal }: BootstrapCall): Promise<FactsOptions["follows"]> {
+  return channel === undefined ? settings.follows().catch(toProblem) : { answered: await channel.answer(signal) };
+}
+
+/** What the box follows now, for `createChannelQuestion`. */
+export function channelAsked({ deps, settings }: BootstrapContext): (signal: AbortSignal) => Promise<ChannelFacts> {
+  return async (signal) =>
+    askChannel(deps, { follows: await settings.follows().catch(toProblem), askMs: settings.askMs, signal });
+}
 
 /** Settings of a registry that cannot be used must not keep a box from its page, where they can be mended. */
 function toProblem(thrown: unknown): { readonly problem: string } {

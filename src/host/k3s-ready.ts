@@ -7,8 +7,8 @@ import { type BootstrapCall, openCluster } from "./bootstrap-context.ts";
 import { k3sProblem, noAddress } from "./k3s-causes.ts";
 import { closeKubeconfig } from "./k3s-config.ts";
 
-/** Milliseconds between looks. */
-const LOOK_MS = 2_000;
+/** Milliseconds between looks: the whole start waits for it. */
+const LOOK_MS = 1_000;
 /** Milliseconds without a complaint: a first start takes that long anyway. */
 const QUIET_MS = 30_000;
 const JOURNAL_MS = 10_000;
