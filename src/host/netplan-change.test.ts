@@ -27,7 +27,8 @@ const PATHS = statePaths("/box");
 const OURS = "/box/etc/netplan/90-alga-appliance.yaml";
 const INSTALLER = "/box/etc/netplan/50-cloud-init.yaml";
 const FIXED = "network: {version: 2, ethernets: {eth0: {addresses: [192.0.2.5/24]}}}\n";
-const CHANGE = { interface: "eth0", text: "# new\n", withinMs: 120_000 };
+const EDITS = [{ path: INSTALLER, text: "network: {version: 2, ethernets: {eth0: {}}}\n" }];
+const CHANGE = { interface: "eth0", text: "# new\n", edits: EDITS, withinMs: 120_000 };
 const LINKS =
   '[{"ifname":"lo","addr_info":[]},{"ifname":"eth0","addr_info":[{"local":"192.0.2.5","prefixlen":24,"scope":"global"}]}]';
 
@@ -188,14 +189,6 @@ describe("a change", () => {
       }
     }
   });
-  it("leaves a file alone that other interfaces stand in, or that only says how the interface asks", async () => {
-    const { files, scope } = world();
-    files.garble("/box/etc/netplan/60-two.yaml", "network: {ethernets: {eth0: {routes: []}, eth1: {dhcp4: true}}}\n");
-    await assert.rejects(tryNetwork(scope, CHANGE), { code: "host/network-invalid", message: /60-two\.yaml/ });
-    files.garble("/box/etc/netplan/60-two.yaml", "network: {ethernets: {eth0: {dhcp4: true}, eth1: {dhcp4: true}}}\n");
-    await tryNetwork(scope, CHANGE);
-    assert.ok(files.snapshot().has("/box/etc/netplan/60-two.yaml"));
-  });
   it("whose record is damaged is told, and stops no start", async () => {
     const { files, scope } = world();
     files.garble(consolePaths(PATHS).networkUndo, "{");
@@ -267,7 +260,11 @@ describe("console network", () => {
   });
   it("set tells a dry run, and refuses before anything is touched", async () => {
     const scene = world();
-    assert.match((await command(scene, " set", { ...SET, "dry-run": true })).said.text, /192\.0\.2\.10\/24/);
+    const { text } = (await command(scene, " set", { ...SET, "dry-run": true })).said;
+    assert.match(
+      text,
+      /^# Its addresses are taken out of \/box\/etc\/netplan\/50-cloud-init\.yaml\n[\s\S]*192\.0\.2\.10\/24/,
+    );
     const wrong: readonly (readonly [Readonly<Record<string, string | boolean | readonly string[]>>, string])[] = [
       [{}, "cli/usage"],
       [{ ...SET, dhcp: true }, "cli/usage"],
@@ -350,9 +347,11 @@ describe("the executable with a netplan of its own", () => {
     assert.equal(await run("confirm"), 0);
     assert.equal(await ended, 0);
     assert.deepEqual(readdirSync(join(root, "etc/netplan")).sort(), [
+      "50-cloud-init.yaml",
       "50-cloud-init.yaml.alga-before",
       "90-alga-appliance.yaml",
     ]);
+    assert.ok(!inForce().includes("192.0.2.5/24"), "the former address is in force too");
     assert.match(ran(), /systemctl stop alga-appliance-network-undo\.timer/);
   });
   it("is killed while it waits: what the timer runs puts the former network back", { timeout: 120_000 }, async () => {

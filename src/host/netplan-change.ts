@@ -8,14 +8,14 @@
  * @see netplan(5), "netplan apply"; systemd-run(1), "--on-active"
  */
 import { dirname, join } from "node:path/posix";
-import { parse } from "yaml";
 import { z } from "zod";
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
-import { isPlainObject, parseJson } from "../core/json.ts";
+import { parseJson } from "../core/json.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
 import { run } from "./bootstrap-context.ts";
 import { consolePaths } from "./console-paths.ts";
+import { type NetplanEdit, OUR_NETPLAN } from "./netplan-files.ts";
 
 /** What a change works with. */
 export interface NetplanScope {
@@ -24,7 +24,6 @@ export interface NetplanScope {
   readonly signal: AbortSignal;
 }
 
-const OURS = "90-alga-appliance.yaml";
 const ASIDE = ".alga-before";
 const MAX_BYTES = 256 * 1024;
 /** Milliseconds that the timer leaves to the process that waits. */
@@ -73,24 +72,29 @@ export async function timeLeft({ deps }: NetplanScope, undo: NetworkUndo): Promi
 }
 
 /**
- * Puts the settings in force for a time. Files of others that give the same interface addresses are put aside, because netplan adds
- * lists of all files together.
+ * Puts the settings in force for a time. Files of others are edited as the change says; how they were stays beside them.
  *
- * @throws {ApplianceError} host/network-busy while another change waits; host/network-invalid for a file that cannot be put aside;
- *   exec/failed with the words of netplan that refuses it, and file/ codes: then everything is as it was.
+ * @throws {ApplianceError} host/network-busy while another change waits; exec/failed with the words of netplan that refuses it, and file/ codes: then everything is as it was.
  */
 export async function tryNetwork(
   scope: NetplanScope,
-  change: { readonly interface: string; readonly text: string; readonly withinMs: number },
+  change: {
+    readonly interface: string;
+    /** Of our file. */
+    readonly text: string;
+    /** Of the files of others. */
+    readonly edits?: readonly NetplanEdit[];
+    readonly withinMs: number;
+  },
 ): Promise<NetworkUndo> {
   const { deps, paths } = scope;
   const before = await pendingNetworkChange(scope);
   if (before !== undefined && (await timeLeft(scope, before)) > 0) throw busy();
   if (before !== undefined) await undoNetwork(scope);
   const folder = join(paths.root, "etc/netplan");
-  const aside = await filesOf(scope, folder, change.interface);
-  const ours = join(folder, OURS);
-  const touched = [ours, ...aside.flatMap((path) => [path, `${path}${ASIDE}`])];
+  const edits = change.edits ?? [];
+  const ours = join(folder, OUR_NETPLAN);
+  const touched = [ours, ...edits.flatMap(({ path }) => [path, `${path}${ASIDE}`])];
   const undo: NetworkUndo = {
     schema: "alga.appliance.network-undo/v1",
     interface: change.interface,
@@ -104,7 +108,11 @@ export async function tryNetwork(
   try {
     await armTimer(scope, change.withinMs);
     await deps.files.makeDirectory(folder, { mode: 0o755 });
-    for (const path of aside) await deps.files.rename(path, `${path}${ASIDE}`);
+    for (const { path, text } of edits) {
+      const former = undo.files.find((file) => file.path === path)?.content ?? "";
+      await deps.files.write(`${path}${ASIDE}`, former, { mode: 0o600 });
+      await deps.files.write(path, text, { mode: 0o600 });
+    }
     await deps.files.write(ours, change.text, { mode: 0o600 });
     await run(scope, ["netplan", "generate"]);
     await run(scope, APPLY);
@@ -117,7 +125,7 @@ export async function tryNetwork(
 
 /** Whether our file says this: a change is in force, or was taken back. */
 export async function isNetworkText(scope: NetplanScope, text: string): Promise<boolean> {
-  return (await textOf(scope, join(scope.paths.root, "etc/netplan", OURS))) === text;
+  return (await textOf(scope, join(scope.paths.root, "etc/netplan", OUR_NETPLAN))) === text;
 }
 
 /** What was begun is put back also when the caller has been stopped. */
@@ -169,45 +177,6 @@ export async function undoExpiredNetwork(scope: NetplanScope): Promise<void> {
   }
 }
 
-/** Files of others that give this interface addresses, routes or name servers. */
-async function filesOf(scope: NetplanScope, folder: string, name: string): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const file of await scope.deps.files.list(folder)) {
-    if (!file.endsWith(".yaml") || file === OURS) continue;
-    const path = join(folder, file);
-    const named = interfacesIn(path, (await textOf(scope, path)) ?? "");
-    const own = named.find((one) => one.name === name);
-    if (own === undefined || !own.addresses) continue;
-    if (named.length > 1) throw shared(path, name);
-    found.push(path);
-  }
-  return found;
-}
-
-const KINDS = ["ethernets", "wifis", "bonds", "bridges", "vlans", "tunnels"];
-const LISTS = ["addresses", "routes", "nameservers", "gateway4", "gateway6"];
-
-/** The interfaces that a netplan file names, and whether it gives them more than what our file overrides. */
-function interfacesIn(path: string, text: string): readonly { readonly name: string; readonly addresses: boolean }[] {
-  let content: unknown;
-  try {
-    content = parse(text, { maxAliasCount: 0 });
-  } catch (cause) {
-    throw new ApplianceError("host/network-invalid", `Cannot read "${path}": it is no YAML, a netplan file is wanted`, {
-      cause,
-    });
-  }
-  const network = isPlainObject(content) && isPlainObject(content.network) ? content.network : {};
-  return KINDS.flatMap((kind) => {
-    const all = network[kind];
-    if (!isPlainObject(all)) return [];
-    return Object.entries(all).map(([name, one]) => ({
-      name,
-      addresses: isPlainObject(one) && LISTS.some((key) => key in one),
-    }));
-  });
-}
-
 async function textOf({ deps }: NetplanScope, path: string): Promise<string | null> {
   const bytes = await deps.files.read(path, { maxBytes: MAX_BYTES });
   return bytes === undefined ? null : new TextDecoder().decode(bytes);
@@ -251,13 +220,5 @@ function tooLate(): ApplianceError {
     {
       hint: "alga-appliance console network shows what is in force",
     },
-  );
-}
-
-function shared(path: string, name: string): ApplianceError {
-  return new ApplianceError(
-    "host/network-invalid",
-    `Cannot set interface "${name}": "${path}" gives it addresses and names other interfaces too, a file of its own is wanted`,
-    { hint: `Take "${name}" out of that file` },
   );
 }

@@ -14,6 +14,7 @@ import {
   tryNetwork,
   undoNetwork,
 } from "./netplan-change.ts";
+import { readNetplanFiles } from "./netplan-files.ts";
 import { checkNetworkSettings, INTERFACE, type NetworkSettings, netplanText } from "./netplan-settings.ts";
 
 /** Milliseconds to confirm: enough to log in at the new address; not so long that a box stays lost. */
@@ -132,13 +133,17 @@ async function setNetwork(context: CommandContext): Promise<ExitCode> {
     settings,
     facts.addresses.filter((one) => one.interface !== name),
   );
-  const text = netplanText(name, settings);
+  const scope = scopeOf(context);
+  const target = { root: scope.paths.root, name, interfaces: facts.interfaces };
+  const { definition, edits } = await readNetplanFiles(deps.files, target);
+  const text = netplanText(definition, settings);
   if (flags["dry-run"] === true) {
-    out.result({ interface: name, settings, netplan: text }, () => text);
+    const changed = edits.map(({ path }) => path);
+    const told = changed.map((path) => `# Its addresses are taken out of ${path}\n`).join("");
+    out.result({ interface: name, settings, netplan: text, changed }, () => `${told}${text}`);
     return EXIT.done;
   }
-  const scope = scopeOf(context);
-  await tryNetwork(scope, { interface: name, text, withinMs });
+  await tryNetwork(scope, { interface: name, text, edits, withinMs });
   out.notice(
     `${name} has its new settings. Without a confirmation it has the former ones again in ${humanDuration(withinMs)}:`,
   );

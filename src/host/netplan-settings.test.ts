@@ -97,10 +97,12 @@ describe("addresses as numbers", () => {
   });
 });
 
+const ETH0 = { kind: "ethernets", id: "eth0" };
+
 describe("the netplan file", () => {
   it("says what was set, and nothing is left open", () => {
     assert.equal(
-      netplanText("eth0", fixed()),
+      netplanText(ETH0, fixed()),
       `# Written by: alga-appliance console network set. Change it by the same command.
 network:
   version: 2
@@ -118,7 +120,7 @@ network:
           - 192.0.2.53
 `,
     );
-    assert.deepEqual(parse(netplanText("eth0", { mode: "dhcp" })), {
+    assert.deepEqual(parse(netplanText(ETH0, { mode: "dhcp" })), {
       network: { version: 2, ethernets: { eth0: { dhcp4: true, dhcp6: true, "accept-ra": true } } },
     });
   });

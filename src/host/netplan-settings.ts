@@ -2,6 +2,7 @@
 import { stringify } from "yaml";
 import { ApplianceError } from "../core/errors.ts";
 import { CLUSTER_NETWORKS, type IpNetwork, isEdge, isInside, overlaps, parseIp, parseNetwork } from "../core/ip.ts";
+import type { NetplanDefinition } from "./netplan-files.ts";
 
 /** What the operator wants of an interface. */
 export type NetworkSettings =
@@ -85,9 +86,9 @@ function checkGateway(text: string, networks: readonly IpNetwork[]): void {
   }
 }
 
-/** The netplan file of one interface, whole. */
-export function netplanText(name: string, settings: NetworkSettings): string {
-  const ethernet =
+/** The netplan file of one interface, whole. `definition`: what the files of others call it. */
+export function netplanText({ kind, id }: NetplanDefinition, settings: NetworkSettings): string {
+  const words =
     settings.mode === "dhcp"
       ? { dhcp4: true, dhcp6: true, "accept-ra": true }
       : {
@@ -98,7 +99,7 @@ export function netplanText(name: string, settings: NetworkSettings): string {
           nameservers: { addresses: settings.dns },
         };
   const head = "# Written by: alga-appliance console network set. Change it by the same command.\n";
-  return `${head}${stringify({ network: { version: 2, ethernets: { [name]: ethernet } } })}`;
+  return `${head}${stringify({ network: { version: 2, [kind]: { [id]: words } } })}`;
 }
 
 function isAnyOf(ip: IpNetwork, list: readonly string[]): boolean {
