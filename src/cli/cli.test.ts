@@ -9,7 +9,7 @@ import { parsePort } from "./listen-flags.ts";
 import { nearest } from "./nearest.ts";
 import type { Noun } from "./nouns.ts";
 import { type Environment, runCommandLine } from "./run.ts";
-import { resolveSettings, SETTINGS } from "./settings.ts";
+import { resolveSettings, SETTINGS, salvageSettings, settingsOrDefaults } from "./settings.ts";
 import { createOutput } from "./terminal-output.ts";
 import { commands as versionCommands } from "./version-command.ts";
 
@@ -212,11 +212,45 @@ describe("settings", () => {
     assert.deepEqual(originOf({ HTTPS_PROXY: "" }), [undefined, "not set"]);
   });
   it("are refused with the file and the key that is wrong", () => {
-    for (const text of ["registyr: {host: x}", "- a", "a: b: c", "registry: {host: [1], x: 2}"]) {
+    for (const text of ["registyr: {host: x}", "- a", "a: b: c", "registry: {host: [1]}"]) {
       assert.throws(() => resolveSettings({ flags: {}, env: {}, file: { path: "/x", text } }), {
         code: "config/invalid",
       });
     }
+  });
+  it("are passed over by what mends a box, with the reason: another form, key or value", () => {
+    const env = { ALGA_APPLIANCE_NAME: "box-7" };
+    const bad: readonly (readonly [text: string, reason: RegExp])[] = [
+      ["a: b: c", /it is not YAML/],
+      ["\u0000\u0000", /it is (?:not YAML|no map)/],
+      ["- a", /no map of settings/],
+      ["name: x\nregistyr: {host: x}\n", /there is no setting "registyr.host"/],
+      ["registry: {host: [1]}", /"registry.host" is a list/],
+      ["log: {level: loud}", /log.level is "loud", one of/],
+      ["listen: {port: 80a}", /listen.port is "80a", a number/],
+      ["listen: {tlsPort: 99999}", /listen.tlsPort is "99999"/],
+    ];
+    for (const [text, reason] of bad) {
+      const { settings, problem } = settingsOrDefaults({ flags: {}, env, file: { path: "/x", text } });
+      assert.deepEqual([settings.get("name"), settings.get("listen.port")], ["box-7", "8080"], text);
+      assert.equal(problem?.code, "config/invalid");
+      assert.match(problem?.message ?? "", reason);
+    }
+    const good = settingsOrDefaults({ flags: {}, env, file: { path: "/x", text: "listen: {tlsPort: none}\n" } });
+    assert.deepEqual([good.settings.get("listen.tlsPort"), good.problem], ["none", undefined]);
+  });
+  it("are saved from a file of which only a part can be used, and from one that is no YAML not at all", () => {
+    const text = "name: Box\nregistry: {host: mirror.example, hots: x}\nlisten: {port: 80a}\nchannel: [stable]\n";
+    const { kept, lost } = salvageSettings({ path: "/x", text });
+    assert.deepEqual(
+      [...kept],
+      [
+        ["name", "Box"],
+        ["registry.host", "mirror.example"],
+      ],
+    );
+    assert.deepEqual(lost, ["registry.hots", "listen.port", "channel"]);
+    assert.deepEqual(salvageSettings({ path: "/x", text: "name: Box\n a: b: c" }).kept.size, 0);
   });
   it("have unique keys and environment names", () => {
     assert.equal(new Set(SETTINGS.map((one) => one.key)).size, SETTINGS.length);

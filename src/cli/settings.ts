@@ -5,7 +5,7 @@
  * The table is the whole truth: `doctor --settings` prints it, the reference is generated from it. The file is YAML with
  * the keys of the table, nested at the dots. Pure: the caller reads the file.
  */
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { ApplianceError } from "../core/errors.ts";
 import { isPlainObject } from "../core/json.ts";
 import type { FlagValue } from "./command.ts";
@@ -192,6 +192,73 @@ export function resolveSettings(sources: SettingSources): Settings {
   return { all, get: (key) => all.find((one) => one.key === key)?.value };
 }
 
+/** Settings to go on with, and what is wrong with the file that was passed over for them. */
+export interface SettingsOrDefaults {
+  readonly settings: Settings;
+  readonly problem?: ApplianceError;
+}
+
+/**
+ * The same for a command that mends or tells: a file that nobody can use is passed over, and told.
+ *
+ * @throws {ApplianceError} what flags or environment are to blame for.
+ */
+export function settingsOrDefaults(sources: SettingSources): SettingsOrDefaults {
+  const problem = sources.file === undefined ? undefined : settingsFault(sources.file);
+  if (problem === undefined) return { settings: resolveSettings(sources) };
+  const { flags, env } = sources;
+  return { settings: resolveSettings({ flags, env }), problem };
+}
+
+/** Why a settings file cannot be used: its form, a key, or a value without which nothing of the box starts. Undefined: it can. Pure. */
+export function settingsFault(file: { readonly path: string; readonly text: string }): ApplianceError | undefined {
+  try {
+    for (const [key, value] of readSettingsFile(file)) assertValue(file.path, key, value);
+    return undefined;
+  } catch (thrown) {
+    if (thrown instanceof ApplianceError) return thrown;
+    throw thrown;
+  }
+}
+
+/** What can still be read of a file: the settings that can be used, and the names of what cannot. Pure. */
+export function salvageSettings(file: { readonly path: string; readonly text: string }): {
+  readonly kept: ReadonlyMap<string, string>;
+  readonly lost: readonly string[];
+} {
+  let document: Record<string, unknown>;
+  try {
+    document = parseFile(file);
+  } catch {
+    return { kept: new Map(), lost: ["everything in it"] };
+  }
+  const kept = new Map<string, string>();
+  const lost: string[] = [];
+  for (const [key, value] of flatten(document)) {
+    const isUsable = settingsFault({ path: file.path, text: stringify({ [key]: value }) }) === undefined;
+    if (isUsable) kept.set(key, String(value));
+    else lost.push(key.slice(0, MAX_SHOWN_CHARS));
+  }
+  return { kept, lost };
+}
+
+/** Values that a whole process ends by; the others are looked at by who uses them, and told there. */
+function assertValue(path: string, key: string, value: string): void {
+  if (key === "log.level" && !LEVELS.includes(value)) {
+    throw invalid(path, `log.level is "${value.slice(0, MAX_SHOWN_CHARS)}", one of ${LEVELS.join(", ")} is wanted`);
+  }
+  if ((key === "listen.port" || (key === "listen.tlsPort" && value !== "none")) && !isPort(value)) {
+    throw invalid(path, `${key} is "${value.slice(0, MAX_SHOWN_CHARS)}", a number from 0 to 65535 is wanted`);
+  }
+}
+
+const LEVELS: readonly string[] = ["debug", "info", "warn", "error"];
+const MAX_SHOWN_CHARS = 60;
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535;
+}
+
 function resolveOne(
   setting: Setting & { readonly key: SettingKey },
   sources: SettingSources,
@@ -220,7 +287,8 @@ function readSettingsFile(file: { readonly path: string; readonly text: string }
   const known = new Set<string>(SETTINGS.map((setting) => setting.key));
   for (const [key, value] of flatten(parseFile(file))) {
     if (!known.has(key)) throw invalid(file.path, `there is no setting "${key}"`);
-    values.set(key, value);
+    if (typeof value === "object") throw invalid(file.path, `"${key}" is a list, one value is wanted`);
+    values.set(key, String(value));
   }
   return values;
 }
@@ -236,10 +304,10 @@ function parseFile(file: { readonly path: string; readonly text: string }): Reco
   throw invalid(file.path, "it is no map of settings");
 }
 
-function* flatten(value: Record<string, unknown>, prefix = ""): Generator<[string, string]> {
+function* flatten(value: Record<string, unknown>, prefix = ""): Generator<[string, unknown]> {
   for (const [key, inner] of Object.entries(value)) {
     if (isPlainObject(inner)) yield* flatten(inner, `${prefix}${key}.`);
-    else if (inner !== null && inner !== undefined) yield [`${prefix}${key}`, String(inner)];
+    else if (inner !== null && inner !== undefined) yield [`${prefix}${key}`, inner];
   }
 }
 

@@ -21,6 +21,7 @@ const LIMITS = {
 export const commands: readonly Command[] = [
   {
     path: ["host-agent"],
+    bearsBadSettings: true,
     summary: "Tell the control plane about the host, over a Unix socket",
     description:
       "What alga-host-agent.service runs, as root. Only root and the control plane are answered, and only what is on a closed list: " +

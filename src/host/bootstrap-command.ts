@@ -23,6 +23,7 @@ const DRY_RUN: Flag = { name: "dry-run", type: "boolean", summary: "Print the st
 export const commands: readonly Command[] = [
   {
     path: ["bootstrap"],
+    bearsBadSettings: true,
     summary: "Bring up Kubernetes and the control plane of this box",
     description:
       "What alga-appliance-bootstrap.service runs at every boot, as root. Each step finds out what is missing or has drifted and does " +
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   },
   {
     path: ["bootstrap", "plan"],
+    bearsBadSettings: true,
     summary: "Print the steps of a bootstrap in their order",
     flags: [],
     examples: [{ command: "alga-appliance bootstrap plan -o json", about: "As data: phase, title, budget" }],

@@ -45,6 +45,7 @@ const LOGIN: Flag = {
 export const commands: readonly Command[] = [
   {
     path: ["console", "banner"],
+    bearsBadSettings: true,
     summary: "Print what a person in front of the box needs now",
     description:
       "Addresses and the setup token of a box that nobody has claimed, with a code that a phone reads; how far the start or the " +
@@ -58,6 +59,7 @@ export const commands: readonly Command[] = [
   },
   {
     path: ["console", "watch"],
+    bearsBadSettings: true,
     summary: "Draw the banner again whenever something changes, until stopped",
     description: "What the unit alga-appliance-console runs on the first screen of the box.",
     flags: [...FLAGS, LOGIN],

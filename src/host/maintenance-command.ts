@@ -11,6 +11,7 @@ const SHOWN = 10;
 export const commands: readonly Command[] = [
   {
     path: ["host", "maintenance"],
+    bearsBadSettings: true,
     summary: "Show when the box was started and how it ended, and what changed beneath the appliance",
     flags: [],
     examples: [
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   },
   {
     path: ["host", "note-shutdown"],
+    bearsBadSettings: true,
     summary: "Mark that this boot ends as it should; does nothing while the box goes on",
     description:
       "What alga-appliance-bootstrap.service runs when it is stopped. A boot without the mark ended with the power.",

@@ -45,6 +45,7 @@ export function recoverCommands(rooms: RecoverRooms): readonly Command[] {
   return [
     {
       path: ["recover"],
+      bearsBadSettings: true,
       summary: "Say what is wrong with this box and put it right, without loss",
       description:
         "Run as root on a box that does not come up, also from a copy of the executable. Looks first and says what it will do; then " +
@@ -67,6 +68,7 @@ export function recoverCommands(rooms: RecoverRooms): readonly Command[] {
     },
     {
       path: ["recover", "plan"],
+      bearsBadSettings: true,
       summary: "Say what is wrong with this box, and what recover would do",
       flags: [DOWNGRADE],
       examples: [

@@ -37,6 +37,7 @@ export type FindingCode =
   | "control-plane-unhealthy"
   | "control-plane-silent"
   | "port-taken"
+  | "settings-file"
   | "state-folder"
   | "state-file"
   | "state-journal"
@@ -56,6 +57,7 @@ const one = (code: FindingCode, finding: Omit<Finding, "code">): readonly Findin
 const fact = (ref: string, text: string): readonly Evidence[] => [{ ref, text }];
 
 const RULES: readonly Rule[] = [
+  settingsFile,
   stateFolders,
   stateFiles,
   stateJournals,
@@ -78,6 +80,17 @@ const of = ({ state }: Seen, ...kinds: readonly StateFault["kind"][]): readonly 
 const isJournal = ({ path }: StateFault): boolean => path.endsWith(".ndjson");
 const evidenceOf = (faults: readonly StateFault[]): readonly Evidence[] =>
   faults.slice(0, 20).map(({ path, why }) => ({ ref: path, text: why }));
+
+function settingsFile({ settingsFile: fault }: Seen): readonly Finding[] {
+  if (fault === undefined) return [];
+  return one("settings-file", {
+    title: "The settings of the box cannot be used",
+    cause: "Their file was changed by hand, or damaged: neither the page nor the next start reads it.",
+    evidence: fact(fault.path, fault.why),
+    mend: "It is kept under another name, and written anew with what can be read of it and what is installed.",
+    next: null,
+  });
+}
 
 function stateFolders(seen: Seen): readonly Finding[] {
   return of(seen, "missing", "not-a-folder").flatMap((fault) =>

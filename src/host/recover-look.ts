@@ -16,6 +16,7 @@ import type { ControlPlaneFacts } from "./control-plane-choice.ts";
 import { CONTROL_PLANE, gatherControlPlaneFacts } from "./control-plane-facts.ts";
 import { isControlPlane } from "./host-checks.ts";
 import { judgeKubeconfig, type KubeconfigState } from "./kubeconfig-own.ts";
+import { settingsFileFault } from "./recover-settings.ts";
 import { inspectState, type StateFault } from "./recover-state.ts";
 
 /** Where the units look for it. @see systemd/ */
@@ -41,6 +42,8 @@ export interface Seen {
     /** enabled, disabled, masked, not-found. */
     readonly atBoot: string;
   };
+  /** What is wrong with the settings file; undefined: nothing. */
+  readonly settingsFile: { readonly path: string; readonly why: string } | undefined;
   readonly kubeconfig: KubeconfigState;
   readonly cluster: { readonly state: "ready" | "waiting" | "silent" | "not-asked"; readonly why: string };
   /** undefined: containerd was not asked or does not answer. */
@@ -92,6 +95,7 @@ export async function lookAtBox(
       controlPlaneArchives: archives.filter((path) => path.includes("/control-plane/images/")).length,
     },
     k3s: { path: paths.k3s, program: await k3sProgram(context), unit, atBoot },
+    settingsFile: await settingsFileFault(deps, paths),
     kubeconfig,
     cluster,
     images,

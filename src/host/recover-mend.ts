@@ -121,8 +121,8 @@ async function rename(call: BootstrapCall, path: string): Promise<Aside> {
   return { path, aside };
 }
 
-/** With the time, as the control plane names what it puts aside itself. */
-function asideName({ deps }: BootstrapCall, path: string): string {
+/** The name under which something is kept that cannot be used: with the time, as the control plane names what it puts aside itself. */
+export function asideName({ deps }: Pick<BootstrapCall, "deps">, path: string): string {
   return `${path}.corrupt-${toInstant(deps.clock.now()).replaceAll(/[:.]/g, "")}`;
 }
 

@@ -21,6 +21,7 @@ import { judgeKubeconfig } from "./kubeconfig-own.ts";
 import { bringImages, type MakeOwnImage } from "./recover-images.ts";
 import { EXECUTABLE, isHeldByUs } from "./recover-look.ts";
 import { giveBack, giveStateFolder, putAside, putFileAside, withStateLease } from "./recover-mend.ts";
+import { mendSettings } from "./recover-settings.ts";
 
 const MINUTE_MS = 60_000;
 /** What hinders often passes while it is looked at; an operator waits in front of it. */
@@ -136,6 +137,15 @@ const ROWS: readonly Row[] = [
     about: "From what the cluster knows; a document that is there is not touched.",
     budgetMs: 2 * MINUTE_MS,
     work: rebuild,
+  },
+  {
+    id: "settings",
+    title: "Put the settings right",
+    about:
+      "A file that cannot be used is kept under another name; what can be read of it and what is installed is written anew.",
+    budgetMs: MINUTE_MS,
+    filesOnly: true,
+    work: mendSettings,
   },
   {
     id: "images",

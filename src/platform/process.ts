@@ -9,7 +9,7 @@ import type { CommandContext } from "../cli/command.ts";
 import type { Output } from "../cli/output.ts";
 import type { Invocation } from "../cli/parse.ts";
 import type { Environment } from "../cli/run.ts";
-import type { SettingSources, Settings } from "../cli/settings.ts";
+import type { SettingSources, Settings, SettingsOrDefaults } from "../cli/settings.ts";
 import { BUILD } from "../core/build.ts";
 import { deadline } from "../core/deadline.ts";
 import { parseDuration } from "../core/duration.ts";
@@ -71,13 +71,13 @@ async function commandContext(
   invocation: Invocation,
   io: { readonly out: Output; readonly terminal: Terminal },
 ): Promise<CommandContext> {
-  const [{ resolveSettings }, { createDeps }, { listen }] = await Promise.all([
+  const [{ resolveSettings, settingsOrDefaults }, { createDeps }, { listen }] = await Promise.all([
     import("../cli/settings.ts"),
     import("./deps.ts"),
     import("./http-server.ts"),
   ]);
   const { flags } = invocation;
-  const settings = resolveSettings({ flags, env: process.env, ...(await settingsFile(flags.config)) });
+  const { settings, problem } = await settingsOf(invocation, { resolveSettings, settingsOrDefaults });
   const signal = limited(processSignal(), invocation);
   return {
     flags,
@@ -86,6 +86,7 @@ async function commandContext(
     deps: createDeps(commandLog(invocation, settings, io.terminal)),
     env: process.env,
     settings,
+    ...(problem === undefined ? {} : { settingsProblem: problem }),
     build: BUILD,
     runtime: runtimeName(),
     signal,
@@ -93,6 +94,26 @@ async function commandContext(
     ...askAt(io.terminal, signal),
     listen,
   };
+}
+
+/** A file that somebody names is theirs to mend; that of the box must not keep from its work what mends the box. */
+async function settingsOf(
+  { command, flags }: Invocation,
+  {
+    resolveSettings,
+    settingsOrDefaults,
+  }: Pick<typeof import("../cli/settings.ts"), "resolveSettings" | "settingsOrDefaults">,
+): Promise<SettingsOrDefaults> {
+  const sources = { flags, env: process.env };
+  if (command.bearsBadSettings !== true || flags.config !== undefined) {
+    return { settings: resolveSettings({ ...sources, ...(await settingsFile(flags.config)) }) };
+  }
+  try {
+    return settingsOrDefaults({ ...sources, ...(await settingsFile(undefined)) });
+  } catch (thrown) {
+    if (!(thrown instanceof ApplianceError)) throw thrown;
+    return { settings: resolveSettings(sources), problem: thrown };
+  }
 }
 
 /** How to ask a person; nothing where nobody would read the question or type an answer. */

@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -36,6 +37,10 @@ function scene(name: string) {
   writeFileSync(join(state, "name.json"), "\u0000".repeat(64), { mode: 0o600 });
   writeFileSync(join(state, "sessions.json"), '{"schema":"alga.appliance.sessions/v1"}', { mode: 0o644 });
   chmodSync(join(state, "sessions.json"), 0o644);
+  mkdirSync(join(root, "etc/alga-appliance"), { recursive: true });
+  writeFileSync(join(root, "etc/alga-appliance/config.yaml"), "name: Box of the shop\nregistyr: {host: x}\n", {
+    mode: 0o640,
+  });
   writeFileSync(join(state, "journal/0001-setup.ndjson"), `${PLANNED}\n{"kind":"step-`, { mode: 0o600 });
   const program = (file: string, text: string): void =>
     writeFileSync(join(programs, file), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
@@ -63,7 +68,7 @@ it("says what is wrong and touches nothing, then puts it right, killed in betwee
   const { findings } = JSON.parse(look.said()) as { readonly findings: readonly { readonly code: string }[] };
   assert.deepEqual(
     findings.map(({ code }) => code),
-    ["state-file", "state-file", "state-journal", "state-open"],
+    ["settings-file", "state-file", "state-file", "state-journal", "state-open"],
   );
   assert.deepEqual(asides(), []);
 
@@ -79,6 +84,12 @@ it("says what is wrong and touches nothing, then puts it right, killed in betwee
   assert.deepEqual(asides().toSorted(), ["answers.json", "name.json"]);
   assert.equal(readFileSync(join(state, "journal/0001-setup.ndjson"), "utf8"), `${PLANNED}\n`);
   assert.match(readFileSync(join(root, "asked"), "utf8"), /^--no-dereference --recursive 10001:10001 \S+/m);
+  const config = join(root, "etc/alga-appliance/config.yaml");
+  assert.match(readFileSync(config, "utf8"), /^# Written by .*\nname: Box of the shop\n$/);
+  assert.equal(statSync(config).mode & 0o777, 0o640);
+  const kept = readdirSync(join(root, "etc/alga-appliance")).filter((file) => file !== "config.yaml");
+  assert.ok(kept.length === 1 && /^config\.yaml\.corrupt-[\w-]+$/.test(kept[0] ?? ""), kept.join(" "));
+  assert.match(readFileSync(join(root, "etc/alga-appliance", kept[0] ?? ""), "utf8"), /^registyr: /m);
   const left = run("recover", "plan");
   assert.equal(await exitOf(left.child), 0);
   assert.match(left.said(), /Nothing is wrong that can be seen/);

@@ -1,6 +1,7 @@
 /** Recover on a host in memory: each damage with what it is called and what becomes of it, and killed before and after each effect. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { parse } from "yaml";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { statePaths } from "../../src/core/paths.ts";
 import { runBootstrap } from "../../src/host/bootstrap.ts";
@@ -358,6 +359,40 @@ const DAMAGES: readonly Damage[] = [
     after: async ({ files }) => assert.equal((await files.stat(`${PATHS.tls}/made.pem`))?.mode, 0o600),
   },
   {
+    name: "the settings are no YAML",
+    damage: ({ files }) => files.garble(PATHS.config, "registry:\n  host: registry.test\n port: 1: 2\n"),
+    findings: ["settings-file"],
+    after: (host) => {
+      assert.deepEqual(asides(host), [`${PATHS.config}.corrupt`]);
+      const { registry, channel } = parse(host.files.snapshot().get(PATHS.config) ?? "");
+      assert.deepEqual([registry, channel], [{ host: "registry.test", repository: "b" }, "stable"]);
+    },
+  },
+  {
+    name: "the settings name one that there is not, and a port that is none",
+    damage: ({ files }) =>
+      files.garble(PATHS.config, "name: Box\nlisten: {port: 80x0}\nregistry: {hots: x, ca: /etc/ca.pem}\n"),
+    findings: ["settings-file"],
+    after: (host) => {
+      const { name, listen, registry } = parse(host.files.snapshot().get(PATHS.config) ?? "");
+      assert.deepEqual([name, listen], ["Box", undefined]);
+      assert.deepEqual(registry, { host: "registry.test", repository: "b", ca: "/etc/ca.pem" });
+    },
+  },
+  {
+    name: "the disk does not give the settings, and what is installed is lost too",
+    damage: async ({ files }) => {
+      files.garble(PATHS.config, `name: ${"x".repeat(300_000)}\n`);
+      await files.remove(PATHS.release);
+      await files.remove(PATHS.history);
+    },
+    findings: ["settings-file", "document-lost"],
+    after: (host) => {
+      assert.deepEqual(asides(host), [`${PATHS.config}.corrupt`]);
+      assert.equal(parse(host.files.snapshot().get(PATHS.config) ?? "").registry.host, "registry.test");
+    },
+  },
+  {
     name: "the record of control planes is garbled",
     damage: ({ files }) => files.garble(`${PATHS.host}/control-plane.json`, "{"),
     findings: ["state-file"],
@@ -376,8 +411,10 @@ const DAMAGES: readonly Damage[] = [
       files.garble(PATHS.answers, "{");
       files.garble("/etc/rancher/k3s/k3s.yaml", "not yaml: [");
       files.garble(SETUP_JOURNAL, `${JOURNAL}\n{"ki`);
+      files.garble(PATHS.config, "a: b: c\n");
     },
     findings: [
+      "settings-file",
       "state-file",
       "state-file",
       "state-journal",
