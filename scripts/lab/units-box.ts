@@ -90,11 +90,14 @@ function layUnits(): void {
     mkdirSync(join(BOX.tree, path, ".."), { recursive: true });
     writeFileSync(join(BOX.tree, path), text);
   }
+  const ours = Object.keys(HOST_FILES).filter((path) => path.endsWith(".service"));
   // A unit that is kept from the kernel's settings sees the number of this machine's boot there, and not that of the box's.
   const bootId = "[Service]\nBindReadOnlyPaths=/run/lab-boot-id:/proc/sys/kernel/random/boot_id\n";
-  mkdirSync(join(BOX.tree, "etc/systemd/system/alga-.service.d"), { recursive: true });
-  writeFileSync(join(BOX.tree, "etc/systemd/system/alga-.service.d/10-lab.conf"), bootId);
-  const ours = Object.keys(HOST_FILES).filter((path) => path.endsWith(".service"));
+  for (const path of ours) {
+    const folder = join(BOX.tree, "etc/systemd/system", `${basename(path)}.d`);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "10-lab.conf"), bootId);
+  }
   const systemctl = ["chroot", BOX.tree, "systemctl"];
   run([...systemctl, "enable", "systemd-networkd.service", ...ours.map((path) => basename(path))]);
   run([...systemctl, "disable", "etcd.service"]);
@@ -203,10 +206,15 @@ export async function screenShows(words: string, seconds: number): Promise<reado
 
 /** The newest journal of bootstrap; without a name while there is none. */
 export function bootstrapJournal(): { readonly name: string; readonly lines: readonly string[] } {
+  return hostJournal("bootstrap");
+}
+
+/** The newest journal of a kind that the host keeps; without a name while there is none. */
+export function hostJournal(kind: "bootstrap" | "reset"): { readonly name: string; readonly lines: readonly string[] } {
   const folder = join(UNITS_BOX.host, "journal");
   if (!existsSync(folder)) return { name: "", lines: [] };
   const name = readdirSync(folder)
-    .filter((one) => one.endsWith("-bootstrap.ndjson"))
+    .filter((one) => one.endsWith(`-${kind}.ndjson`))
     .sort()
     .at(-1);
   return name === undefined
