@@ -19,6 +19,8 @@ const ALIASES: Readonly<Record<string, { readonly prefix: readonly string[]; rea
   alga: { prefix: ["extension"], only: ["pack", "sign", "verify", "publish"] },
   // Its callers of before know no flags, and it deletes nothing.
   "alga-control-plane-reapply": { prefix: ["recover", "--yes"] },
+  // Told nobody and asked nobody, which its callers of before count on.
+  "alga-appliance-reset-admin": { prefix: ["host", "reset-admin", "--yes"] },
   appliance: { prefix: [] },
 };
 

@@ -35,7 +35,8 @@ const bootSchema = z.object({
 
 const changeSchema = z.object({
   at: instant,
-  what: z.enum(["os", "kernel", "k3s", "appliance"]),
+  /** access: somebody at the box gave out another setup token, or took the management password away. */
+  what: z.enum(["os", "kernel", "k3s", "appliance", "access"]),
   from: text.nullable(),
   to: text.nullable(),
 });

@@ -1,7 +1,9 @@
-/** `host init-token` and `host token rotate`: who gets a token, and that nobody sees it. */
+/** `host init-token` and `host token rotate`: who gets a token, that nobody sees it, and that it leaves a trace. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import { createFakeBox } from "../../test/crash/fake-box.ts";
 import { commandContext } from "../../test/support/command-context.ts";
+import { ApplianceError } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import type { Exec } from "../core/ports.ts";
 import { systemRandom } from "../platform/random.ts";
@@ -9,6 +11,8 @@ import { createMemoryFiles } from "../rehearsal/memory-files.ts";
 import { commands } from "./command.ts";
 
 const PATHS = statePaths("/box");
+const box = createFakeBox();
+const BOX = { clock: box.clock, machine: box.machineOf(box.spawn()) };
 
 function world() {
   const files = createMemoryFiles();
@@ -23,7 +27,8 @@ function world() {
   const run = async (...words: string[]) => {
     const command = commands.find(({ path }) => path.join(" ") === `host ${words.join(" ")}`);
     assert.ok(command !== undefined);
-    const { context, said } = commandContext({ deps: { files, exec, random: systemRandom }, args });
+    const { clock, machine } = BOX;
+    const { context, said } = commandContext({ deps: { files, exec, random: systemRandom, clock, machine }, args });
     await command.run(context);
     return JSON.stringify(said);
   };
@@ -45,14 +50,34 @@ it("makes a token once, gives it to the control plane, tells its file and nothin
 });
 
 it("replaces the token, gives it to the control plane, and shows it to nobody", async () => {
-  const { run, token, ran } = world();
+  const { run, token, ran, files } = world();
   await run("init-token");
   const first = token();
   ran.length = 0;
   const said = await run("token", "rotate");
   assert.notEqual(token(), first);
   assert.ok(!`${said}${JSON.stringify(ran)}`.includes(token()), "the token was told");
-  assert.deepEqual(ran, [["chown", "--no-dereference", "10001:10001", PATHS.setupToken]]);
+  assert.deepEqual(ran.at(-1), ["chown", "--no-dereference", "10001:10001", PATHS.setupToken]);
+  assert.equal((await files.stat(PATHS.setupToken))?.mode, 0o600);
+});
+
+it("notes in root's own folder that another token was given out, before it is so", async () => {
+  const { run, token, files } = world();
+  await run("init-token");
+  const first = token();
+  const write = files.write.bind(files);
+  files.write = async (path, ...given) => {
+    if (!path.startsWith(PATHS.host)) return await write(path, ...given);
+    assert.equal(token(), first, "it was replaced before it was noted");
+    throw new ApplianceError("file/disk-full", "Cannot write: the disk is full");
+  };
+  await assert.rejects(run("token", "rotate"), { code: "file/disk-full" });
+  assert.equal(token(), first);
+  files.write = write;
+  await run("token", "rotate");
+  const record = files.snapshot().get(`${PATHS.host}/maintenance.json`) ?? "";
+  assert.match(record, /"what": "access",\s+"from": "setup token",\s+"to": "new setup token"/);
+  assert.ok(!record.includes(token()));
 });
 
 it("makes none for a claimed box, also when the claim comes in between", async () => {

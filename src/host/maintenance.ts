@@ -61,6 +61,26 @@ export async function noteBoot(deps: MaintenanceDeps, options: NoteOptions): Pro
   });
 }
 
+/**
+ * Notes who may get in now, before it is so: a change of access that leaves no trace is none that an owner could find. Each call is a
+ * line of its own.
+ * @throws {ApplianceError} the file/ codes when it cannot be noted.
+ */
+export async function noteAccess(
+  deps: MaintenanceDeps,
+  { paths, appliance, signal, from, to }: NoteOptions & { readonly from: string; readonly to: string },
+): Promise<void> {
+  // A box whose bootstrap has noted nothing yet has a system all the same.
+  const kept = (await readKept(deps, paths)) ?? {
+    schema: MAINTENANCE_SCHEMA,
+    system: { ...(await gatherSystem(deps, paths, signal)), appliance },
+    boots: [],
+    changes: [],
+  };
+  const change = { at: toInstant(deps.clock.now()), what: "access", from, to } as const;
+  await writeKept(deps, paths, { ...kept, changes: [...kept.changes, change].slice(-MAX_CHANGES) });
+}
+
 /** Marks that this boot ends as it should. Only while systemd stops: a restart of the unit is no shutdown. @returns whether it did. */
 export async function noteShutdown(deps: MaintenanceDeps, options: Omit<NoteOptions, "appliance">): Promise<boolean> {
   const { paths, signal } = options;
