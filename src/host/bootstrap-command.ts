@@ -47,7 +47,7 @@ export const commands: readonly Command[] = [
 
 async function bootstrap(context: CommandContext): Promise<ExitCode> {
   if (context.flags["dry-run"] === true) return printPlan(context);
-  const { settings, deps, out } = context;
+  const { settings, settingsProblem, deps, out } = context;
   const root = settings.get("root") ?? "/";
   if (root !== "/") throw otherRoot(root);
   const paths = statePaths(root);
@@ -61,6 +61,7 @@ async function bootstrap(context: CommandContext): Promise<ExitCode> {
       follows: () => followsOf(context, paths),
       askMs: ASK_MS,
       port: parsePort(settings.get("listen.port") ?? "8080"),
+      ...(settingsProblem === undefined ? {} : { settingsProblem }),
     },
   };
   const told = new Map<string, string>();

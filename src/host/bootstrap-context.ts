@@ -1,4 +1,5 @@
 /** What the steps of one bootstrap share: ports, paths, and how they reach systemd and the cluster. */
+import type { ApplianceError } from "../core/errors.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps, ExecResult } from "../core/ports.ts";
 import { createKube, type Kube } from "../kube/client.ts";
@@ -27,6 +28,8 @@ export interface BootstrapSettings {
   readonly port: number;
   /** Version of this executable, for the notes of starts. */
   readonly version: string;
+  /** Why the settings file was passed over by this process; a start with other settings than the box has would undo its registry. */
+  readonly settingsProblem?: ApplianceError;
   /** The operator asks for an older control plane than ran before. */
   readonly allowDowngrade?: boolean;
 }

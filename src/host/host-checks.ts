@@ -21,13 +21,27 @@ const PROBE_MS = 3_000;
 /** States of a unit that has processes. */
 const RUNNING = ["active", "activating", "reloading", "deactivating"];
 
-/** Looks at disk, clock, control groups and ports. @throws {ApplianceError} the host/ code of the first finding. */
+/**
+ * Looks at the settings, disk, clock, control groups and ports.
+ * @throws {ApplianceError} config/invalid or config/unreadable for settings that this process could not use; the host/ code of the
+ *   first finding.
+ */
 export async function checkHost(call: BootstrapCall): Promise<StepResult> {
+  if (call.settings.settingsProblem !== undefined) throw withWayOut(call.settings.settingsProblem);
   const free = await checkDisk(call);
   await checkClock(call);
   await checkCgroups(call);
   await checkPorts(call);
   return { state: "done", detail: `${humanBytes(free)} free, ports free, clock plausible` };
+}
+
+/** Not tried again by this process, which has read them: the next one reads them anew. */
+function withWayOut({ code, message, cause }: ApplianceError): ApplianceError {
+  return new ApplianceError(code, message, {
+    cause,
+    hint: "Mend the file, or: alga-appliance recover (keeps it under another name and writes what can be read of it)",
+    details: { retrySafe: false },
+  });
 }
 
 async function checkDisk({ deps, settings }: BootstrapCall): Promise<number> {

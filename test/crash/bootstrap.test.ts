@@ -356,6 +356,16 @@ describe("bad days", () => {
     });
     assert.deepEqual([problem.code, /"6443": another program/.test(problem.message)], ["host/port-taken", true]);
   });
+  it("says that the settings cannot be used before anything is changed by others, and how they are mended", async () => {
+    const { host } = scene();
+    const settingsProblem = new ApplianceError("config/invalid", 'Cannot use settings file "/x": it is not YAML');
+    const { state, problem, steps } = await boot(host, { settings: { settingsProblem } });
+    assert.deepEqual([state, problem?.code, problem?.attempt], ["blocked", "config/invalid", 1]);
+    assert.match(problem?.hint ?? "", /alga-appliance recover/);
+    assert.equal(steps.find(({ id }) => id === "k3s-config")?.state, "pending");
+    assert.equal(host.files.snapshot().get("/etc/rancher/k3s/config.yaml.d/90-alga-appliance.yaml"), undefined);
+    assert.equal((await boot(host)).state, "done");
+  });
   it("says that the disk is full before anything is started", async () => {
     const { host } = scene();
     host.state.freeBytes = 1e6;
