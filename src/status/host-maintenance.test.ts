@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { createFakeBox } from "../../test/crash/fake-box.ts";
+import { ApplianceError } from "../core/errors.ts";
 import type { Fetch } from "../core/ports.ts";
 import { hostMaintenanceRoutes } from "./host-maintenance.ts";
 
@@ -31,7 +32,15 @@ it("hands the document on, without what is not of its schema", async () => {
   assert.deepEqual(asked, ["/v1/maintenance"]);
 });
 
-it("refuses another form, a long answer and an agent without notes", async () => {
+it("tells null of a box without an agent, and of an agent without notes", async () => {
+  const none = new ApplianceError("net/unreachable", "Cannot connect");
+  for (const hostAgent of [async () => Response.json({}, { status: 404 }), () => Promise.reject(none)]) {
+    const response = await ask(hostAgent);
+    assert.deepEqual([response.status, await response.json()], [200, null]);
+  }
+});
+
+it("refuses another form, a long answer and a broken agent", async () => {
   await assert.rejects(
     ask(async () => Response.json({ ...DOCUMENT, boots: "many" })),
     { code: "json/shape" },
@@ -43,10 +52,6 @@ it("refuses another form, a long answer and an agent without notes", async () =>
   await assert.rejects(
     ask(async () => new Response("{", { status: 200 })),
     { code: "json/syntax" },
-  );
-  await assert.rejects(
-    ask(async () => Response.json({}, { status: 404 })),
-    { code: "http/not-found" },
   );
   await assert.rejects(
     ask(async () => Response.json({}, { status: 500 })),

@@ -5,7 +5,7 @@
  */
 import { readBody } from "../core/body.ts";
 import { withDeadline } from "../core/deadline.ts";
-import { ApplianceError } from "../core/errors.ts";
+import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import { json, type Route } from "../core/http.ts";
 import { parseJson } from "../core/json.ts";
 import { type Maintenance, maintenanceSchema } from "../core/maintenance.ts";
@@ -21,19 +21,27 @@ export interface MaintenanceEdge {
 }
 
 /**
- * Asks the agent.
+ * Asks the agent; null where there is none, as in a rehearsal, and where it has noted nothing yet.
  *
- * @throws {ApplianceError} net/unreachable where there is no agent; http/not-found where it has no document; json/shape when its
- *   answer is another one; internal/timeout.
+ * @throws {ApplianceError} json/shape or json/syntax when its answer is another one; internal/timeout.
  */
-async function askMaintenance({ clock, hostAgent }: MaintenanceEdge, parent: AbortSignal): Promise<Maintenance> {
+async function askMaintenance({ clock, hostAgent }: MaintenanceEdge, parent: AbortSignal): Promise<Maintenance | null> {
+  try {
+    return await readDocument({ clock, hostAgent }, parent);
+  } catch (thrown) {
+    if (isApplianceError(thrown, "net/unreachable")) return null;
+    throw thrown;
+  }
+}
+
+async function readDocument({ clock, hostAgent }: MaintenanceEdge, parent: AbortSignal): Promise<Maintenance | null> {
   return await withDeadline(clock, TIMEOUT_MS, {
     what: "the host agent",
     parent,
     work: async (signal) => {
       const response = await hostAgent(new Request("http://host-agent/v1/maintenance", { signal }));
       const bytes = await readBody(response.body, { maxBytes: MAX_BYTES, tooLarge: strange, signal });
-      if (response.status === 404) throw nothing();
+      if (response.status === 404) return null;
       const document = maintenanceSchema.safeParse(
         parseJson(bytes, { what: "maintenance document", maxBytes: MAX_BYTES }),
       );
@@ -50,14 +58,11 @@ export function hostMaintenanceRoutes(edge: MaintenanceEdge): readonly Route[] {
       method: "GET",
       path: "/api/host/maintenance",
       access: "session",
-      summary: "Starts and ends of the box, unclean ones among them; changes of system, kernel and k3s; bootstraps",
+      summary:
+        "Starts and ends of the box, unclean ones among them; changes of system, kernel and k3s; bootstraps. null while the host tells nothing",
       handle: async ({ request }) => json(await askMaintenance(edge, request.signal)),
     },
   ];
-}
-
-function nothing(): ApplianceError {
-  return new ApplianceError("http/not-found", "Cannot show maintenance: the host has noted nothing yet");
 }
 
 function strange(): ApplianceError {

@@ -48,6 +48,14 @@ browserTest("the host tells its figures, its last hours and how its name servers
   await page.locator(".facts", { hasText: "41 GB of 118 GB used · full in about 9 months" }).waitFor();
   assert.equal(await page.locator("svg.plot polyline").count(), 2);
   await page.locator(".servers li", { hasText: "Works, 3 ms" }).waitFor();
+  const starts = page.locator("section[aria-label='Starts and changes']");
+  await starts.locator("p", { hasText: "1 of the last 6 starts ended without a shutdown" }).waitFor();
+  assert.equal(await starts.locator(".facts").first().locator("dd").count(), 5);
+  await starts.locator("dd", { hasText: "32 days, no shutdown" }).waitFor();
+  await starts.locator("dd", { hasText: "Kernel: 6.17.0-8-generic → 6.17.0-12-generic" }).waitFor();
+  await page.route("**/api/host/maintenance", (route) => route.fulfill({ json: null }));
+  await page.reload();
+  await starts.locator("p", { hasText: "The host tells nothing of its starts here" }).waitFor();
 });
 
 browserTest("an operation shows how long each step took", { stepMs: 40 }, async ({ page, server }) => {

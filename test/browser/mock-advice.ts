@@ -4,7 +4,15 @@ import { SCENARIOS } from "../../src/rehearsal/faults.ts";
 import { guideLines, guidePage } from "../../src/status/guide.ts";
 import type { NameServerReport, RehearsalView } from "../../ui/state/wire.ts";
 import type { MockAnswer } from "./mock-answers.ts";
-import { type MockEvents, mockClaims, mockInventory, mockLog, mockSamples, mockSessions } from "./mock-inventory.ts";
+import {
+  type MockEvents,
+  mockClaims,
+  mockInventory,
+  mockLog,
+  mockMaintenance,
+  mockSamples,
+  mockSessions,
+} from "./mock-inventory.ts";
 import { MOCK_PASSWORD } from "./mock-sessions.ts";
 import { createMockSettings } from "./mock-settings.ts";
 
@@ -16,6 +24,7 @@ const ANSWERS: Readonly<Record<string, (body: Body) => unknown>> = {
   "DELETE /api/sessions": () => ({ ended: 1 }),
   "GET /api/claims": () => ({ claims: mockClaims() }),
   "GET /api/host/history": () => ({ samples: mockSamples() }),
+  "GET /api/host/maintenance": mockMaintenance,
   "POST /api/setup/name-servers": reportOf,
 };
 

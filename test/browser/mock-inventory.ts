@@ -1,5 +1,13 @@
 /** Pods, warnings and logs of the mock box. Some were named and written by somebody who means harm. */
-import type { ClaimRecord, EventList, HostSample, Inventory, LogTail, OpenSession } from "../../ui/state/wire.ts";
+import type {
+  ClaimRecord,
+  EventList,
+  HostSample,
+  Inventory,
+  LogTail,
+  Maintenance,
+  OpenSession,
+} from "../../ui/state/wire.ts";
 
 /** Markup, terminal escapes as the box writes them out, and a raw mark that turns the reading direction. */
 export const HOSTILE =
@@ -83,6 +91,39 @@ export function mockSamples(): readonly HostSample[] {
     diskBytes: 40e9 + index * 4e6,
     memoryBytes: 6e9 + Math.sin(index / 9) * 4e8,
   }));
+}
+
+/** A box of half a year: seven starts, one of them ended by the power, and what was updated beneath it. */
+export function mockMaintenance(): Maintenance {
+  const day = (ago: number): string => new Date(Date.now() - ago * 86_400_000).toISOString();
+  const days = [180, 150, 121, 90, 64, 31, 3];
+  return {
+    schema: "alga.appliance.maintenance/v1",
+    observedAt: day(0),
+    system: {
+      os: "Ubuntu 26.04.2 LTS",
+      kernel: "6.17.0-12-generic",
+      k3s: "v1.36.3+k3s1",
+      appliance: "1.0.3",
+    },
+    boots: days.map((ago, index) => {
+      const next = days[index + 1];
+      const end = next === undefined ? "running" : index === 4 ? "unclean" : "clean";
+      return {
+        bootId: `boot-${index}`,
+        startedAt: day(ago),
+        endedAt: next === undefined ? null : day(next + 0.02),
+        end,
+      };
+    }),
+    changes: [
+      { at: day(150), what: "k3s", from: "v1.36.1+k3s1", to: "v1.36.3+k3s1" },
+      { at: day(31), what: "appliance", from: "1.0.2", to: "1.0.3" },
+      { at: day(3), what: "kernel", from: "6.17.0-8-generic", to: "6.17.0-12-generic" },
+    ],
+    uncleanShutdowns: 1,
+    runs: [],
+  };
 }
 
 export function mockClaims(): readonly ClaimRecord[] {

@@ -14,6 +14,7 @@ import { usePolled } from "../state/poll.ts";
 import { useStore } from "../state/store.ts";
 import type { ApplianceStatus, HostSample, NameServerReport } from "../state/wire.ts";
 import { text } from "../strings.ts";
+import { StartsCard } from "./host-starts.ts";
 import { ServerMarks } from "./name-servers.ts";
 import { useNameServers } from "./use-name-servers.ts";
 
@@ -29,7 +30,10 @@ export function HostPage(): VNode {
   if (known === null) return html`<${PageTitle} title=${text("nav.host")} /><${Skeleton} lines=${8} />`;
   return html`<${PageTitle} title=${text("nav.host")} />
     <div class="columns">
-      <${MachineCard} known=${known} />
+      <div class="stack">
+        <${MachineCard} known=${known} />
+        <${StartsCard} />
+      </div>
       <div class="stack">
         <${HistoryCard} samples=${history.value?.samples} />
         <${NetworkCard} known=${known} />

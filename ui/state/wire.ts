@@ -2,6 +2,7 @@
 import type { OperationView } from "../../src/operation/model.ts";
 
 export type { ClaimRecord } from "../../src/core/claims.ts";
+export type { Maintenance } from "../../src/core/maintenance.ts";
 export type { OperationStep, OperationView } from "../../src/operation/model.ts";
 export type { OpenSession } from "../../src/server/sessions.ts";
 export type { AddressPlan as AddressPlanView, AddressView } from "../../src/setup/address.ts";
