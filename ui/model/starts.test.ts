@@ -34,13 +34,7 @@ test("startsView() tells each start by how it ended, the newest first", () => {
   const told = view({ boots, uncleanShutdowns: 2 });
   assert.deepEqual(
     told.starts.map(({ value }) => value),
-    [
-      "runs now",
-      "shut down",
-      "no shutdown, nobody knows when",
-      "30 min, no shutdown",
-      "19 days, then shut down",
-    ],
+    ["runs now", "shut down", "no shutdown, nobody knows when", "30 min, no shutdown", "19 days, then shut down"],
   );
   assert.match(told.summary, /^2 of the last 4 starts ended without a shutdown/);
   assert.equal(told.isCut, false);
