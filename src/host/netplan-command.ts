@@ -135,8 +135,8 @@ async function setNetwork(context: CommandContext): Promise<ExitCode> {
   );
   const scope = scopeOf(context);
   const target = { root: scope.paths.root, name, interfaces: facts.interfaces };
-  const { definition, edits } = await readNetplanFiles(deps.files, target);
-  const text = netplanText(definition, settings);
+  const { definition, edits, kept } = await readNetplanFiles(deps.files, target);
+  const text = netplanText(definition, settings, kept);
   if (flags["dry-run"] === true) {
     const changed = edits.map(({ path }) => path);
     const told = changed.map((path) => `# Its addresses are taken out of ${path}\n`).join("");

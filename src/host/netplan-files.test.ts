@@ -22,12 +22,17 @@ async function after(text: string, name?: string, interfaces?: readonly string[]
 
 describe("what netplan calls an interface", () => {
   it("is its name where no file speaks of it, and our own file counts for nothing", async () => {
-    assert.deepEqual(await read({}), { definition: { kind: "ethernets", id: "eth0" }, edits: [] });
+    assert.deepEqual(await read({}), { definition: { kind: "ethernets", id: "eth0" }, edits: [], kept: {} });
     const ours = {
       "90-alga-appliance.yaml": "network: {vlans: {eth0: {addresses: [192.0.2.9/24]}}}\n",
       "notes.txt": "{",
     };
-    assert.deepEqual(await read(ours), { definition: { kind: "ethernets", id: "eth0" }, edits: [] });
+    assert.deepEqual(await read(ours), { definition: { kind: "ethernets", id: "eth0" }, edits: [], kept: {} });
+  });
+  it("is said beside what our own file says of others", async () => {
+    const ours = "network: {version: 2, ethernets: {eth0: {dhcp4: true}, eth1: {dhcp4: true}}, bridges: {br0: {}}}\n";
+    const { kept } = await read({ "90-alga-appliance.yaml": ours });
+    assert.deepEqual(kept, { ethernets: { eth1: { dhcp4: true } }, bridges: { br0: {} } });
   });
   for (const [how, words] of [
     ["by its card", '{match: {macaddress: "52:54:00:AA:BB:CC"}, dhcp4: true}'],

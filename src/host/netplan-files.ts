@@ -28,6 +28,8 @@ export interface NetplanFiles {
   /** Under which name our file must speak of the interface. */
   readonly definition: NetplanDefinition;
   readonly edits: readonly NetplanEdit[];
+  /** What our file says of other interfaces, which it goes on to say: by kind, then by name. */
+  readonly kept: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 /** The file that the appliance writes, and no other. */
@@ -77,7 +79,21 @@ export async function readNetplanFiles(files: Deps["files"], target: NetplanTarg
     if (found.length > 0) edits.push({ path, text: textFrom(path, document) });
   }
   const { kind, id } = definition ?? { kind: "ethernets", id: name };
-  return { definition: { kind, id }, edits };
+  return { definition: { kind, id }, edits, kept: await keptOf(files, { path: join(folder, OUR_NETPLAN), id }) };
+}
+
+async function keptOf(
+  files: Deps["files"],
+  { path, id }: { readonly path: string; readonly id: string },
+): Promise<NetplanFiles["kept"]> {
+  const found = definitionsOf(path, documentOf(path, (await textOf(files, path)) ?? "")).filter((one) => one.id !== id);
+  const kinds = [...new Set(found.map(({ kind }) => kind))];
+  return Object.fromEntries(
+    kinds.map((kind) => [
+      kind,
+      Object.fromEntries(found.filter((one) => one.kind === kind).map((one) => [one.id, one.content])),
+    ]),
+  );
 }
 
 function checkAlone(path: string, { id, content }: Found, others: readonly string[]): void {

@@ -124,6 +124,15 @@ network:
       network: { version: 2, ethernets: { eth0: { dhcp4: true, dhcp6: true, "accept-ra": true } } },
     });
   });
+  it("goes on to say what it said of other interfaces", () => {
+    const kept = { ethernets: { eth1: { dhcp4: true } }, bridges: { br0: { addresses: ["198.51.100.1/24"] } } };
+    const dhcp = { dhcp4: true, dhcp6: true, "accept-ra": true };
+    assert.deepEqual(parse(netplanText(ETH0, { mode: "dhcp" }, kept)).network, {
+      version: 2,
+      ethernets: { eth1: { dhcp4: true }, eth0: dhcp },
+      bridges: { br0: { addresses: ["198.51.100.1/24"] } },
+    });
+  });
   it("holds no name but an interface's", () => {
     for (const name of ["eth0", "enp3s0f1", "bond0.12"]) assert.match(name, INTERFACE);
     for (const name of ["", "../x", "a b", "eth0:\n", "-o", "averyverylongname"]) assert.doesNotMatch(name, INTERFACE);

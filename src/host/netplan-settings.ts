@@ -2,7 +2,7 @@
 import { stringify } from "yaml";
 import { ApplianceError } from "../core/errors.ts";
 import { CLUSTER_NETWORKS, type IpNetwork, isEdge, isInside, overlaps, parseIp, parseNetwork } from "../core/ip.ts";
-import type { NetplanDefinition } from "./netplan-files.ts";
+import type { NetplanDefinition, NetplanFiles } from "./netplan-files.ts";
 
 /** What the operator wants of an interface. */
 export type NetworkSettings =
@@ -86,8 +86,12 @@ function checkGateway(text: string, networks: readonly IpNetwork[]): void {
   }
 }
 
-/** The netplan file of one interface, whole. `definition`: what the files of others call it. */
-export function netplanText({ kind, id }: NetplanDefinition, settings: NetworkSettings): string {
+/** Our netplan file, whole: one interface anew, the others as before. `definition`: what the files of others call it. */
+export function netplanText(
+  { kind, id }: NetplanDefinition,
+  settings: NetworkSettings,
+  kept: NetplanFiles["kept"] = {},
+): string {
   const words =
     settings.mode === "dhcp"
       ? { dhcp4: true, dhcp6: true, "accept-ra": true }
@@ -99,7 +103,7 @@ export function netplanText({ kind, id }: NetplanDefinition, settings: NetworkSe
           nameservers: { addresses: settings.dns },
         };
   const head = "# Written by: alga-appliance console network set. Change it by the same command.\n";
-  return `${head}${stringify({ network: { version: 2, [kind]: { [id]: words } } })}`;
+  return `${head}${stringify({ network: { version: 2, ...kept, [kind]: { ...kept[kind], [id]: words } } })}`;
 }
 
 function isAnyOf(ip: IpNetwork, list: readonly string[]): boolean {

@@ -46,6 +46,7 @@ export function unitsHost(lab: LabState): Case[] {
     told("login: its first use makes it worthless", login.isExpiredByItsUse),
     told("network: it is shown, and what is wrong is refused", network.isRefused),
     told("network: a change that is confirmed stays", network.isConfirmed),
+    told("network: so does one of another interface", network.isConfirmedElsewhere),
     told("network: a change that nobody confirms is undone", network.isUndone),
     told("network: a change whose process is killed is undone by the timer", network.isUndoneByTimer),
     told("control plane: one that does not live is left for the last healthy one", () => isBad(lab)),

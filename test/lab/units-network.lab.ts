@@ -14,6 +14,9 @@ import { appliance, begins, endOf, saidBy, signals, typed } from "./inside.ts";
 const SECONDS = 300;
 const FOLDER = join(BOX.tree, "etc/netplan");
 const INTERFACE = "host0";
+/** Another of the box, in the same file. */
+const BRIDGE = "office0";
+const BEHIND = "10.79.0";
 const TIMER = "alga-appliance-network-undo.timer";
 /** Beside the box's own in the lab's network. */
 const SECOND = "10.77.0.3";
@@ -29,7 +32,8 @@ export function layNetplan(): void {
     "link-local": [],
   };
   mkdirSync(FOLDER, { recursive: true });
-  const text = stringify({ network: { version: 2, ethernets: { [INTERFACE]: ethernet } } });
+  const bridges = { [BRIDGE]: { interfaces: [], addresses: [`${BEHIND}.1/24`], "link-local": [] } };
+  const text = stringify({ network: { version: 2, ethernets: { [INTERFACE]: ethernet }, bridges } });
   writeFileSync(join(FOLDER, "50-cloud-init.yaml"), text, { mode: 0o600 });
   renameSync(UNITS_BOX.network, `${UNITS_BOX.network}.out`);
 }
@@ -85,9 +89,25 @@ export async function isConfirmed(): Promise<void> {
   assert.equal(endOf("network-kept"), "success", saidBy("network-kept"));
   assert.ok(!typed("systemctl list-timers --all --no-legend").includes(TIMER), "the timer would undo it");
   const { files, told } = settings();
-  assert.deepEqual(Object.keys(files), ["50-cloud-init.yaml.alga-before", "90-alga-appliance.yaml"]);
-  for (const address of [NETWORK.box, SECOND]) assert.ok(told.includes(`${address}/24`), told);
+  assert.deepEqual(Object.keys(files), ["50-cloud-init.yaml", "90-alga-appliance.yaml"]);
+  for (const address of [NETWORK.box, SECOND, `${BEHIND}.1`]) assert.equal(told.split(`${address}/24`).length, 2, told);
   assert.equal(appliance("console", "network", "confirm").code === 0, false, "it was confirmed twice");
+}
+
+/** Another interface than that of the default route, of another kind, and told of in the same file. */
+export async function isConfirmedElsewhere(): Promise<void> {
+  const before = settings().told;
+  const wanted = ["--interface", BRIDGE, "--address", `${BEHIND}.9/24`];
+  begins("network-bridge", "console", "network", "set", ...wanted, "--within", "10m");
+  await until("the bridge's other address", SECONDS, () =>
+    typed(`ip -br address show ${BRIDGE}`).includes(`${BEHIND}.9/24`),
+  );
+  assert.equal(appliance("console", "network", "confirm").code, 0);
+  await until("the end of the command", SECONDS, () => endOf("network-bridge") !== undefined);
+  assert.equal(endOf("network-bridge"), "success", saidBy("network-bridge"));
+  const addresses = (text: string) => [...text.matchAll(/"(10\.[\d.]+)\/24"/g)].map((found) => found[1]).sort();
+  const expected = addresses(before).map((one) => (one === `${BEHIND}.1` ? `${BEHIND}.9` : one));
+  assert.deepEqual(addresses(settings().told), expected, settings().told);
 }
 
 /** Moves the box to another address alone, and answers what was there before when it has moved. */
