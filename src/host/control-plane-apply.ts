@@ -22,6 +22,7 @@ import {
   VERSION_ANNOTATION,
 } from "./control-plane-facts.ts";
 import { remember } from "./control-plane-record.ts";
+import { makeWay } from "./control-plane-replace.ts";
 import { isControlPlane } from "./host-checks.ts";
 
 /** Milliseconds between looks at a control plane that starts. */
@@ -31,8 +32,8 @@ const LOOK_MS = 2_000;
 export async function applyControlPlane(call: BootstrapCall): Promise<StepResult> {
   const kube = await openCluster(call);
   const choice = await chooseAndPull(call, kube);
-  await applyChoice(call, kube, choice);
-  return { state: "done", detail: `${choice.image} (${choice.why})` };
+  const replaced = await applyChoice(call, kube, choice);
+  return { state: "done", detail: `${choice.image} (${choice.why})${replaced === undefined ? "" : `; ${replaced}`}` };
 }
 
 /** The choice, with its image on the node: a registry that answers us and not the node must not cost the control plane that runs. */
@@ -118,10 +119,16 @@ function toProblem(thrown: unknown): { readonly problem: string } {
   return { problem: thrown.message };
 }
 
-/** Applies; fields that somebody else set by hand are taken back, because a box is what its files say. */
-async function applyChoice(call: BootstrapCall, kube: Kube, choice: ControlPlaneChoice): Promise<void> {
+/**
+ * Applies; fields that somebody else set by hand are taken back, because a box is what its files say.
+ * @returns what had to go for it, in words.
+ */
+async function applyChoice(call: BootstrapCall, kube: Kube, choice: ControlPlaneChoice): Promise<string | undefined> {
   const objects = controlPlaneObjects(call.settings.manifests, choice);
+  const deployment = objects.find(({ kind }) => kind === CONTROL_PLANE.kind);
+  const replaced = deployment === undefined ? undefined : await makeWay(call, kube, deployment);
   await applySet({ kube, clock: call.deps.clock }, objects, { force: true, signal: call.signal });
+  return replaced;
 }
 
 /**

@@ -10,6 +10,7 @@ import { parseJson } from "../core/json.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
 import type { Kube } from "../kube/calls.ts";
+import { FIELD_MANAGER } from "../kube/client.ts";
 import { type KubeObject, listAt, numberAt, textAt } from "../kube/model.ts";
 import { readinessOf } from "../kube/readiness.ts";
 import type { RegistryClient } from "../oci/client.ts";
@@ -143,10 +144,20 @@ async function runningImage(
   const deployment = await kube?.get(CONTROL_PLANE, { signal });
   const [container] = listAt(deployment, "spec", "template", "spec", "containers");
   const image = textAt(container, "image");
-  if (kube === undefined || deployment === undefined || image === undefined) return null;
+  if (kube === undefined || deployment === undefined || image === undefined || !isOurs(deployment)) return null;
   const version = deployment.metadata.annotations?.[VERSION_ANNOTATION] ?? null;
   const health = await healthOf(kube, deployment, { image, isProven: image === proven, signal });
   return { image, version, health };
+}
+
+/**
+ * Tells whether this product ever applied it. The Deployment of an older kind of box has the same name, and its image knows nothing of
+ * our manifest: it is no control plane to stay with, or to compare versions with.
+ */
+function isOurs({ metadata }: KubeObject): boolean {
+  return (metadata.managedFields ?? []).some(
+    ({ manager, operation }) => manager === FIELD_MANAGER && operation === "Apply",
+  );
 }
 
 /** Why a container does not start that says nothing about what is in the image. */

@@ -21,11 +21,13 @@ const recordSchema = z.object({
   schema: z.literal(SCHEMA),
   healthy: imageSchema.nullable(),
   failed: z.array(imageSchema),
+  /** Deployments that ours could not be applied over. */
+  replaced: z.array(z.object({ image: z.string().nullable(), why: z.string(), at: z.string() })).default([]),
 });
 
 export type ControlPlaneRecord = z.infer<typeof recordSchema>;
 
-const EMPTY: ControlPlaneRecord = { schema: SCHEMA, healthy: null, failed: [] };
+const EMPTY: ControlPlaneRecord = { schema: SCHEMA, healthy: null, failed: [], replaced: [] };
 
 type RecordDeps = Pick<Deps, "files" | "clock" | "log">;
 
@@ -57,9 +59,25 @@ export async function remember(
     options.as === "healthy"
       ? { ...before, healthy: entry, failed: others }
       : { ...before, failed: [...others, entry].slice(-MAX_FAILED) };
-  await deps.files.makeDirectory(options.paths.host, { mode: 0o700 });
-  await deps.files.write(pathOf(options.paths), `${JSON.stringify(next, undefined, 2)}\n`);
+  await writeRecord(deps, options.paths, next);
   return next;
+}
+
+/** Remembers that a Deployment of another form was taken away for ours. A run that is begun again remembers it once. */
+export async function rememberReplaced(
+  deps: RecordDeps,
+  one: { readonly image: string | null; readonly why: string },
+  paths: StatePaths,
+): Promise<void> {
+  const before = await readRecord(deps, paths);
+  const others = before.replaced.filter(({ image, why }) => image !== one.image || why !== one.why);
+  const replaced = [...others, { ...one, at: toInstant(deps.clock.now()) }].slice(-MAX_FAILED);
+  await writeRecord(deps, paths, { ...before, replaced });
+}
+
+async function writeRecord(deps: RecordDeps, paths: StatePaths, record: ControlPlaneRecord): Promise<void> {
+  await deps.files.makeDirectory(paths.host, { mode: 0o700 });
+  await deps.files.write(pathOf(paths), `${JSON.stringify(record, undefined, 2)}\n`);
 }
 
 function pathOf(paths: StatePaths): string {

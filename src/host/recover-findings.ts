@@ -277,8 +277,11 @@ function controlPlane(seen: Seen): readonly Finding[] {
   if (running === null) {
     return one("control-plane-gone", {
       title: "The control plane is not in the cluster",
-      cause: "Its Deployment was deleted.",
-      evidence: fact("Deployment alga-appliance-control-plane/appliance-control-plane", "there is none"),
+      cause: "Its Deployment was deleted, or another one has its name.",
+      evidence: fact(
+        "Deployment alga-appliance-control-plane/appliance-control-plane",
+        "there is none that this product applied",
+      ),
       mend: "It is applied again, with the last image that was healthy.",
       next: null,
     });

@@ -6,6 +6,7 @@
  */
 import { isApplianceError } from "../core/errors.ts";
 import type { Kube } from "../kube/calls.ts";
+import { FIELD_MANAGER } from "../kube/client.ts";
 import { type KindRef, type KubeObject, type ObjectRef, refOf, textAt } from "../kube/model.ts";
 import { HOST_FOLDER, PROVISIONER } from "../storage/objects.ts";
 
@@ -26,7 +27,6 @@ const STORAGE_NAMESPACE = PROVISIONER.namespace;
 /** Folders of volumes on the host: nothing outside of them is ever removed. */
 const VOLUME_FOLDERS = [HOST_FOLDER, "/var/lib/rancher/k3s/storage"];
 const OUR_KUSTOMIZATIONS = ["alga-appliance", "alga-platform", "alga-core", "alga-background"];
-const MANAGER = "alga-appliance";
 
 /** Kinds of Flux's, parents before what they make. */
 const FLUX_KINDS: readonly KindRef[] = [
@@ -127,7 +127,9 @@ async function listed(kube: Kube, kind: KindRef, signal: AbortSignal): Promise<r
 /** Tells whether the product applied an object, or labelled it. */
 function hasOurMark({ metadata }: KubeObject): boolean {
   if (metadata.labels?.["app.kubernetes.io/part-of"] === "alga-appliance") return true;
-  return (metadata.managedFields ?? []).some(({ manager, operation }) => manager === MANAGER && operation === "Apply");
+  return (metadata.managedFields ?? []).some(
+    ({ manager, operation }) => manager === FIELD_MANAGER && operation === "Apply",
+  );
 }
 
 function isOurRelease(object: KubeObject): boolean {

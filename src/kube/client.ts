@@ -46,7 +46,8 @@ export type { AccessRule } from "./errors.ts";
 export type { KubeConnection } from "./transport.ts";
 
 /** Field manager of everything this product applies. */
-const FIELD_MANAGER = "alga-appliance";
+/** By this name the API server knows what the product wrote. */
+export const FIELD_MANAGER = "alga-appliance";
 
 /** Makes a client. No request is made yet. */
 export function createKube(

@@ -10,12 +10,14 @@ import { bootstrapOfBoot, runBootstrap } from "../../src/host/bootstrap.ts";
 import { commands } from "../../src/host/bootstrap-command.ts";
 import type { BootstrapDeps, BootstrapSettings } from "../../src/host/bootstrap-context.ts";
 import { BOOTSTRAP_STEPS } from "../../src/host/bootstrap-steps.ts";
+import { CONTROL_PLANE } from "../../src/host/control-plane-facts.ts";
 import { readRecord, remember } from "../../src/host/control-plane-record.ts";
+import { fieldAt, type KubeObject, listAt } from "../../src/kube/model.ts";
 import type { OperationView } from "../../src/operation/model.ts";
 import { commandContext } from "../support/command-context.ts";
 import { createFakeBox } from "./fake-box.ts";
-import { ARCHIVE, BAKED, createFakeHost, type FakeHost } from "./fake-host.ts";
-import { makeMortal } from "./mortal.ts";
+import { ARCHIVE, BAKED, createFakeHost, type FakeHost, runningImage } from "./fake-host.ts";
+import { cutAt, watchMoments } from "./moments.ts";
 
 const PATHS = statePaths("/");
 const HOST_FOLDER = "/var/lib/alga-appliance-host";
@@ -34,21 +36,6 @@ function boot(
 }
 
 const states = (view: OperationView): string[] => view.steps.map(({ id, state }) => `${id} ${state}`);
-const runningImage = async (host: FakeHost): Promise<unknown> => {
-  const found = (await host.kube.get({
-    apiVersion: "apps/v1",
-    kind: "Deployment",
-    namespace: "alga-appliance-control-plane",
-    name: "appliance-control-plane",
-  })) as
-    | {
-        readonly spec?: {
-          readonly template: { readonly spec: { readonly containers: readonly { readonly image: string }[] } };
-        };
-      }
-    | undefined;
-  return found?.spec?.template.spec.containers[0]?.image;
-};
 const ranWith = (host: FakeHost, ...words: string[]): number =>
   host.ran.filter((argv) => words.every((word) => argv.includes(word))).length;
 
@@ -507,18 +494,48 @@ describe("bad days", () => {
   });
 });
 
+/** As an older kind of box has it: another selector, containers of its own, a role that may do everything. */
+const older = async (host: FakeHost): Promise<void> => {
+  const { namespace, name } = CONTROL_PLANE;
+  const metadata = { name, namespace };
+  const spec = {
+    replicas: 1,
+    selector: { matchLabels: { app: "older" } },
+    template: {
+      metadata: { labels: { app: "older" } },
+      spec: {
+        initContainers: [{ name: "fix-ownership", image: "busybox:1" }],
+        containers: [{ name: "host-service", image: "ghcr.io/older:1" }],
+      },
+    },
+  };
+  await host.kube.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+  await host.kube.create({ apiVersion: "apps/v1", kind: "Deployment", metadata, spec } as KubeObject);
+  const rbac = { apiVersion: "rbac.authorization.k8s.io/v1" };
+  const role = { name: "appliance-control-plane-setup-admin" };
+  await host.kube.create({ ...rbac, kind: "ClusterRole", metadata: role, rules: [] } as KubeObject);
+  const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", ...role };
+  for (const one of ["setup-admin", "of-somebody"]) {
+    const of = one === "setup-admin" ? roleRef : { ...roleRef, name: "view" };
+    const subjects = [{ kind: "ServiceAccount", name, namespace }];
+    await host.kube.create({
+      ...rbac,
+      kind: "ClusterRoleBinding",
+      metadata: { name: one },
+      roleRef: of,
+      subjects,
+    } as KubeObject);
+  }
+  host.state.images.add("ghcr.io/older:1");
+};
+
 describe("control planes", () => {
   const NEXT = "registry.test/b/alga-appliance-control-plane@sha256:next";
   it("goes back to the last healthy one when the one that is applied does not answer, and remembers it", async () => {
     const { box, host } = scene();
     await boot(host);
     await host.kube.patch(
-      {
-        apiVersion: "apps/v1",
-        kind: "Deployment",
-        namespace: "alga-appliance-control-plane",
-        name: "appliance-control-plane",
-      },
+      CONTROL_PLANE,
       [{ op: "replace", path: "/spec/template/spec/containers/0/image", value: NEXT }],
       { type: "json" },
     );
@@ -538,6 +555,74 @@ describe("control planes", () => {
     assert.equal((await boot(host)).state, "done");
     assert.equal(await runningImage(host), NEXT);
   });
+  const bindings = async (host: FakeHost): Promise<string[]> =>
+    (await host.kube.list({ apiVersion: "rbac.authorization.k8s.io/v1", kind: "ClusterRoleBinding" })).items
+      .map(({ metadata }) => metadata.name)
+      .filter((one) => ["setup-admin", "of-somebody"].includes(one));
+  it("takes the place of an older kind of Deployment with another selector, keeps that one, and says so", async () => {
+    const { box, host } = scene();
+    host.state.k3s = "active";
+    await older(host);
+    host.state.k3s = "inactive";
+    const view = await boot(host);
+    assert.equal(view.state, "done", JSON.stringify(view.problem));
+    assert.equal(await runningImage(host), BAKED);
+    const live = await host.kube.get(CONTROL_PLANE);
+    assert.deepEqual(fieldAt(live, "spec", "selector"), { matchLabels: { app: "cp" } });
+    assert.deepEqual(listAt(live, "spec", "template", "spec", "initContainers"), []);
+    assert.deepEqual(await bindings(host), ["of-somebody"]);
+    const { replaced } = await readRecord(host.deps(), PATHS);
+    assert.deepEqual(
+      replaced.map(({ image, why }) => [image, why]),
+      [["ghcr.io/older:1", "it had another selector, which cannot be changed"]],
+    );
+    assert.match(host.files.snapshot().get(`${HOST_FOLDER}/control-plane-replaced.json`) ?? "", /"fix-ownership"/);
+    assert.match(
+      view.steps.find(({ id }) => id === "control-plane")?.detail ?? "",
+      /ghcr\.io\/older:1\) was replaced: /,
+    );
+    const { uid } = live?.metadata ?? {};
+    box.boot();
+    await boot(host);
+    assert.equal((await host.kube.get(CONTROL_PLANE))?.metadata.uid, uid, "it was replaced once more");
+  });
+  it("waits for the pods of the older one, and takes nothing away that the API would not let ours follow", async () => {
+    const { host } = scene();
+    await boot(host);
+    await host.kube.delete(CONTROL_PLANE);
+    await older(host);
+    const before = (await host.kube.get(CONTROL_PLANE))?.metadata.uid;
+    const manifests = {
+      "all.yaml": (host.settings().manifests["all.yaml"] ?? "").replace("{app: cp}", "{app: other}"),
+    };
+    const refused = await boot(host, { settings: { manifests } });
+    assert.deepEqual([refused.state, refused.problem?.code], ["blocked", "kube/invalid"]);
+    assert.equal((await host.kube.get(CONTROL_PLANE))?.metadata.uid, before);
+    // Its pod holds the deletion, as a foreground deletion does.
+    await host.kube.patch(CONTROL_PLANE, { metadata: { finalizers: ["test/pod-still-there"] } });
+    const told: string[] = [];
+    const signal = new AbortController().signal;
+    const onView = ({ steps }: OperationView): void => {
+      const { detail = null } = steps.find(({ id }) => id === "control-plane") ?? {};
+      if (detail?.startsWith("Waits for the pods") !== true || told.length > 0) return;
+      told.push(detail);
+      void host.kube.patch(CONTROL_PLANE, { metadata: { finalizers: null } });
+    };
+    const end = await runBootstrap({ deps: host.deps(), settings: host.settings() }, { signal, onView });
+    assert.deepEqual([end.state, told.length], ["done", 1], JSON.stringify(end.problem));
+  });
+  it("takes a container away that somebody has put beside ours", async () => {
+    const { box, host } = scene();
+    await boot(host);
+    const add = { op: "add", path: "/spec/template/spec/containers/-", value: { name: "shell", image: "busybox:1" } };
+    await host.kube.patch(CONTROL_PLANE, [add], { type: "json" });
+    box.boot();
+    assert.equal((await boot(host)).state, "done");
+    const live = await host.kube.get(CONTROL_PLANE);
+    assert.equal(listAt(live, "spec", "template", "spec", "containers").length, 1);
+    const [first] = (await readRecord(host.deps(), PATHS)).replaced;
+    assert.match(first?.why ?? "", /other containers \(shell\)/);
+  });
   it("says what its pods say when none becomes healthy", async () => {
     const { host } = scene();
     host.state.bad.add(BAKED);
@@ -547,39 +632,27 @@ describe("control planes", () => {
   });
 });
 
-it("killed before and after each of its effects, comes to the same end as one that was not", {
-  timeout: 120_000,
-}, async () => {
-  const { box, host } = scene();
-  const moments: { readonly name: string; readonly world: FakeHost }[] = [];
-  const keep = (name: string): boolean => {
-    moments.push({ name, world: host.copy() });
-    return false;
-  };
-  const real = host.deps();
-  const all = { ...real, exec: real.exec } as Parameters<typeof makeMortal>[0];
-  const { deps } = makeMortal(all, {
-    kube: () => Promise.reject(),
-    stateFolder: HOST_FOLDER,
-    diesAt: (name, when) => keep(`${when} ${name}`),
-    die: () => {},
+for (const [name, prepare] of [
+  ["an empty box", async () => {}],
+  ["a box of an older kind", older],
+] as const) {
+  it(`killed before and after each of its effects on ${name}, comes to the same end as one that was not`, {
+    timeout: 120_000,
+  }, async () => {
+    const { box, host } = scene();
+    await prepare(host);
+    const { deps, moments } = watchMoments(host, { stateFolder: HOST_FOLDER, after: true });
+    assert.equal((await boot(host, { deps })).state, "done");
+    assert.ok(moments.length > 80, `only ${moments.length} moments were seen`);
+    const calm = await remains(host);
+    for (const [index, moment] of moments.entries()) {
+      cutAt(moment, index, box);
+      const view = await boot(moment.world);
+      assert.equal(view.state, "done", `killed ${moment.name}: ${JSON.stringify(view.problem)}`);
+      assert.deepEqual(await remains(moment.world), calm, `killed ${moment.name}`);
+    }
   });
-  const exec: BootstrapDeps["exec"] = async (argv, options) => {
-    keep(`before ${argv.join(" ")}`);
-    return real.exec(argv, options);
-  };
-  assert.equal((await boot(host, { deps: { ...deps, exec } })).state, "done");
-  assert.ok(moments.length > 80, `only ${moments.length} moments were seen`);
-  const calm = await remains(host);
-  for (const [index, { name, world }] of moments.entries()) {
-    // Killed alone, or with the power: both are met in turn.
-    if (index % 2 === 0) box.boot();
-    if (index % 2 === 0 && world.state.k3s === "active") world.state.k3s = "inactive";
-    const view = await boot(world);
-    assert.equal(view.state, "done", `killed ${name}: ${JSON.stringify(view.problem)}`);
-    assert.deepEqual(await remains(world), calm, `killed ${name}`);
-  }
-});
+}
 
 /** What a bootstrap leaves on a box, without what differs from run to run. */
 async function remains(host: FakeHost): Promise<unknown> {

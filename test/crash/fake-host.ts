@@ -286,6 +286,11 @@ async function rollOut(state: HostState, kube: Kube): Promise<void> {
   await kube.patch(CONTROL_PLANE, { status }, { subresource: "status" });
 }
 
+/** The image that the Deployment of the control plane names; "" without one. */
+export async function runningImage({ kube }: Pick<FakeHost, "kube">): Promise<string> {
+  return imageOf(await kube.get(CONTROL_PLANE));
+}
+
 function imageOf(deployment: unknown): string {
   return textAt(listAt(deployment, "spec", "template", "spec", "containers")[0], "image") ?? "";
 }

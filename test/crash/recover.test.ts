@@ -11,14 +11,22 @@ import { remember } from "../../src/host/control-plane-record.ts";
 import { diagnoseBox, runRecover } from "../../src/host/recover.ts";
 import { reportOf, reportText } from "../../src/host/recover-report.ts";
 import type { RecoverContext } from "../../src/host/recover-steps.ts";
-import { listAt, textAt } from "../../src/kube/model.ts";
 import { createFileStore } from "../../src/operation/file-store.ts";
 import { acquireLease } from "../../src/operation/lease.ts";
 import type { OperationView } from "../../src/operation/model.ts";
 import { lostDocuments, rebuildDocuments } from "../../src/setup/rebuild.ts";
 import { createFakeBox } from "./fake-box.ts";
-import { ARCHIVE, BAKED, createFakeHost, type FakeHost, KUBECONFIG, maskK3s, RECOVERED } from "./fake-host.ts";
-import { makeMortal } from "./mortal.ts";
+import {
+  ARCHIVE,
+  BAKED,
+  createFakeHost,
+  type FakeHost,
+  KUBECONFIG,
+  maskK3s,
+  RECOVERED,
+  runningImage,
+} from "./fake-host.ts";
+import { cutAt, watchMoments } from "./moments.ts";
 
 const PATHS = statePaths("/");
 const DIGEST = `sha256:${"ab".repeat(32)}`;
@@ -126,8 +134,6 @@ async function recover(host: FakeHost, change: Parameters<typeof contextOf>[1] =
   return runRecover(contextOf(host, change), { signal: forever, findings });
 }
 
-const runningImage = async (host: FakeHost): Promise<unknown> =>
-  textAt(listAt(await host.kube.get(CONTROL_PLANE), "spec", "template", "spec", "containers")[0], "image");
 const asides = (host: FakeHost): string[] =>
   [...host.files.snapshot().keys()]
     .filter((path) => path.includes(".corrupt"))
@@ -637,35 +643,17 @@ it("killed before and after each of its effects, comes to the same end as one th
 }, async () => {
   const { box, host } = await settled();
   await (DAMAGES.at(-1)?.damage(host) ?? Promise.reject(new Error("there is no damage")));
-  const moments: { readonly name: string; readonly world: FakeHost }[] = [];
-  const keep = (name: string): boolean => {
-    moments.push({ name, world: host.copy() });
-    return false;
-  };
-  const real = host.deps();
-  const all = { ...real, exec: real.exec } as Parameters<typeof makeMortal>[0];
-  const { deps } = makeMortal(all, {
-    kube: () => Promise.reject(),
-    stateFolder: PATHS.host,
-    // After one effect and before the next the world is the same.
-    diesAt: (name, when) => when === "before" && keep(`${when} ${name}`),
-    die: () => {},
-  });
-  const exec: BootstrapDeps["exec"] = async (argv, options) => {
-    keep(`before ${argv.join(" ")}`);
-    return real.exec(argv, options);
-  };
+  // After one effect and before the next the world is the same.
+  const { deps, moments } = watchMoments(host, { stateFolder: PATHS.host });
   const { findings } = await look(host);
-  const context = contextOf(host, { deps: { ...deps, exec } });
-  assert.equal((await runRecover(context, { signal: forever, findings })).state, "done");
+  assert.equal((await runRecover(contextOf(host, { deps }), { signal: forever, findings })).state, "done");
   assert.ok(moments.length > 60, `only ${moments.length} moments were seen`);
   const calm = await remains(host);
-  for (const [index, { name, world }] of moments.entries()) {
-    if (index % 2 === 0) box.boot();
-    if (index % 2 === 0 && world.state.k3s === "active") world.state.k3s = "inactive";
-    const view = await recover(world);
-    assert.equal(view.state, "done", `killed ${name}: ${JSON.stringify(view.problem)}`);
-    assert.deepEqual(await remains(world), calm, `killed ${name}`);
+  for (const [index, moment] of moments.entries()) {
+    cutAt(moment, index, box);
+    const view = await recover(moment.world);
+    assert.equal(view.state, "done", `killed ${moment.name}: ${JSON.stringify(view.problem)}`);
+    assert.deepEqual(await remains(moment.world), calm, `killed ${moment.name}`);
   }
 });
 

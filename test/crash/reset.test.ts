@@ -19,7 +19,7 @@ import { bringToEnd, openBench } from "./bench.ts";
 import { createFakeBox, FOREVER_MS } from "./fake-box.ts";
 import { BAKED, createFakeHost, type FakeHost, KUBECONFIG } from "./fake-host.ts";
 import { createMemoryFiles } from "./memory-files.ts";
-import { makeMortal } from "./mortal.ts";
+import { cutAt, watchMoments } from "./moments.ts";
 import { absent, NO_NETWORK } from "./no-network.ts";
 import { comparableFiles } from "./remains.ts";
 import { createSampleRegistry, createStage, type Stage } from "./stage.ts";
@@ -305,39 +305,17 @@ it("killed before and after each of its effects, goes on by itself or with the n
   timeout: 120_000,
 }, async () => {
   const { box, host } = await installed();
-  const moments: { readonly name: string; readonly world: FakeHost }[] = [];
-  const keep = (name: string): boolean => {
-    moments.push({ name, world: host.copy() });
-    return false;
-  };
-  const real = host.deps();
-  const all = { ...real, exec: real.exec } as Parameters<typeof makeMortal>[0];
-  const { deps } = makeMortal(all, {
-    kube: () => Promise.reject(),
-    stateFolder: PATHS.host,
-    diesAt: (name, when) => when === "before" && keep(name),
-    die: () => {},
-  });
-  const wire = real.transports.open();
-  const open = (): Fetch => (request) => {
-    if (request.method !== "GET") keep(`${request.method} ${new URL(request.url).pathname}`);
-    return wire(request);
-  };
-  const exec: BootstrapDeps["exec"] = async (argv, options) => {
-    keep(argv.join(" "));
-    return real.exec(argv, options);
-  };
-  const mortal = { ...deps, exec, transports: { open } };
-  assert.equal((await runReset(contextOf(host, mortal), { signal: forever, keepData: false })).state, "done");
+  const { deps, moments } = watchMoments(host, { stateFolder: PATHS.host });
+  assert.equal((await runReset(contextOf(host, deps), { signal: forever, keepData: false })).state, "done");
   assert.ok(moments.length > 60, `only ${moments.length} moments were seen`);
-  const begun = moments.findIndex(({ name }) => name.startsWith("append step-started"));
-  for (const [index, { name, world }] of moments.entries()) {
-    if (index % 2 === 0) box.boot();
-    if (index % 2 === 0 && world.state.k3s === "active") world.state.k3s = "inactive";
+  const begun = moments.findIndex(({ name }) => name.startsWith("before append step-started"));
+  for (const [index, moment] of moments.entries()) {
+    const { name, world } = moment;
+    cutAt(moment, index, box);
     // The boot brings one that has begun to its end; one that was not yet written down is asked for again.
     const end =
       index % 2 === 0 && index > begun ? await runBootstrap(contextOf(world), { signal: forever }) : await reset(world);
-    assert.equal(end.state, "done", `killed before ${name}: ${JSON.stringify(end.problem)}`);
+    assert.equal(end.state, "done", `killed ${name}: ${JSON.stringify(end.problem)}`);
     const { others } = hands(box, world);
     assert.equal(await exists(others, NAMESPACE, [undefined, "msp"]), false, name);
     assert.ok(await exists(others, NAMESPACE, [undefined, "shop"]), name);
