@@ -5,9 +5,11 @@
  * Nothing imports this file. Rooms are loaded when their noun is typed: `version` costs 3 ms because it loads nothing.
  */
 import { basename } from "node:path";
+import type { CommandContext } from "./cli/command.ts";
 import type { Noun } from "./cli/nouns.ts";
 import { runCommandLine } from "./cli/run.ts";
 import { commands as versionCommands } from "./cli/version-command.ts";
+import type { OpenEngines } from "./engines/open.ts";
 
 /** The command table, in the order in which help shows it. */
 export const NOUNS: readonly Noun[] = [
@@ -54,7 +56,7 @@ export const NOUNS: readonly Noun[] = [
     name: "setup",
     group: "For operators",
     summary: "Plan, run and resume the installation without a browser",
-    load: async () => (await import("./setup/command.ts")).commands,
+    load: async () => (await import("./setup/command.ts")).setupCommands(openEngines),
   },
   {
     name: "status",
@@ -66,7 +68,7 @@ export const NOUNS: readonly Noun[] = [
     name: "update",
     group: "For operators",
     summary: "Look for, plan and run updates, and go back",
-    load: async () => (await import("./update/command.ts")).commands,
+    load: async () => (await import("./update/command.ts")).updateCommands(openEngines),
   },
   {
     name: "recover",
@@ -110,6 +112,11 @@ export const NOUNS: readonly Noun[] = [
     load: async () => versionCommands,
   },
 ];
+
+/** Loaded when a command works: words and plans of the command line do without. */
+async function openEngines(context: CommandContext): Promise<OpenEngines> {
+  return (await import("./engines/open.ts")).openEngines(context);
+}
 
 if (import.meta.main) await main();
 

@@ -39,12 +39,16 @@ const ARROWS: Readonly<Record<string, { readonly to: readonly string[]; readonly
     to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "trust", "preflight"],
     why: "what brings the next release, and the one before again",
   },
+  engines: {
+    to: ["cli", "kube", "operation", "release", "status", "setup", "update"],
+    why: "setup and updates over one set of operations: whoever opens a box can go on with any run of it",
+  },
   host: {
     to: ["cli", "oci", "kube", "operation", "release", "status", "storage"],
     why: "the thin side of systemd: it asks which control plane a channel names; the product is not its business",
   },
   server: {
-    to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "setup", "update"],
+    to: ["cli", "oci", "kube", "operation", "release", "flux", "status", "setup", "update", "engines"],
     why: "the edge over all engines",
   },
   rehearsal: {

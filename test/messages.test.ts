@@ -13,10 +13,10 @@ import { commands as reset } from "../src/host/reset-command.ts";
 import { commands as release } from "../src/publishing/commands.ts";
 import { commands as rehearse } from "../src/rehearsal/command.ts";
 import { commands as serve } from "../src/server/command.ts";
-import { commands as setup } from "../src/setup/command.ts";
+import { setupCommands } from "../src/setup/command.ts";
 import { commands as consoleSetup } from "../src/setup/console-command.ts";
 import { commands as status } from "../src/status/command.ts";
-import { commands as update } from "../src/update/command.ts";
+import { updateCommands } from "../src/update/command.ts";
 
 /** Commands that other rooms work for; nothing is run here. */
 const ROOMS = { lost: never, rebuild: never, writeOwnImage: never };
@@ -81,9 +81,9 @@ test("every command that a text tells to type is there, with its flags", () => {
     ...release,
     ...reset,
     ...serve,
-    ...setup,
+    ...setupCommands(never),
     ...status,
-    ...update,
+    ...updateCommands(never),
   ];
   const known = new Map(commands.map((command) => [command.path.join(" "), command]));
   const wrong = found(/(`(?:[^`\\]|\\.)*`|"(?:[^"\\\n]|\\.)*")/g).flatMap(({ place, words }) =>

@@ -6,6 +6,7 @@
  */
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
+import { type Active, createActive } from "./active.ts";
 import { assertReadable } from "./corrupt.ts";
 import { hasEnded, needsOperator, type Run } from "./fold.ts";
 import type { JournalEntry } from "./journal.ts";
@@ -27,16 +28,6 @@ import { heard, heedWord, type Spoken, sayWord } from "./word.ts";
 const FOLLOW_MS = 1_000;
 
 type OperationsDeps = Pick<Deps, "clock" | "random" | "machine" | "log"> & { readonly store: StateStore };
-
-interface Active {
-  readonly id: string;
-  readonly abort: AbortController;
-  readonly recorder: Recorder;
-  readonly ended: Promise<void>;
-  poke: AbortController;
-  pause: AbortController;
-  cancelled: boolean;
-}
 
 /**
  * Opens the operations of this box for one process. Reads and writes nothing before the first call; `recover()` makes it
@@ -109,6 +100,7 @@ class Engine implements Operations {
   resume(id: string): Promise<OperationView> {
     return this.#exclusive(async () => {
       const run = await this.#unfinished(id, "operation/not-resumable");
+      this.#program(run.kind);
       const active = await this.#working(id);
       if (active !== undefined) return this.#poke(active);
       const taken = this.#takeOver(run, (recorder) => recorder.append({ kind: "resumed" }));
@@ -159,8 +151,17 @@ class Engine implements Operations {
     });
   }
 
+  look(): Promise<void> {
+    return this.#exclusive(async () => {
+      await this.#refresh();
+      const run = this.#told.latest;
+      if (this.#active === undefined && run !== undefined && hasEnded(run.view)) await this.#remember(run);
+    });
+  }
+
   async recover(): Promise<void> {
-    await this.#exclusive(() => this.#advance(true));
+    await this.look();
+    await this.#exclusive(() => this.#advance());
     this.#following ??= this.#follow();
   }
 
@@ -186,7 +187,7 @@ class Engine implements Operations {
     while (!this.#stop.signal.aborted) {
       try {
         await clock.sleep(this.#options.followMs ?? FOLLOW_MS, this.#stop.signal);
-        if (this.#active === undefined) await this.#exclusive(() => this.#advance(false));
+        if (this.#active === undefined) await this.#exclusive(() => this.#advance());
         else await this.#heed(this.#active);
       } catch (thrown) {
         if (!this.#stop.signal.aborted) log.error("operations not read", { error: thrown });
@@ -195,13 +196,12 @@ class Engine implements Operations {
   }
 
   /** Takes a run over that nobody works on, or looks what the other process did. */
-  async #advance(atStart: boolean): Promise<void> {
+  async #advance(): Promise<void> {
     if (this.#active !== undefined || this.#stop.signal.aborted) return;
     await this.#refresh();
     const run = this.#told.latest;
-    if (run === undefined) return;
-    if (hasEnded(run.view)) return atStart ? this.#remember(run) : undefined;
-    if (needsOperator(run.view) || this.#options.programs[run.kind] === undefined) return;
+    if (run === undefined || hasEnded(run.view) || needsOperator(run.view)) return;
+    if (this.#options.programs[run.kind] === undefined) return;
     const lease = await acquireLease(this.#deps);
     if (lease === undefined) return;
     await this.#continue(run.id, lease);
@@ -301,24 +301,9 @@ class Engine implements Operations {
     const signal = AbortSignal.any([abort.signal, lease.lost]);
     const recorder = this.#recorder(run, lease, signal);
     const steps = await this.#program(run.kind).open({ id: run.id, plan: run.plan });
-    const active: Active = {
-      ...{ id: run.id, abort, recorder, cancelled: false, ended: Promise.resolve() },
-      poke: new AbortController(),
-      pause: new AbortController(),
-    };
-    const work = runSteps(this.#deps, recorder, {
-      steps,
-      signal,
-      networkReady: this.#options.networkReady,
-      poked: () => {
-        active.poke = new AbortController();
-        return active.poke.signal;
-      },
-      paused: () => {
-        active.pause = new AbortController();
-        return active.pause.signal;
-      },
-    });
+    const active = createActive({ id: run.id, abort, recorder });
+    const { networkReady } = this.#options;
+    const work = runSteps(this.#deps, recorder, { steps, signal, networkReady, ...active.interrupts });
     this.#active = Object.assign(active, { ended: this.#finish(active, lease, work) });
   }
 

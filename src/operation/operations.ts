@@ -51,7 +51,9 @@ export interface Operations {
    */
   cancel(id: string): Promise<OperationView>;
   subscribe(call: (event: OperationEvent) => void): () => void;
-  /** Reads the state, goes on with an interrupted run, and follows other processes from now on. */
+  /** Reads what other processes have left, and writes the history that a crash has prevented. Takes nothing up. Safe to call again. */
+  look(): Promise<void>;
+  /** As `look`, then goes on with an interrupted run, and follows other processes from now on. */
   recover(): Promise<void>;
   /** Resolves when the newest operation has ended or needs the operator. */
   settled(signal?: AbortSignal): Promise<OperationView | undefined>;
@@ -61,7 +63,7 @@ export interface Operations {
 
 /**
  * What each kind of operation does, whether the network answers, and how often (milliseconds) the journal of another
- * process is read.
+ * process is read. A run of a kind without a program is followed, and never taken up.
  */
 export interface OperationsOptions {
   readonly programs: Partial<Readonly<Record<OperationKind, Program>>>;

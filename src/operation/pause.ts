@@ -1,19 +1,11 @@
 /** Asking a run that works in this process to stand still. */
 import { ApplianceError } from "../core/errors.ts";
+import type { Active } from "./active.ts";
 import { hasEnded, needsOperator, type Run } from "./fold.ts";
 import type { OperationView } from "./model.ts";
-import type { Recorder } from "./recorder.ts";
 import { ended } from "./records.ts";
 import type { Program } from "./step.ts";
 import { assertPausable, mayHalt, pausesWithin } from "./stoppable.ts";
-
-/** The run of this process: its recorder, and what ends its waits and its step. */
-interface Pausable {
-  readonly id: string;
-  readonly recorder: Recorder;
-  readonly poke: AbortController;
-  readonly pause: AbortController;
-}
 
 /**
  * Writes that a pause is wanted, and ends what only waits. Whether it may begin is decided where the entry is written, so that the
@@ -21,7 +13,7 @@ interface Pausable {
  *
  * @throws {ApplianceError} operation/not-pausable.
  */
-export async function askPause(program: Program | undefined, active: Pausable): Promise<OperationView> {
+export async function askPause(program: Program | undefined, active: Active): Promise<OperationView> {
   const { id, recorder } = active;
   const stays = (run: Run): boolean =>
     run.pauseAsked || hasEnded(run.view) || needsOperator(run.view) || !mayHalt(program, run);

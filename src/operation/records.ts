@@ -71,7 +71,7 @@ function lastNumber(ids: readonly string[]): number {
 /** The error for starting while an operation has not ended; `details.operation` names it. */
 export function busy(view: OperationView): ApplianceError {
   return new ApplianceError("operation/busy", `Cannot start an operation: "${view.id}" is ${view.state}`, {
-    hint: "Wait until it has ended, resume it, or cancel it",
+    hint: "Wait until it has ended, let it go on (alga-appliance setup resume), or cancel it",
     details: { operation: view.id },
   });
 }

@@ -8,8 +8,8 @@ import type { BuildInfo } from "../core/build.ts";
 import type { Route } from "../core/http.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps, Fetch } from "../core/ports.ts";
+import { createEngines, type EngineDeps, type EngineSettings } from "../engines/engines.ts";
 import type { Kube } from "../kube/calls.ts";
-import { createOperations } from "../operation/engine.ts";
 import { createFileStore } from "../operation/file-store.ts";
 import type { Operations } from "../operation/operations.ts";
 import type { StateStore } from "../operation/store.ts";
@@ -17,23 +17,18 @@ import { createPartsShelf } from "../release/kept-parts.ts";
 import { createPartsRegistry, isForRegistry } from "../release/parts-registry.ts";
 import { openRegistry, type RegistryAccess } from "../release/registry-access.ts";
 import { createResolvedStore, type ResolvedStore } from "../release/resolved-store.ts";
-import { createAddress } from "../setup/address.ts";
-import { createAdminPassword } from "../setup/admin-password.ts";
-import { createSetup, type Setup } from "../setup/engine.ts";
+import type { Setup } from "../setup/engine.ts";
 import { createLicenseService } from "../setup/license.ts";
-import { createLicenseKey } from "../setup/license-key.ts";
-import type { SetupDeps, SetupSettings } from "../setup/ports.ts";
-import { setupPrograms } from "../setup/programs.ts";
+import type { SetupSettings } from "../setup/ports.ts";
 import { createBoxReader, createHostLook, writeBootstrap } from "../status/box.ts";
 import { createHostHistory } from "../status/host-history.ts";
-import { type Inventory, NO_INVENTORY } from "../status/inventory.ts";
+import { NO_INVENTORY } from "../status/inventory.ts";
 import { askKubelet } from "../status/kubelet-watch.ts";
 import { startMirror } from "../status/mirror.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { statusReadiness } from "../status/routes.ts";
 import type { StatusSources } from "../status/sources.ts";
-import { createUpdates, type Updates } from "../update/engine.ts";
-import { rollbackProgram, updateProgram } from "../update/program.ts";
+import type { Updates } from "../update/engine.ts";
 import type { AssetFile } from "./assets.ts";
 import type { EventDocument } from "./events.ts";
 import type { Readiness } from "./health-routes.ts";
@@ -77,27 +72,11 @@ export interface ControlPlane {
 export function createControlPlane(deps: Deps, options: ControlPlaneOptions): ControlPlane {
   const store = createFileStore(deps, options.paths);
   const releases = createResolvedStore(deps, options.paths.resolvedReleases);
-  const settings = setupSettings(options);
   const late: { status?: StatusEngine } = {};
-  const setupDeps = createSetupDeps(deps, options, { store, releases, status: () => late.status });
   const hostAgent = deps.transports.open({ socketPath: options.paths.hostAgentSocket });
-  const inventory = (): Inventory => late.status?.inventory() ?? NO_INVENTORY;
-  const updateDeps = { ...setupDeps, hostAgent, inventory, parts: createPartsShelf(deps, options.paths.kept) };
-  const operations = createOperations(
-    { ...deps, store },
-    {
-      programs: {
-        ...setupPrograms(setupDeps, settings),
-        update: updateProgram(updateDeps, settings),
-        rollback: rollbackProgram(updateDeps, settings),
-      },
-      networkReady: (signal) => registryAnswers(deps, options, signal),
-    },
-  );
-  const setup = createSetup(setupDeps, settings, operations);
-  const updates = createUpdates(updateDeps, settings, operations);
-  const adminPassword = createAdminPassword(setupDeps, settings, operations);
-  const licenseKey = createLicenseKey(setupDeps, settings, operations);
+  const engineDeps = createEngineDeps(deps, options, { store, releases, hostAgent, status: () => late.status });
+  const engines = createEngines(engineDeps, engineSettings(options));
+  const { operations, setup, adminPassword, licenseKey, updates } = engines;
   const box = createBoxReader(deps, {
     ...options,
     store,
@@ -119,12 +98,7 @@ export function createControlPlane(deps: Deps, options: ControlPlaneOptions): Co
     routes: (own) => [
       ...roomRoutes(
         {
-          operations,
-          setup,
-          address: createAddress(setupDeps, settings, operations),
-          adminPassword,
-          licenseKey,
-          updates,
+          ...engines,
           status,
           inventory: { status, deps, kube: options.kube },
           hostHistory,
@@ -212,7 +186,7 @@ async function readiness(deps: Deps, options: ControlPlaneOptions, status: Statu
   return { ready: reasons.length === 0, reasons };
 }
 
-function setupSettings(options: ControlPlaneOptions): SetupSettings {
+function engineSettings(options: ControlPlaneOptions): EngineSettings {
   const { build, paths, rehearsal } = options;
   return { controlPlane: build.version, stateFolder: paths.state, rehearsal, ...options.setup };
 }
@@ -220,17 +194,20 @@ function setupSettings(options: ControlPlaneOptions): SetupSettings {
 interface Late {
   readonly store: StateStore;
   readonly releases: ResolvedStore;
+  readonly hostAgent: Fetch;
   readonly status: () => StatusEngine | undefined;
 }
 
-function createSetupDeps(deps: Deps, options: ControlPlaneOptions, late: Late): SetupDeps {
+function createEngineDeps(deps: Deps, options: ControlPlaneOptions, late: Late): EngineDeps {
+  const { store, releases, hostAgent } = late;
   const fetch = deps.transports.open({
     ...(options.registry.proxy === undefined ? {} : { proxy: options.registry.proxy }),
   });
   return {
     ...deps,
-    store: late.store,
-    releases: late.releases,
+    store,
+    releases,
+    hostAgent,
     parts: createPartsShelf(deps, options.paths.kept),
     kube: options.kube,
     registry: options.registry,
@@ -240,18 +217,8 @@ function createSetupDeps(deps: Deps, options: ControlPlaneOptions, late: Late): 
       if (status === undefined) throw new TypeError("the status is asked for before it was made");
       return status.observe(signal);
     },
+    inventory: () => late.status()?.inventory() ?? NO_INVENTORY,
   };
-}
-
-/** Whether it is worth trying again what failed by the network: the registry answers, with or without a login. */
-async function registryAnswers(deps: Deps, options: ControlPlaneOptions, signal: AbortSignal): Promise<boolean> {
-  try {
-    await openRegistry(deps, options.registry).ping(signal);
-    return true;
-  } catch (error) {
-    deps.log.debug("registry does not answer", { error });
-    return false;
-  }
 }
 
 function statusSources(

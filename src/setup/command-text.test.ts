@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { parse } from "yaml";
 import { isApplianceError } from "../core/errors.ts";
 import type { OperationView } from "../operation/model.ts";
-import { EXAMPLE_ANSWERS, historyText, operationText } from "./command-text.ts";
+import { runText } from "../operation/run-text.ts";
+import { EXAMPLE_ANSWERS, historyText } from "./command-text.ts";
 import { answersSchema, validateAnswers } from "./model.ts";
 
 test("the example answers name every field, and only the password is missing", () => {
@@ -44,8 +45,8 @@ test("a blocked setup is told with cause, evidence, next step and the answers to
     },
   };
   assert.equal(
-    operationText(view),
-    "Operation 0001-setup is blocked: 6 of 12 steps done\n\nIt is broken\n  Pod a/b: one\n    two\nNext: Mend it\nAnswers to correct: installCode",
+    runText(view),
+    "Setup 0001-setup is blocked: 6 of 12 steps done\n\nIt is broken\n  Pod a/b: one\n    two\nNext: Mend it\nAnswers to correct: installCode",
   );
 });
 

@@ -4,7 +4,6 @@ import type { ClaimRecord } from "../core/claims.ts";
 import { shortDigest } from "../core/digest.ts";
 import { humanDuration } from "../core/duration.ts";
 import { humanBytes } from "../core/quantity.ts";
-import type { OperationView } from "../operation/model.ts";
 import type { HistoryRecord } from "../operation/store.ts";
 import { verifiedText } from "../release/resolved.ts";
 import type { AddressPlan } from "./address.ts";
@@ -85,18 +84,6 @@ export function addressPlanText(plan: AddressPlan): string {
     "",
     `Plan ${plan.digest}`,
   ].join("\n");
-}
-
-/** Writes how far a setup is; with a problem its cause, evidence, next step and the answers that mend it. */
-export function operationText(view: OperationView): string {
-  const { problem } = view;
-  const lines = [`Operation ${view.id} is ${view.state}: ${view.progress.done} of ${view.progress.total} steps done`];
-  if (problem === null) return lines.join("\n");
-  lines.push("", problem.message);
-  for (const { ref, text } of problem.evidence) lines.push(`  ${ref}: ${text.replaceAll("\n", "\n    ")}`);
-  if (problem.hint !== null) lines.push(`Next: ${problem.hint}`);
-  if (problem.fields.length > 0) lines.push(`Answers to correct: ${problem.fields.join(", ")}`);
-  return lines.join("\n");
 }
 
 /** Writes one line for each operation that has ended and for each claim of the box, as they came. */

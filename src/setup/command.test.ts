@@ -5,7 +5,10 @@ import { createFakeBox } from "../../test/crash/fake-box.ts";
 import { createMemoryFiles } from "../../test/crash/memory-files.ts";
 import { commandContext } from "../../test/support/command-context.ts";
 import type { FlagValue } from "../cli/command.ts";
-import { commands } from "./command.ts";
+import { openEngines } from "../engines/open.ts";
+import { setupCommands } from "./command.ts";
+
+const commands = setupCommands(openEngines);
 
 const KUBECONFIG = `apiVersion: v1
 kind: Config

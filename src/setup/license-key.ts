@@ -270,7 +270,7 @@ function invalid(code: string, detail: string): ApplianceError {
 
 function isBusy({ id }: OperationView): ApplianceError {
   return new ApplianceError("operation/busy", `Cannot change the license: "${id}" has not ended`, {
-    hint: "Wait until it has ended, or cancel it",
+    hint: "Wait until it has ended, let it go on (alga-appliance setup resume), or cancel it",
     details: { operation: id },
   });
 }

@@ -5,8 +5,8 @@
  */
 import { parseInstant } from "../core/time.ts";
 import type { OperationKind, OperationView } from "../operation/model.ts";
+import { OPERATION_WORDS } from "../operation/run-text.ts";
 import { freshAnswers } from "./checks/login.ts";
-import { OPERATION_WORDS } from "./checks/operation.ts";
 import { oneLine } from "./evidence.ts";
 import type { Judged, Judgement } from "./judge.ts";
 import type { ApplianceStatus, Phase, State } from "./model.ts";

@@ -3,6 +3,7 @@ import { shortDigest } from "../core/digest.ts";
 import { humanDuration } from "../core/duration.ts";
 import { humanBytes } from "../core/quantity.ts";
 import type { OperationView } from "../operation/model.ts";
+import { pauseText } from "../operation/run-text.ts";
 import { verifiedText } from "../release/resolved.ts";
 import type { DefinitionChange, NotNow, UpdatePlan, UpdatePolicy, UpdateRecord, UpdatesView } from "./model.ts";
 import { USUAL_JUDGE } from "./model.ts";
@@ -97,28 +98,10 @@ function notNowLines(reasons: readonly NotNow[]): readonly string[] {
   ]);
 }
 
-/** Writes whether a run stands still now, will, or was ended; with what to type next. */
+/** Writes whether an update stands still now, will, or was ended; with what to type next. */
 export function haltText(view: OperationView): string {
-  const { id, state, steps, step } = view;
-  const title = steps.find((one) => one.id === step)?.title ?? "";
-  if (state === "cancelled") return `The update ${id} was ended: nothing of the application was changed`;
-  const paused = `The update ${id} is paused before the step "${title}"`;
-  const line = state === "paused" ? paused : `The update ${id} pauses when the step "${title}" has ended`;
-  return `${line}\nNext: alga-appliance update resume`;
-}
-
-/** Writes how an update ended; with a problem its cause and next step. */
-export function endText(view: OperationView): string {
-  const { problem } = view;
-  if (view.state === "paused") return haltText(view);
-  const what = view.kind === "rollback" ? "The return" : "The update";
-  const last = view.steps.findLast((step) => step.id === "judge" && step.detail !== null);
-  const lines = [`${what} ${view.id} is ${view.state}${view.state === "done" ? `: ${last?.detail ?? "ok"}` : ""}`];
-  if (problem === null) return lines.join("\n");
-  lines.push("", problem.message);
-  for (const { ref, text } of problem.evidence) lines.push(`  ${ref}: ${text.replaceAll("\n", "\n    ")}`);
-  if (problem.hint !== null) lines.push(`Next: ${problem.hint}`);
-  return lines.join("\n");
+  if (view.state !== "cancelled") return pauseText(view);
+  return `The update ${view.id} was ended: nothing of the application was changed`;
 }
 
 /** What happened beside what was planned. */

@@ -5,10 +5,14 @@ import { createMemoryFiles } from "../../test/crash/memory-files.ts";
 import { commandContext, type Said } from "../../test/support/command-context.ts";
 import type { FlagValue } from "../cli/command.ts";
 import { digestOf } from "../core/digest.ts";
-import { commands } from "./command.ts";
-import { endText, planText, viewText } from "./command-text.ts";
+import { openEngines } from "../engines/open.ts";
+import { runText } from "../operation/run-text.ts";
+import { updateCommands } from "./command.ts";
+import { planText, viewText } from "./command-text.ts";
 import type { UpdatePlan, UpdatesView } from "./model.ts";
 import { UPDATE_STEPS } from "./steps.ts";
+
+const commands = updateCommands(openEngines);
 
 /** Runs a command on a box that has no cluster. */
 async function run(
@@ -159,7 +163,7 @@ test("the end says how it went, and what to do where it went wrong", () => {
     endedAt: "",
     problem: null,
   } as const;
-  assert.equal(endText({ ...done, steps: [...done.steps] }), "The update 0002-update is done: degraded: mail waits");
+  assert.equal(runText({ ...done, steps: [...done.steps] }), "The update 0002-update is done: degraded: mail waits");
   const problem = {
     code: "update/returned",
     message: "It failed",
@@ -171,8 +175,8 @@ test("the end says how it went, and what to do where it went wrong", () => {
     evidence: [{ ref: "Pod msp/web", text: "Error" }],
   };
   assert.equal(
-    endText({ ...done, steps: [...done.steps], state: "failed", problem }),
-    "The update 0002-update is failed\n\nIt failed\n  Pod msp/web: Error\nNext: Tell the publisher",
+    runText({ ...done, steps: [...done.steps], state: "failed", problem }),
+    "The update 0002-update is failed: 1 of 1 steps done\n\nIt failed\n  Pod msp/web: Error\nNext: Tell the publisher",
   );
 });
 

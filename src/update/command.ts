@@ -2,14 +2,14 @@
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { flagText } from "../cli/flag-values.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
-import { statePaths } from "../core/paths.ts";
-import { createFileStore } from "../operation/file-store.ts";
 import { followRun } from "../operation/follow.ts";
+import { openStore } from "../operation/open-store.ts";
+import { type Lend, lending } from "../operation/opened.ts";
 import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
-import { endText, historyText, planText, viewText } from "./command-text.ts";
+import { historyText, planText, viewText } from "./command-text.ts";
 import { haltCommands } from "./halt-command.ts";
 import { updateRecords } from "./history.ts";
-import { type OpenUpdates, openUpdates } from "./open.ts";
+import type { OpenUpdates, UpdatesOpener } from "./opened.ts";
 import { POLICY_COMMAND } from "./policy-command.ts";
 
 const KUBECONFIG: Flag = { name: "kubeconfig", type: "string", value: "<file>", summary: "Kubeconfig of the cluster" };
@@ -21,82 +21,77 @@ const WHICH: readonly Flag[] = [
 const YES: Flag = { name: "yes", type: "boolean", summary: "Do not ask for the digest of a plan that was seen" };
 const COMMON: readonly Flag[] = [KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS];
 
-export const commands: readonly Command[] = [
-  {
-    path: ["update", "check"],
-    summary: "Ask what the channel offers",
-    description: "Without an answer of the registry it shows what is known from before, and says why.",
-    flags: [WHICH[0] as Flag, ...COMMON],
-    examples: [
-      { command: "alga-appliance update check", about: "The followed channel" },
-      { command: "alga-appliance update check --channel nightly", about: "Another one; it is not followed for it" },
-    ],
-    run: (context) => withUpdates(context, checkNow),
-  },
-  {
-    path: ["update", "plan"],
-    summary: "Show what an update would do",
-    description: "Nothing is changed. The last line is the digest by which the plan can be run.",
-    flags: [...WHICH, ...COMMON],
-    examples: [
-      { command: "alga-appliance update plan", about: "What the followed channel offers" },
-      { command: "alga-appliance update plan --version 1.0.4 -o json", about: "For a script" },
-    ],
-    run: (context) => withUpdates(context, plan),
-  },
-  {
-    path: ["update", "run"],
-    summary: "Update the appliance and go back by itself when people cannot log in",
-    description:
-      "Give the digest of the plan that you have seen with --plan-digest, or --yes to take the plan as it is now. The work goes on " +
-      "in the control plane when this command ends.",
-    flags: [
-      ...WHICH,
-      {
-        name: "plan-digest",
-        type: "string",
-        value: "<sha256:...>",
-        summary: "The plan that was seen; another one is refused",
-      },
-      YES,
-      ...COMMON,
-    ],
-    examples: [
-      { command: "alga-appliance update run --yes", about: "To what the followed channel offers" },
-      { command: "alga-appliance update run --version 1.0.4 --yes", about: "To exactly this version" },
-    ],
-    run: runUpdate,
-  },
-  {
-    path: ["update", "rollback"],
-    summary: "Go back to the release before",
-    description:
-      "Its values and its source are kept on the box. Data that the newer release has changed stays as it is.",
-    flags: [{ name: "yes", type: "boolean", summary: "Do not ask" }, ...COMMON],
-    examples: [{ command: "alga-appliance update rollback --yes", about: "Install the release before again" }],
-    run: goBack,
-  },
-  ...haltCommands(COMMON, withUpdates),
-  POLICY_COMMAND,
-  {
-    path: ["update", "history"],
-    summary: "List every update and how it ended",
-    flags: [],
-    examples: [{ command: "alga-appliance update history -o json", about: "For scripts" }],
-    run: history,
-  },
-];
-
-async function withUpdates(
-  context: CommandContext,
-  work: (context: CommandContext, open: OpenUpdates) => Promise<ExitCode>,
-): Promise<ExitCode> {
-  const open = await openUpdates(context);
-  try {
-    return await work(context, open);
-  } finally {
-    await open.close();
-  }
+/**
+ * The commands of updates, over the engines that `open` opens: those of the whole box, so that `resume` goes on with any run.
+ * Nothing is opened before a command runs.
+ */
+export function updateCommands(open: UpdatesOpener): readonly Command[] {
+  const lend = lending(open);
+  return [
+    {
+      path: ["update", "check"],
+      summary: "Ask what the channel offers",
+      description: "Without an answer of the registry it shows what is known from before, and says why.",
+      flags: [WHICH[0] as Flag, ...COMMON],
+      examples: [
+        { command: "alga-appliance update check", about: "The followed channel" },
+        { command: "alga-appliance update check --channel nightly", about: "Another one; it is not followed for it" },
+      ],
+      run: (context) => lend(context, (opened) => checkNow(context, opened)),
+    },
+    {
+      path: ["update", "plan"],
+      summary: "Show what an update would do",
+      description: "Nothing is changed. The last line is the digest by which the plan can be run.",
+      flags: [...WHICH, ...COMMON],
+      examples: [
+        { command: "alga-appliance update plan", about: "What the followed channel offers" },
+        { command: "alga-appliance update plan --version 1.0.4 -o json", about: "For a script" },
+      ],
+      run: (context) => lend(context, (opened) => plan(context, opened)),
+    },
+    {
+      path: ["update", "run"],
+      summary: "Update the appliance and go back by itself when people cannot log in",
+      description:
+        "Give the digest of the plan that you have seen with --plan-digest, or --yes to take the plan as it is now. The work goes on " +
+        "in the control plane when this command ends.",
+      flags: [
+        ...WHICH,
+        {
+          name: "plan-digest",
+          type: "string",
+          value: "<sha256:...>",
+          summary: "The plan that was seen; another one is refused",
+        },
+        YES,
+        ...COMMON,
+      ],
+      examples: [
+        { command: "alga-appliance update run --yes", about: "To what the followed channel offers" },
+        { command: "alga-appliance update run --version 1.0.4 --yes", about: "To exactly this version" },
+      ],
+      run: (context) => runUpdate(context, lend),
+    },
+    {
+      path: ["update", "rollback"],
+      summary: "Go back to the release before",
+      description:
+        "Its values and its source are kept on the box. Data that the newer release has changed stays as it is.",
+      flags: [{ name: "yes", type: "boolean", summary: "Do not ask" }, ...COMMON],
+      examples: [{ command: "alga-appliance update rollback --yes", about: "Install the release before again" }],
+      run: (context) => goBack(context, lend),
+    },
+    ...haltCommands(COMMON, lend),
+    POLICY_COMMAND,
+    {
+      path: ["update", "history"],
+      summary: "List every update and how it ended",
+      flags: [],
+      examples: [{ command: "alga-appliance update history -o json", about: "For scripts" }],
+      run: history,
+    },
+  ];
 }
 
 /** What the flags name, as the body of a request. */
@@ -122,27 +117,23 @@ async function plan(context: CommandContext, { updates }: OpenUpdates): Promise<
 }
 
 /** What is missing on the command line is told before the cluster is looked for. */
-async function runUpdate(context: CommandContext): Promise<ExitCode> {
+async function runUpdate(context: CommandContext, lend: Lend<OpenUpdates>): Promise<ExitCode> {
   const seen = flagText(context.flags, "plan-digest");
   if (seen === undefined) assertYes(context, "Cannot update: --plan-digest <sha256:...> or --yes is wanted");
-  return withUpdates(context, (_context, open) => runPlan(context, open, seen));
-}
-
-async function runPlan(context: CommandContext, open: OpenUpdates, seen: string | undefined): Promise<ExitCode> {
-  await open.operations.recover();
   const request = requestOf(context);
-  const planDigest = seen ?? (await open.updates.plan(request, context.signal)).digest;
-  const begin = () => open.updates.start({ ...request, planDigest }, context.signal);
-  return followRun(context, open.operations, { begin, text: endText });
+  return lend(context, ({ operations, updates }) =>
+    followRun(context, operations, async () => {
+      const planDigest = seen ?? (await updates.plan(request, context.signal)).digest;
+      await updates.start({ ...request, planDigest }, context.signal);
+    }),
+  );
 }
 
-async function goBack(context: CommandContext): Promise<ExitCode> {
+async function goBack(context: CommandContext, lend: Lend<OpenUpdates>): Promise<ExitCode> {
   assertYes(context, "Cannot go back without being asked: --yes is wanted");
-  return withUpdates(context, async (_context, open) => {
-    await open.operations.recover();
-    const begin = () => open.updates.rollback(context.signal);
-    return followRun(context, open.operations, { begin, text: endText });
-  });
+  return lend(context, ({ operations, updates }) =>
+    followRun(context, operations, () => updates.rollback(context.signal)),
+  );
 }
 
 function assertYes({ flags }: CommandContext, message: string): void {
@@ -151,8 +142,7 @@ function assertYes({ flags }: CommandContext, message: string): void {
 }
 
 async function history(context: CommandContext): Promise<ExitCode> {
-  const store = createFileStore(context.deps, statePaths(context.settings.get("root") ?? "/"), { leaveDamaged: true });
-  const records = updateRecords(await store.readHistory());
+  const records = updateRecords(await openStore(context, { leaveDamaged: true }).readHistory());
   context.out.result({ history: records }, () => historyText(records));
   return EXIT.done;
 }

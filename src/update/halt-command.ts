@@ -1,24 +1,20 @@
 /** `update pause`, `resume`, `cancel`: standing still where that is safe, also beside the control plane that works. */
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
-import { statePaths } from "../core/paths.ts";
 import { createOperations } from "../operation/engine.ts";
-import { createFileStore } from "../operation/file-store.ts";
-import { needsOperator } from "../operation/fold.ts";
-import { followRun } from "../operation/follow.ts";
+import { resumeRun } from "../operation/follow.ts";
 import type { OperationView } from "../operation/model.ts";
+import { openStore } from "../operation/open-store.ts";
+import type { Lend } from "../operation/opened.ts";
 import type { Operations } from "../operation/operations.ts";
-import { endText, haltText } from "./command-text.ts";
-import type { OpenUpdates } from "./open.ts";
+import { haltText } from "./command-text.ts";
+import type { OpenUpdates } from "./opened.ts";
 import { stepsOfUpdates } from "./program.ts";
 
-type WithUpdates = (
-  context: CommandContext,
-  work: (context: CommandContext, open: OpenUpdates) => Promise<ExitCode>,
-) => Promise<ExitCode>;
+const BEGIN = "alga-appliance update run --yes";
 
-/** The commands. @param common Flags of commands that work. @param withUpdates Opens what an update works through. */
-export function haltCommands(common: readonly Flag[], withUpdates: WithUpdates): readonly Command[] {
+/** The commands. @param common Flags of commands that work. @param lend Opens what an update works through. */
+export function haltCommands(common: readonly Flag[], lend: Lend<OpenUpdates>): readonly Command[] {
   return [
     {
       path: ["update", "pause"],
@@ -34,11 +30,13 @@ export function haltCommands(common: readonly Flag[], withUpdates: WithUpdates):
     },
     {
       path: ["update", "resume"],
-      summary: "Let an update go on that is paused, or try again one that is blocked",
-      description: "When another process works on it, follows that one.",
+      summary: "Let an update go on that is paused, interrupted or blocked",
+      description:
+        "When another process works on it, follows that one. A run of another kind that has not ended goes on all the same: it is what " +
+        "setup resume does. Of a run that has ended it says how.",
       flags: common,
       examples: [{ command: "alga-appliance update resume", about: "Go on from the step before which it stands" }],
-      run: (context) => withUpdates(context, resume),
+      run: (context) => lend(context, ({ operations }) => resumeRun(context, operations, { hint: BEGIN })),
     },
     {
       path: ["update", "cancel"],
@@ -61,8 +59,8 @@ async function halt(
   context: CommandContext,
   deed: (operations: Operations, id: string) => Promise<OperationView>,
 ): Promise<ExitCode> {
-  const { deps, out, settings } = context;
-  const store = createFileStore(deps, statePaths(settings.get("root") ?? "/"));
+  const { deps, out } = context;
+  const store = openStore(context);
   const operations = createOperations({ ...deps, store }, { programs: stepsOfUpdates() });
   try {
     const [newest] = await operations.list();
@@ -72,15 +70,6 @@ async function halt(
   } finally {
     await operations.stop();
   }
-}
-
-async function resume(context: CommandContext, { operations }: OpenUpdates): Promise<ExitCode> {
-  await operations.recover();
-  const begin = async (): Promise<void> => {
-    const view = runOf(operations.current());
-    if (needsOperator(view) || view.pausing === true) await operations.resume(view.id);
-  };
-  return followRun(context, operations, { begin, text: endText });
 }
 
 /** @throws {ApplianceError} operation/unknown where the newest run is no update, or has ended. */

@@ -144,7 +144,7 @@ export function boxNotNow({ operation, status }: Pick<BoxNow, "operation" | "sta
     reasons.push({
       code: "operation/busy",
       message: `"${operation.id}" is ${operation.state}: one operation at a time`,
-      hint: "Wait until it has ended, resume it, or stop it",
+      hint: "Wait until it has ended, let it go on (alga-appliance update resume), or stop it",
     });
   }
   const platform = status?.tiers.platform;

@@ -2,8 +2,7 @@
 import type { Command, CommandContext } from "../cli/command.ts";
 import { flagText } from "../cli/flag-values.ts";
 import { EXIT, type ExitCode } from "../core/errors.ts";
-import { statePaths } from "../core/paths.ts";
-import { createFileStore } from "../operation/file-store.ts";
+import { openStore } from "../operation/open-store.ts";
 import { policyText } from "./command-text.ts";
 import { DAYS, NO_POLICY, POLICY_SCHEMA, policyDocumentSchema, type UpdatePolicy, USUAL_JUDGE } from "./model.ts";
 import { readPolicy } from "./request.ts";
@@ -48,8 +47,9 @@ export const POLICY_COMMAND: Command = {
   run: policy,
 };
 
-async function policy({ deps, settings, flags, out }: CommandContext): Promise<ExitCode> {
-  const store = createFileStore(deps, statePaths(settings.get("root") ?? "/"));
+async function policy(context: CommandContext): Promise<ExitCode> {
+  const { flags, out } = context;
+  const store = openStore(context);
   const kept = (await store.readDocument("update-policy", policyDocumentSchema))?.policy ?? NO_POLICY;
   const given = (name: string): string | undefined => flagText(flags, name);
   const isGiven = POLICY_COMMAND.flags.some(({ name }) => given(name) !== undefined);

@@ -7,14 +7,13 @@ import { runPlanSchema, type UpdateRecord } from "./model.ts";
 import type { UpdateDeps, UpdateSettings } from "./ports.ts";
 import { RETURN_STEPS, UPDATE_STEPS } from "./steps.ts";
 
-/** The program of updates. */
-export function updateProgram(deps: UpdateDeps, settings: UpdateSettings): Program {
-  return programOf(UPDATE_STEPS, { deps, settings });
-}
-
-/** The program of returns that the operator asked for. */
-export function rollbackProgram(deps: UpdateDeps, settings: UpdateSettings): Program {
-  return programOf(RETURN_STEPS, { deps, settings });
+/** The programs of updates and of returns that the operator asked for. */
+export function updatePrograms(
+  deps: UpdateDeps,
+  settings: UpdateSettings,
+): Readonly<Record<"update" | "rollback", Program>> {
+  const ports = { deps, settings };
+  return { update: programOf(UPDATE_STEPS, ports), rollback: programOf(RETURN_STEPS, ports) };
 }
 
 /** The steps alone, for a process that works on none: to know where a run may stand still. */

@@ -16,7 +16,7 @@ import { type Inventory, NO_INVENTORY } from "../../src/status/inventory.ts";
 import type { ApplianceStatus, Check } from "../../src/status/model.ts";
 import { createUpdates, type Updates } from "../../src/update/engine.ts";
 import type { UpdateDeps, UpdateSettings } from "../../src/update/ports.ts";
-import { rollbackProgram, updateProgram } from "../../src/update/program.ts";
+import { updatePrograms } from "../../src/update/program.ts";
 import { statusWith } from "../support/status.ts";
 import { FOREVER_MS } from "./fake-box.ts";
 import { CALM_NETWORK } from "./no-network.ts";
@@ -105,7 +105,7 @@ export function openUpdateBench(
   };
   const { stateFolder, followMs = FOREVER_MS } = options;
   const settings: UpdateSettings = { controlPlane: "1.0.0", stateFolder, pollMs: 30_000, ...options.settings };
-  const programs = { update: updateProgram(updateDeps, settings), rollback: rollbackProgram(updateDeps, settings) };
+  const programs = updatePrograms(updateDeps, settings);
   const operations = createOperations({ ...deps, store: updateDeps.store }, { programs, followMs });
   return { operations, updates: createUpdates(updateDeps, settings, operations), deps: updateDeps };
 }

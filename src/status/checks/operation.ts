@@ -1,6 +1,7 @@
 /** What a running or stopped operation says of itself; mostly another check explains it. */
 import { parseInstant } from "../../core/time.ts";
 import type { OperationKind, OperationView } from "../../operation/model.ts";
+import { OPERATION_WORDS } from "../../operation/run-text.ts";
 import { evidence, oneLine } from "../evidence.ts";
 import type { TierName } from "../model.ts";
 import type { CheckRule, Finding } from "./rule.ts";
@@ -13,18 +14,6 @@ const KIND_TIER: Partial<Readonly<Record<OperationKind, TierName>>> = {
   address: "login",
   password: "full",
   license: "full",
-};
-
-export const OPERATION_WORDS: Readonly<Record<OperationKind, string>> = {
-  setup: "Setup",
-  update: "The update",
-  rollback: "The way back",
-  recover: "The recovery",
-  address: "The change of the address",
-  password: "Setting the password",
-  license: "The change of the license key",
-  bootstrap: "The start of the box",
-  reset: "The reset",
 };
 
 export const OPERATION_CHECKS: readonly CheckRule[] = [
