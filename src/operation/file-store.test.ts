@@ -111,7 +111,7 @@ test("leftovers of interrupted writes are swept, files of others stay", async ()
   assert.deepEqual(left, [`${STATE}/.sessions.json.a1.tmp`]);
 });
 
-test("what a command of root's says to the control plane may be read by it; all else by its owner alone", async () => {
+test("a document is its owner's alone, also what a command of root's says: its file becomes the control plane's", async () => {
   const files = createMemoryFiles();
   const modes = new Map<string, number | undefined>();
   const write: Files["write"] = (path, content, options) => {
@@ -119,16 +119,9 @@ test("what a command of root's says to the control plane may be read by it; all 
     return files.write(path, content, options);
   };
   const store = createFileStore({ files: { ...files, write }, clock }, statePaths("/"));
-  for (const name of ["operator-word", "update-policy", "answers", "update-run"] as const) {
+  for (const name of ["operator-word", "update-policy", "answers"] as const) {
     await store.writeDocument(name, { schema: "x" });
   }
-  assert.deepEqual(
-    [...modes],
-    [
-      ["operator-word.json", 0o644],
-      ["update-policy.json", 0o644],
-      ["answers.json", 0o600],
-      ["update-run.json", 0o600],
-    ],
-  );
+  const wanted = ["operator-word.json", "update-policy.json", "answers.json"].map((name) => [name, 0o600]);
+  assert.deepEqual([...modes], wanted);
 });

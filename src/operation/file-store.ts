@@ -64,9 +64,6 @@ const historyRecordSchema = z.object({
   about: z.record(z.string(), z.unknown()),
 });
 
-/** Written by a command of root's for the control plane, which is another user; who may not enter the folder reads none of them. */
-const FOR_OTHERS: ReadonlySet<DocumentName> = new Set(["operator-word", "update-policy"]);
-
 type StoreDeps = Pick<Deps, "files" | "clock">;
 
 export interface FileStoreOptions {
@@ -106,8 +103,7 @@ function documents(
     },
     async writeDocument(name, value) {
       await files.makeDirectory(paths.state);
-      const mode = FOR_OTHERS.has(name) ? 0o644 : 0o600;
-      await files.write(pathOf(name), `${JSON.stringify(value, undefined, 2)}\n`, { mode });
+      await files.write(pathOf(name), `${JSON.stringify(value, undefined, 2)}\n`, { mode: 0o600 });
     },
     removeDocument: (name) => files.remove(pathOf(name)),
   };
