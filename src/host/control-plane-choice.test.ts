@@ -23,7 +23,7 @@ const NOTHING: ControlPlaneFacts = { channel: AWAY, running: null, previous: nul
 
 type Case = readonly [name: string, facts: Partial<ControlPlaneFacts>, image: string, origin: string, why: RegExp];
 
-const CASES: readonly Case[] = [
+const CASES: Case[] = [
   ["first boot, registry away", { baked: BAKED }, BAKED.image, "baked", /^No control plane runs, and the box brought/],
   [
     "first boot, channel to be had",
@@ -224,6 +224,52 @@ const CASES: readonly Case[] = [
   ],
 ];
 
+/** The same bytes under another name: another registry, another port, with a tag beside its digest. */
+const DIGEST_OF_NEW = `sha256:${"b".repeat(64)}`;
+const MOVED = { image: `mirror.example/alga-appliance-control-plane@${DIGEST_OF_NEW}`, version: "1.2.0" };
+const TAGGED = { image: `${BASE}:1.2.0@${DIGEST_OF_NEW}`, version: "1.2.0" };
+
+CASES.push(
+  [
+    "running the channel's bytes by the name of another registry",
+    { channel: { ...MOVED, ...here }, running: { ...NEW, ...healthy } },
+    NEW.image,
+    "channel",
+    /channel names it/,
+  ],
+  [
+    "running the channel's bytes by tag and digest",
+    { channel: { ...NEW, ...here }, running: { ...TAGGED, ...unseen } },
+    TAGGED.image,
+    "channel",
+    /channel names it/,
+  ],
+  [
+    "running, channel's bytes failed before by the name of another registry",
+    { channel: { ...MOVED, ...here }, running: { ...RUN, ...healthy }, failed: [NEW.image] },
+    RUN.image,
+    "running",
+    /did not become healthy$/,
+  ],
+  [
+    "sick one, the last healthy has its bytes",
+    { running: { ...TAGGED, ...sick }, previous: { ...NEW, ...here }, baked: { ...BAKED, version: "1.2.0" } },
+    BAKED.image,
+    "baked",
+    /box brought/,
+  ],
+  [
+    "running by tag, another digest of that name in the channel",
+    {
+      channel: { image: `${BASE}:62cdce38@${DIGEST_OF_NEW}`, version: "1.0.0", ...here },
+      running: { ...OLD, ...healthy },
+    },
+    `${BASE}:62cdce38@${DIGEST_OF_NEW}`,
+    "channel",
+    /channel names it/,
+  ],
+);
+
 describe("which control plane", () => {
   for (const [name, facts, image, origin, why] of CASES) {
     it(name, () => {
@@ -239,6 +285,130 @@ describe("which control plane", () => {
       message: /^Cannot choose a control plane: this box has no image of it, and what the channel names is not known/,
     });
   });
+});
+
+/** Every state of each part that makes a difference; all of their combinations are looked at. */
+const IMAGES = [NEW, MOVED, RUN, OLD, { image: `${BASE}:unknown`, version: null }] as const;
+const BOTH = [true, false];
+const PARTS = {
+  channel: [AWAY, ...IMAGES.flatMap((one) => BOTH.map((obtainable) => ({ ...one, obtainable })))],
+  running: [
+    null,
+    ...[...IMAGES, BAKED].flatMap((one) =>
+      [healthy, sick, unseen].flatMap(({ health }) => BOTH.map((obtainable) => ({ ...one, health, obtainable }))),
+    ),
+  ],
+  previous: [null, ...[NEW, RUN, OLD, BAKED].flatMap((one) => BOTH.map((obtainable) => ({ ...one, obtainable })))],
+  baked: [null, BAKED, { ...BAKED, version: "1.2.0" }, { ...BAKED, version: null }],
+  failed: [[], [NEW.image], [RUN.image, BAKED.image]],
+  allowDowngrade: BOTH,
+};
+
+function everyCase(): readonly ControlPlaneFacts[] {
+  return Object.entries(PARTS).reduce<readonly object[]>(
+    (cases, [name, states]) => cases.flatMap((one) => states.map((state) => ({ ...one, [name]: state }))),
+    [{}],
+  ) as readonly ControlPlaneFacts[];
+}
+
+const isLower = (one: string | null, than: string | null): boolean => (compareVersions(one ?? "", than ?? "") ?? 0) < 0;
+const bytesOf = (image: string): string => image.split("@")[1] ?? image;
+
+/** What must hold for each choice; each has the sentence that a failure is told by. */
+const RULES: readonly (readonly [rule: string, holds: (given: ControlPlaneFacts, choice: Choice) => boolean])[] = [
+  [
+    "an image is what its origin says",
+    ({ channel, running, previous, baked }, { origin, image }) => {
+      const of = { channel: "image" in channel ? channel : null, running, previous, baked }[origin];
+      return of !== null && bytesOf(of.image) === bytesOf(image);
+    },
+  ],
+  [
+    "a registry that has a hiccup changes nothing of one that works, or of which nobody knows and that is there",
+    ({ channel, running }, { image }) =>
+      !("problem" in channel || !channel.obtainable) ||
+      running === null ||
+      running.health === "unhealthy" ||
+      (running.health === "unknown" && !running.obtainable) ||
+      image === running.image,
+  ],
+  [
+    "one that works stays, unless the channel has one that is not older",
+    ({ running, allowDowngrade }, { image, origin, version }) =>
+      running?.health !== "healthy" ||
+      image === running.image ||
+      (origin === "channel" && (allowDowngrade === true || !isLower(version, running.version))),
+  ],
+  [
+    "the baked one never follows a newer one by itself",
+    ({ running, previous, allowDowngrade }, { origin, version, image }) => {
+      const before = previous ?? running;
+      return (
+        origin !== "baked" ||
+        allowDowngrade === true ||
+        before === null ||
+        before.image === image ||
+        (version !== null && before.version !== null && !isLower(version, before.version))
+      );
+    },
+  ],
+  [
+    "the channel never goes below what runs, or ran last, by itself",
+    ({ running, previous, allowDowngrade }, { origin, version, image }) => {
+      const before = running ?? previous;
+      return (
+        origin !== "channel" ||
+        allowDowngrade === true ||
+        before === null ||
+        image === before.image ||
+        !isLower(version, before.version)
+      );
+    },
+  ],
+  [
+    "an image that failed is not taken from the channel again, whatever its name",
+    ({ running, failed }, { origin, image }) =>
+      origin !== "channel" ||
+      (running !== null && running.health !== "unhealthy" && image === running.image) ||
+      !failed.some((one) => bytesOf(one) === bytesOf(image)),
+  ],
+  [
+    "one that is sick gives way to the last healthy one where that can be had",
+    ({ running, previous }, { image, origin }) =>
+      running?.health !== "unhealthy" ||
+      previous?.obtainable !== true ||
+      bytesOf(previous.image) === bytesOf(running.image) ||
+      origin === "channel" ||
+      image === previous.image,
+  ],
+  [
+    "one that is sick is named, to be remembered",
+    ({ running }, { failed }) => failed === (running?.health === "unhealthy" ? running.image : null),
+  ],
+  ["the reason is a sentence", (_given, { why }) => /^["A-Z].{10,}[^.]$/.test(why)],
+];
+
+type Choice = ReturnType<typeof chooseControlPlane>;
+
+it("holds its rules in every combination of channel, running, previous, baked and failed images", () => {
+  let count = 0;
+  for (const given of everyCase()) {
+    count += 1;
+    const { channel, running, previous, baked } = given;
+    const isNothing = running === null && previous === null && baked === null;
+    let choice: Choice;
+    try {
+      choice = chooseControlPlane(given);
+    } catch (thrown) {
+      const isKnown = thrown instanceof Error && "code" in thrown && thrown.code === "host/no-control-plane";
+      const isOut = "problem" in channel || !channel.obtainable || given.failed.length > 0;
+      assert.ok(isKnown && isNothing && isOut, JSON.stringify({ given, thrown: String(thrown) }));
+      continue;
+    }
+    for (const [rule, holds] of RULES)
+      if (!holds(given, choice)) assert.fail(`${rule}: ${JSON.stringify({ given, choice })}`);
+  }
+  assert.ok(count > 50_000, `${count} combinations`);
 });
 
 it("never puts a version below the one that runs or ran, whatever the registry says", () => {

@@ -63,7 +63,7 @@ export function chooseControlPlane(facts: ControlPlaneFacts): ControlPlaneChoice
     return choice("running", running, `It runs now, and stays: ${channel.reason}`);
   }
   const fallen = whatFell(facts);
-  if (previous?.obtainable === true && previous.image !== failed) {
+  if (previous?.obtainable === true && (failed === null || !isSame(previous.image, failed))) {
     return choice("previous", previous, `${fallen}, and this one was healthy last; ${channel.reason}`);
   }
   if (baked !== null && baked.image !== failed && mayFollow(baked, facts)) {
@@ -86,8 +86,10 @@ function whatFell({ running }: ControlPlaneFacts): string {
 function judgeChannel(facts: ControlPlaneFacts): ImageVersion | { readonly reason: string } {
   const { channel, running, previous } = facts;
   if ("problem" in channel) return { reason: `what the channel names is not known (${channel.problem})` };
-  if (channel.image === running?.image && running.health !== "unhealthy") return channel;
-  if (channel.image === running?.image || facts.failed.includes(channel.image)) {
+  const isRunning = running !== null && isSame(channel.image, running.image);
+  // Under the name that it runs by: the same bytes from another registry are no reason to start it anew.
+  if (isRunning && running.health !== "unhealthy") return { ...channel, image: running.image };
+  if (isRunning || facts.failed.some((image) => isSame(image, channel.image))) {
     return { reason: `the channel names "${channel.image}", which did not become healthy` };
   }
   const newest = running ?? previous;
@@ -103,6 +105,12 @@ function mayFollow(baked: ImageVersion, { running, previous, allowDowngrade }: C
   if (before === null || allowDowngrade === true || before.image === baked.image) return true;
   const order = compareVersions(baked.version ?? "", before.version ?? "");
   return order !== undefined && order >= 0;
+}
+
+/** Tells whether two references name the same image: by their text, or by the digest of its bytes wherever they lie. */
+function isSame(one: string, other: string): boolean {
+  const [, digest] = one.split("@");
+  return one === other || (digest !== undefined && digest === other.split("@")[1]);
 }
 
 function isOlder(one: ImageVersion, than: ImageVersion): boolean {
