@@ -54,14 +54,19 @@ async function checkDisk({ deps, settings }: BootstrapCall): Promise<number> {
   );
 }
 
-/** A clock before the box's own CA was made makes every certificate of it "not yet valid". */
+/**
+ * A clock before the box's own CA was made makes every certificate of it "not yet valid", one after its end all of them "expired". What
+ * k3s makes of its CA it renews itself at each start.
+ */
 async function checkClock({ deps, settings }: BootstrapCall): Promise<void> {
   const path = join(settings.paths.root, "var/lib/rancher/k3s/server/tls/server-ca.crt");
   const bytes = await deps.files.read(path, { maxBytes: MAX_CERTIFICATE_BYTES });
-  if (bytes === undefined) return;
-  const madeMs = certificateStart(bytes);
+  const valid = bytes === undefined ? undefined : validityOf(bytes);
+  if (valid === undefined) return;
+  const { fromMs: madeMs, toMs } = valid;
   const nowMs = deps.clock.now();
-  if (madeMs === undefined || nowMs >= madeMs) return;
+  if (nowMs > toMs) throw authorityEnded(nowMs, toMs);
+  if (nowMs >= madeMs) return;
   throw new ApplianceError(
     "host/clock-wrong",
     `Cannot start with this clock: it says ${toInstant(nowMs)}, later than ${toInstant(madeMs)} is wanted (when this box was set up)`,
@@ -69,10 +74,21 @@ async function checkClock({ deps, settings }: BootstrapCall): Promise<void> {
   );
 }
 
-function certificateStart(bytes: Uint8Array): number | undefined {
+function authorityEnded(nowMs: number, toMs: number): ApplianceError {
+  return new ApplianceError(
+    "host/certificates-expired",
+    `Cannot start with the authority of this box's Kubernetes: it ended ${toInstant(toMs)}, and the clock says ${toInstant(nowMs)}`,
+    {
+      hint: "Check the clock with timedatectl; if it is right, give k3s a new authority: k3s certificate rotate-ca (see its documentation)",
+    },
+  );
+}
+
+function validityOf(bytes: Uint8Array): { readonly fromMs: number; readonly toMs: number } | undefined {
   try {
-    const startMs = Date.parse(new X509Certificate(bytes).validFrom);
-    return Number.isFinite(startMs) ? startMs : undefined;
+    const { validFrom, validTo } = new X509Certificate(bytes);
+    const [fromMs, toMs] = [Date.parse(validFrom), Date.parse(validTo)];
+    return Number.isFinite(fromMs) && Number.isFinite(toMs) ? { fromMs, toMs } : undefined;
   } catch {
     // A CA that nobody can read is k3s's matter: it tells so itself.
     return undefined;

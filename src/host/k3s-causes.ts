@@ -49,6 +49,12 @@ const CAUSES: readonly Cause[] = [
   },
   {
     code: "host/no-cgroup",
+    pattern: /not (?:to )?run on a host using cgroup v1|cgroup v1 .*(?:unsupported|not supported)/i,
+    what: "the kernel offers control groups of version 1, and version 2 is wanted",
+    hint: "Start the kernel with systemd.unified_cgroup_hierarchy=1 (in GRUB_CMDLINE_LINUX of /etc/default/grub), then update-grub and reboot",
+  },
+  {
+    code: "host/no-cgroup",
     pattern: /failed to find (?:memory|cpuset|cpu|pids) cgroup|cgroups? .*(?:not (?:mounted|found|enabled)|disabled)/i,
     what: "the kernel gives it no memory control group",
     hint: "Start the kernel with cgroup_enable=memory (in GRUB_CMDLINE_LINUX of /etc/default/grub), then reboot",
@@ -81,7 +87,7 @@ const MAX_SHOWN_CHARS = 1_500;
  * @param seen What was seen from outside, in words: "its API does not answer".
  */
 export function k3sProblem(words: string, seen: string): ApplianceError {
-  const cause = CAUSES.find(({ pattern }) => pattern.test(words));
+  const cause = CAUSES.find(({ pattern }) => pattern.test(words) || pattern.test(seen));
   const evidence = evidenceOf(words, cause);
   if (cause === undefined) {
     return new ApplianceError("host/k3s-not-ready", `Cannot use Kubernetes of this box yet: ${seen}`, {

@@ -27,6 +27,9 @@ const MINUTE_MS = 60_000;
 /** What hinders often passes while it is looked at; an operator waits in front of it. */
 const RETRY: RetryPolicy = { attempts: 3, baseMs: 2_000, maxMs: 10_000 };
 const SYSTEMCTL_MS = 120_000;
+/** Milliseconds in which the API of an active k3s answers, unless it hangs. */
+const SILENT_MS = 20_000;
+const LOOK_MS = 2_000;
 
 /** Writes state documents anew from what the cluster knows. */
 export type RebuildState = (
@@ -113,7 +116,8 @@ const ROWS: readonly Row[] = [
   {
     id: "kubeconfig",
     title: "Put the kubeconfig right",
-    about: "One of another cluster is renamed, never used; k3s writes its own.",
+    about:
+      "One of another cluster is renamed, never used; k3s writes its own. One that runs and does not answer is restarted.",
     budgetMs: 5 * MINUTE_MS,
     work: kubeconfig,
   },
@@ -236,7 +240,12 @@ async function checks(call: RecoverCall): Promise<StepResult> {
 async function kubeconfig(call: RecoverCall): Promise<StepResult> {
   const { deps, settings } = call;
   const { state: is, path, why } = await judgeKubeconfig(deps, settings.paths);
-  if (is === "own" && (await isAccepted(call))) return { state: "done", detail: "It is this box's own" };
+  const answer = is === "own" ? await askApi(call) : "refuses";
+  if (is === "own" && answer === "answers") return { state: "done", detail: "It is this box's own" };
+  if (answer === "is silent") {
+    await run(call, ["systemctl", "try-restart", "--no-block", "k3s.service"]);
+    return { state: "done", detail: "The API of a k3s that runs did not answer: k3s is restarted" };
+  }
   const kept = is === "missing" ? undefined : await putFileAside(call, path);
   await run(call, ["systemctl", "try-restart", "--no-block", "k3s.service"]);
   const detail =
@@ -246,15 +255,33 @@ async function kubeconfig(call: RecoverCall): Promise<StepResult> {
   return { state: "done", detail };
 }
 
-/** Tells whether the API takes the credentials; one that does not answer yet has refused nothing. */
-async function isAccepted(call: RecoverCall): Promise<boolean> {
+/**
+ * Asks the API with the credentials of the kubeconfig. A k3s that does not run, or starts, has refused nothing; one that systemd calls
+ * active had an API that answered, so after some time without an answer it hangs, or its certificates have expired while it ran.
+ */
+async function askApi(call: RecoverCall): Promise<"answers" | "refuses" | "is silent"> {
+  const endsAt = call.deps.clock.monotonic() + SILENT_MS;
+  for (;;) {
+    const problem = await problemOfApi(call);
+    if (problem === undefined) return "answers";
+    if (problem.code === "kube/unauthorized" || problem.code === "kube/forbidden") return "refuses";
+    const argv = ["systemctl", "is-active", "k3s.service"] as const;
+    const { stdout } = await call.deps.exec(argv, { timeoutMs: SYSTEMCTL_MS, signal: call.signal });
+    if (stdout.trim() !== "active") return "answers";
+    if (call.deps.clock.monotonic() >= endsAt) return "is silent";
+    call.progress(`Waits for the API of k3s: ${problem.message}`);
+    await call.deps.clock.sleep(LOOK_MS, call.signal);
+  }
+}
+
+async function problemOfApi(call: RecoverCall): Promise<ApplianceError | undefined> {
   try {
     const kube = await openCluster(call);
     await kube.list({ apiVersion: "v1", kind: "Node" }, { signal: call.signal });
-    return true;
+    return undefined;
   } catch (thrown) {
     if (!(thrown instanceof ApplianceError) || call.signal.aborted) throw thrown;
-    return thrown.code !== "kube/unauthorized" && thrown.code !== "kube/forbidden";
+    return thrown;
   }
 }
 

@@ -15,6 +15,7 @@ import { readRecord, remember } from "../../src/host/control-plane-record.ts";
 import { fieldAt, type KubeObject, listAt } from "../../src/kube/model.ts";
 import type { OperationView } from "../../src/operation/model.ts";
 import { commandContext } from "../support/command-context.ts";
+import { makeCertificate } from "../support/tls.ts";
 import { createFakeBox } from "./fake-box.ts";
 import { ARCHIVE, BAKED, createFakeHost, type FakeHost, runningImage } from "./fake-host.ts";
 import { cutAt, watchMoments } from "./moments.ts";
@@ -292,10 +293,20 @@ describe("bad days", () => {
       "x509: certificate has expired or is not yet valid: current time 2031-01-01T00:00:00Z is after 2030-01-01T00:00:00Z",
       "host/certificates-expired",
     ],
+    [
+      "control groups of the old version",
+      'err="failed to run Kubelet: kubelet is configured to not run on a host using cgroup v1"',
+      "host/no-cgroup",
+    ],
     ["no control group", 'level=fatal msg="failed to find memory cgroup (v2)"', "host/no-cgroup"],
     [
       "no packet filter",
       "iptables v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied",
+      "host/no-nftables",
+    ],
+    [
+      "no module of the packet filter",
+      "modprobe: ERROR: could not insert 'nft_chain_nat'; iptables-restore: nf_tables: No such file or directory",
       "host/no-nftables",
     ],
     ["a damaged database", 'level=fatal msg="database disk image is malformed"', "host/datastore-damaged"],
@@ -364,6 +375,50 @@ describe("bad days", () => {
       (await blocked(({ files }) => files.garble("/sys/fs/cgroup/cgroup.controllers", "cpu io\n"))).code,
       "host/no-cgroup",
     );
+  });
+  it("takes a kernel with control groups of version 1 that counts memory, and none that does not", async () => {
+    const { host } = scene();
+    await host.files.remove("/sys/fs/cgroup/cgroup.controllers");
+    assert.equal((await boot(host)).problem?.code, "host/no-cgroup");
+    await host.files.makeDirectory("/sys/fs/cgroup/memory");
+    assert.equal((await boot(host)).state, "done");
+  });
+  for (const [name, days, code] of [
+    ["before the box was set up", -40, "host/clock-wrong"],
+    ["after the end of its authority", 400, "host/certificates-expired"],
+  ] as const) {
+    it(`says that the clock stands ${name}, before anything is started`, async () => {
+      const { box, host } = scene();
+      const { cert } = makeCertificate({ commonName: "k3s-server-ca", days: 30 });
+      host.files.garble("/var/lib/rancher/k3s/server/tls/server-ca.crt", cert);
+      box.setWall(Date.now() + days * 86_400_000);
+      const { state, problem } = await boot(host);
+      assert.deepEqual([state, problem?.code], ["blocked", code]);
+      assert.match(problem?.hint ?? "", /timedatectl/);
+      assert.equal(ranWith(host, "start", "k3s.service"), 0);
+      box.setWall(Date.now());
+      assert.equal((await boot(host)).state, "done");
+    });
+  }
+  it("is not stopped by an authority that nobody can read: k3s tells of it", async () => {
+    const { host } = scene();
+    host.files.garble("/var/lib/rancher/k3s/server/tls/server-ca.crt", "-----BEGIN CERTIFICATE-----\nx");
+    assert.equal((await boot(host)).state, "done");
+  });
+  it("names certificates that expired while k3s ran by what its API says, where its journal says nothing", async () => {
+    const { host } = scene();
+    await boot(host);
+    host.state.hangs = true;
+    const seen: string[] = [];
+    const stop = new AbortController();
+    const onView = ({ step, problem }: OperationView): void => {
+      if (step !== "k3s-ready" || problem === null) return;
+      seen.push(problem.code);
+      stop.abort();
+    };
+    const context = { deps: host.deps(), settings: host.settings() };
+    await assert.rejects(runBootstrap(context, { signal: stop.signal, onView }));
+    assert.deepEqual(seen, ["host/certificates-expired"]);
   });
   it("says that the payload is gone", async () => {
     const { host } = scene();

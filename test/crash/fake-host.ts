@@ -35,6 +35,8 @@ export interface HostState {
   k3s: "inactive" | "activating" | "active" | "deactivating" | "failed";
   /** Started, but its API does not answer and its journal says this. */
   k3sSays: string | undefined;
+  /** It runs, and its API answers nobody until it is started anew: its certificate has expired meanwhile. */
+  hangs: boolean;
   readonly images: Set<string>;
   /** Images whose control plane never becomes healthy. */
   readonly bad: Set<string>;
@@ -81,6 +83,7 @@ export function createFakeHost(box: FakeBox): FakeHost {
   const state: HostState = {
     k3s: "inactive",
     k3sSays: undefined,
+    hangs: false,
     images: new Set(),
     bad: new Set(),
     pullable: new Set(),
@@ -202,7 +205,10 @@ async function systemd([verb, ...units]: readonly string[], kept: Kept, kube: Ku
   if (verb === "is-enabled") return said(state.atBoot, "enabled");
   if (verb === "unmask" && state.atBoot === "masked") await unmask(kept);
   if (verb === "enable") return enable(kept);
-  if (verb === "try-restart" && state.k3s === "active") kept.files.garble("/etc/rancher/k3s/k3s.yaml", KUBECONFIG);
+  if (verb === "try-restart" && state.k3s === "active") {
+    kept.files.garble("/etc/rancher/k3s/k3s.yaml", KUBECONFIG);
+    state.hangs = false;
+  }
   if (verb === "start") await startK3s(kept, kube);
   return {};
 }
@@ -267,6 +273,7 @@ async function cluster({ state, api }: Kept, kube: Kube, request: Request): Prom
   if (!["active", "deactivating"].includes(state.k3s) || state.k3sSays !== undefined) {
     throw new ApplianceError("net/unreachable", "Cannot reach the API: connection refused");
   }
+  if (state.hangs) throw new ApplianceError("net/tls", "Cannot trust the API: its certificate has expired");
   const { pathname } = new URL(request.url);
   const answered = await api.fetch(request);
   if (request.method === "PATCH" && answered.ok && pathname.endsWith(`/deployments/${CONTROL_PLANE.name}`)) {

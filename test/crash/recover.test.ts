@@ -169,6 +169,15 @@ const DAMAGES: readonly Damage[] = [
     after: ({ files }) => assert.equal(files.snapshot().get("/usr/local/bin/alga-appliance"), "the copy on a stick"),
   },
   {
+    name: "k3s runs and its certificates have expired meanwhile",
+    damage: ({ state }) => void Object.assign(state, { hangs: true }),
+    findings: ["kubernetes-silent"],
+    after: (host) => {
+      assert.deepEqual(asides(host), [], "a kubeconfig that is right was put aside");
+      assert.equal(host.ran.filter((argv) => argv.includes("try-restart")).length, 1);
+    },
+  },
+  {
     name: "k3s was masked",
     damage: (host) => {
       maskK3s(host);
