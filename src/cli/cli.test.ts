@@ -5,7 +5,7 @@ import { ApplianceError } from "../core/errors.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { completionCommands } from "./completion-command.ts";
 import { commandHelp, overviewHelp } from "./help.ts";
-import { parsePort } from "./listen-flags.ts";
+import { parsePort, tlsPort } from "./listen-flags.ts";
 import { nearest } from "./nearest.ts";
 import type { Noun } from "./nouns.ts";
 import { type Environment, runCommandLine } from "./run.ts";
@@ -260,9 +260,17 @@ describe("settings", () => {
 
 describe("ports", () => {
   it("are numbers from 0 to 65535", () => {
-    assert.deepEqual(["0", "8080", "65535"].map(parsePort), [0, 8080, 65_535]);
+    assert.deepEqual(
+      ["0", "8080", "65535"].map((text) => parsePort(text)),
+      [0, 8080, 65_535],
+    );
     for (const text of ["", "65536", "-1", "80a", "1e3", "0x50", "999999"])
       assert.throws(() => parsePort(text), { code: "cli/usage" }, text);
+    assert.deepEqual(
+      [tlsPort("none", 0), tlsPort("0", 8080), tlsPort(undefined, 8080), tlsPort(undefined, 0)],
+      [undefined, 0, 8443, undefined],
+    );
+    assert.throws(() => tlsPort("abc", 8080), { code: "cli/usage", hint: /--tls-port none/ });
   });
 });
 

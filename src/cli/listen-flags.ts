@@ -42,18 +42,20 @@ export const TLS_PORT_FLAG: Flag = {
  */
 export function tlsPort(asked: string | undefined, plainPort: number): number | undefined {
   if (asked === "none") return undefined;
-  if (asked !== undefined) return parsePort(asked);
+  if (asked !== undefined)
+    return parsePort(asked, "Give --tls-port 0 to take a free one, --tls-port none to serve plain only");
   return plainPort === 0 ? undefined : DEFAULT_TLS_PORT;
 }
 
 /**
  * Reads a port.
  *
+ * @param hint What to type instead.
  * @throws {ApplianceError} cli/usage for anything but a number from 0 to 65535.
  */
-export function parsePort(text: string): number {
+export function parsePort(text: string, hint = "Give --port 0 to take a free one"): number {
   if (/^\d{1,5}$/.test(text) && Number(text) <= MAX_PORT) return Number(text);
   throw new ApplianceError("cli/usage", `Cannot listen on port "${text}": a number from 0 to ${MAX_PORT} is wanted`, {
-    hint: "Give --port 0 to take a free one",
+    hint,
   });
 }

@@ -55,18 +55,22 @@ export function parseTlsPair(text: string, what: string): TlsPair {
   const blocks = [...text.matchAll(PEM_BLOCK)].map(([pem, label = ""]) => ({ pem, label }));
   const certs = blocks.filter(({ label }) => label === "CERTIFICATE").map(({ pem }) => pem);
   const key = blocks.find(({ label }) => label.endsWith("PRIVATE KEY"))?.pem;
-  const [first] = certs;
-  if (first === undefined) throw invalid(what, "there is no certificate in it, PEM is wanted");
+  if (certs.length === 0) throw invalid(what, "there is no certificate in it, PEM is wanted");
   if (key === undefined) throw invalid(what, "there is no private key in it, an unencrypted PEM key is wanted");
   if (key.includes("ENCRYPTED")) throw invalid(what, "its key is encrypted, an unencrypted PEM key is wanted");
-  let belongs: boolean;
+  let own: string | undefined;
   try {
-    belongs = new X509Certificate(first).checkPrivateKey(createPrivateKey(key));
+    const opened = createPrivateKey(key);
+    own = certs
+      .map((pem) => [pem, new X509Certificate(pem)] as const)
+      .find(([, read]) => read.checkPrivateKey(opened))?.[0];
   } catch (cause) {
     throw invalid(what, "its certificate or its key cannot be read", cause);
   }
-  if (!belongs) throw invalid(what, "the key is of another certificate, the key of its first one is wanted");
-  return { cert: `${certs.join("\n")}\n`, key: `${key}\n` };
+  if (own === undefined)
+    throw invalid(what, "the key is of another certificate, the one that it was made for is wanted");
+  // TLS wants the box's own first (RFC 8446, section 4.4.2); authorities send them in any order.
+  return { cert: `${[own, ...certs.filter((pem) => pem !== own)].join("\n")}\n`, key: `${key}\n` };
 }
 
 /** What the first certificate of a PEM text says. @throws {Error} when it is none; `parseTlsPair` has looked before. */

@@ -79,6 +79,12 @@ it("changes nothing for what cannot be used", async () => {
     code: "certificate/invalid",
   });
   await assert.rejects(run("use", { certificate: "/stick/box.pem" }), { code: "certificate/invalid" });
+  const over = makeCertificate({ commonName: "own", names: ["box.example"], days: -1 });
+  files.garble("/stick/over.pem", `${over.cert}${over.key}`);
+  await assert.rejects(run("use", { certificate: "/stick/over.pem" }), {
+    code: "certificate/invalid",
+    message: /it ended on \d{4}-\d\d-\d\d, one that is valid now is wanted/,
+  });
   await assert.rejects(run("use", { certificate: "/stick/none.pem" }), { code: "cli/usage" });
   await assert.rejects(run("use"), { code: "cli/usage" });
   assert.equal(files.snapshot().get(FILES.own), before);
@@ -91,4 +97,11 @@ it("does not write where a link of the control plane leads", async () => {
   files.stat = async (path, options) =>
     path === PATHS.tls ? { kind: "other", sizeBytes: 0, mode: 0o777, modifiedMs: 0 } : stat(path, options);
   await assert.rejects(run("use", { certificate: "/stick/both.pem" }), { code: "file/unwritable" });
+});
+
+it("takes one of the future, because the clock of a new box may be behind, and says so", async () => {
+  const { files, run } = world();
+  const later = makeCertificate({ commonName: "own", names: ["box.example"], beginsInDays: 2 });
+  files.garble("/stick/later.pem", `${later.cert}${later.key}`);
+  assert.match(await run("use", { certificate: "/stick/later.pem" }), /not valid yet/);
 });

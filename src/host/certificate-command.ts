@@ -8,6 +8,7 @@ import {
   certificateFiles,
   parseTlsPair,
   readBoxCertificate,
+  type TlsPair,
 } from "../core/certificate.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
@@ -31,8 +32,8 @@ export const commands: readonly Command[] = [
     path: ["host", "certificate", "use"],
     summary: "Show an own certificate instead of the one that the box made",
     description:
-      "Takes a PEM certificate with its chain, the box's own first, and its unencrypted PEM key. Both are looked at before anything " +
-      "changes. The page shows it within seconds; nothing is started again. Safe to run again, with the next certificate too.",
+      "Takes a PEM certificate with its chain, in any order, and its unencrypted PEM key. Both are looked at before anything " +
+      "changes: the key must belong to one of them, and that one must not have ended. The page shows it within seconds; nothing is started again. Safe to run again, with the next certificate too.",
     flags: [
       { name: "certificate", type: "string", value: "<file>", summary: "PEM file with the certificate and its chain" },
       {
@@ -84,6 +85,7 @@ async function use({ deps, settings, flags, env, signal, out }: CommandContext):
   const keyFrom = typeof flags.key === "string" ? typedPath(flags.key, env) : from;
   const texts = [await textOf(deps.files, from), ...(keyFrom === from ? [] : [await textOf(deps.files, keyFrom)])];
   const pair = parseTlsPair(texts.join("\n"), from);
+  assertNotOver(pair, { from, nowMs: deps.clock.now() });
   const { own } = certificateFiles(paths);
   await deps.files.makeDirectory(paths.state);
   await assertFolder(deps.files, paths.tls);
@@ -93,6 +95,17 @@ async function use({ deps, settings, flags, env, signal, out }: CommandContext):
   for (const path of [dirname(own), own]) await giveToken({ deps, signal }, path);
   tell(out, { origin: "own", pair, ...certificateFacts(pair.cert) }, deps.clock.now());
   return EXIT.done;
+}
+
+/** One that begins later is taken: the clock of a new box may be behind. */
+function assertNotOver({ cert }: TlsPair, { from, nowMs }: { readonly from: string; readonly nowMs: number }): void {
+  const { notAfterMs } = certificateFacts(cert);
+  if (notAfterMs > nowMs) return;
+  throw new ApplianceError(
+    "certificate/invalid",
+    `Cannot use the certificate of "${from}": it ended on ${toInstant(notAfterMs).slice(0, 10)}, one that is valid now is wanted`,
+    { hint: "If the certificate is right, the clock of the box is not: timedatectl" },
+  );
 }
 
 async function reset({ deps, settings, out }: CommandContext): Promise<ExitCode> {
@@ -136,7 +149,7 @@ function tell(out: CommandContext["out"], found: BoxCertificate, nowMs: number):
       `SHA-256      ${fingerprint.slice(0, 48)}`,
       `             ${fingerprint.slice(48)}`,
       `Names        ${names.join(", ")}`,
-      `Valid        ${shown.notBefore.slice(0, 10)} to ${shown.notAfter.slice(0, 10)}${notAfterMs < nowMs ? ", expired" : ""}`,
+      `Valid        ${shown.notBefore.slice(0, 10)} to ${shown.notAfter.slice(0, 10)}${notAfterMs < nowMs ? ", expired" : notBeforeMs > nowMs ? ", not valid yet" : ""}`,
     ].join("\n"),
   );
 }

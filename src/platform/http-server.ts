@@ -28,6 +28,8 @@ const KEEP_ALIVE_MS = 30_000;
 /** How often node looks for connections that are over their time. */
 const LOOK_MS = 1_000;
 const MAX_HEADERS = 100;
+/** Milliseconds in which the client may take a refusal and close. */
+const REFUSED_MS = 1_000;
 
 /** What is under way: requests being answered, and event streams that a drain ends first. */
 interface Traffic {
@@ -71,7 +73,10 @@ function openServer(limits: ServerOptions, tls: ListenOptions["tls"], answering:
   if (tls === undefined) return createServer(limits, answering);
   try {
     if (!new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key))) throw new Error("of another key");
-    return createTlsServer({ ...limits, ...tls, minVersion: "TLSv1.2" }, answering);
+    return createTlsServer(
+      { ...limits, ...tls, minVersion: "TLSv1.2", handshakeTimeout: limits.headersTimeout },
+      answering,
+    );
   } catch (cause) {
     throw new ApplianceError(
       "http/cannot-listen",
@@ -143,6 +148,10 @@ function refuse(error: Error & { code?: string }, socket: Socket | import("node:
   socket.on("error", () => {});
   if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
   socket.end(`HTTP/1.1 ${status} ${text}\r\nConnection: close\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\r\n`);
+  // Who does not take the refusal and does not close would hold a connection for ever.
+  const timer = setTimeout(() => socket.destroy(), REFUSED_MS);
+  timer.unref();
+  socket.once("close", () => clearTimeout(timer));
 }
 
 async function bind(server: SocketServer, options: ListenOptions): Promise<void> {

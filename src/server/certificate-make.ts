@@ -17,6 +17,8 @@ import {
   GeneralNames,
   PublicKeyInfo,
   RelativeDistinguishedNames,
+  Time,
+  TimeType,
 } from "pkijs";
 import type { TlsPair } from "../core/certificate.ts";
 import { addressBytes } from "../core/ip.ts";
@@ -53,11 +55,17 @@ export function makeCertificate(random: Pick<Random, "bytes">, recipe: Certifica
   certificate.serialNumber = new asn1js.Integer({ valueHex: serialNumber(random) });
   certificate.subject = nameOf(recipe.commonName);
   certificate.issuer = nameOf(recipe.commonName);
-  certificate.notBefore.value = new Date(recipe.notBeforeMs);
-  certificate.notAfter.value = new Date(recipe.notAfterMs);
+  certificate.notBefore = timeOf(recipe.notBeforeMs);
+  certificate.notAfter = timeOf(recipe.notAfterMs);
   certificate.subjectPublicKeyInfo = PublicKeyInfo.fromBER(publicKey.export({ type: "spki", format: "der" }));
   certificate.extensions = extensionsOf(recipe);
   return { cert: signed(certificate, key), key };
+}
+
+/** UTCTime has two digits for the year, and ends with 2049: a box whose clock is far ahead writes the longer form. @see RFC 5280, 4.1.2.5 */
+function timeOf(ms: number): Time {
+  const value = new Date(ms);
+  return new Time({ value, type: value.getUTCFullYear() < 2050 ? TimeType.UTCTime : TimeType.GeneralizedTime });
 }
 
 /** Positive, as RFC 5280 wants it, and not two alike. */

@@ -15,11 +15,14 @@ import {
 import { isApplianceError } from "../core/errors.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
+import { toInstant } from "../core/time.ts";
 
 const DAY_MS = 86_400_000;
 /** Shorter than the 825 days that some browsers allow at most. */
 const LIFE_MS = 730 * DAY_MS;
 const RENEW_MS = 60 * DAY_MS;
+/** The operator's own is renewed by the operator, who may need a while. */
+const WARN_MS = 30 * DAY_MS;
 /** Clocks of the box and of the browser differ. */
 const EARLIER_MS = DAY_MS;
 const MAX_NAMES = 24;
@@ -65,18 +68,21 @@ async function makePair(deps: Pick<Deps, "clock" | "random" | "machine">, names:
 }
 
 /**
- * What is wrong with the operator's own certificate, in one sentence; undefined where there is none or it can be used. Damage must not
- * take the page away: the box's own certificate stands in.
+ * What is wrong with the operator's own certificate, in one sentence; undefined where there is none or all is well. Damage must not
+ * take the page away: the box's own certificate stands in. One that ended is still shown, as nobody asked for another fingerprint.
  */
 export async function ownCertificateProblem(
-  { files }: Pick<Deps, "files">,
+  { files, clock }: Pick<Deps, "files" | "clock">,
   paths: Pick<StatePaths, "tls">,
 ): Promise<string | undefined> {
   const { own } = certificateFiles(paths);
   try {
     const bytes = await files.read(own, { maxBytes: MAX_PEM_BYTES });
-    if (bytes !== undefined) parseTlsPair(new TextDecoder().decode(bytes), own);
-    return undefined;
+    if (bytes === undefined) return undefined;
+    const { notAfterMs } = certificateFacts(parseTlsPair(new TextDecoder().decode(bytes), own).cert);
+    const leftMs = notAfterMs - clock.now();
+    if (leftMs > WARN_MS) return undefined;
+    return `${own} ${leftMs > 0 ? "ends" : "ended"} on ${toInstant(notAfterMs).slice(0, 10)}: bring the next one with "host certificate use"`;
   } catch (error) {
     if (!isApplianceError(error)) throw error;
     return error.message;

@@ -44,7 +44,7 @@ export async function openSecurePage(deps: CertificateDeps, options: SecureOptio
   let { port } = options;
   const look = async (): Promise<void> => {
     try {
-      tell("the operator's certificate cannot be used", await ownCertificateProblem(deps, options.paths));
+      tell("the operator's certificate needs somebody", await ownCertificateProblem(deps, options.paths));
       const certificate = await ensureCertificate(deps, options.paths);
       if (certificate.fingerprint === shown?.fingerprint) return;
       await shown?.listening.close(CHANGE_MS);

@@ -138,11 +138,21 @@ describe("ensureCertificate()", () => {
   it("shows the operator's own before its own, also an expired one, and its own again when that is damaged, and says why", async () => {
     const { deps, files } = world();
     const made = await ensureCertificate(deps, PATHS);
-    const own = makeCertificate({ commonName: "own", names: ["box.example"], days: -1 });
+    const own = makeCertificate({
+      ...{ commonName: "own", names: ["box.example"] },
+      days: (deps.clock.now() - Date.now()) / DAY_MS - 1,
+    });
     files.garble(FILES.own, `${own.cert}${own.key}`);
     const shown = await ensureCertificate(deps, PATHS);
     assert.equal(shown.origin, "own");
     assert.deepEqual(shown.names, ["box.example"]);
+    assert.match((await ownCertificateProblem(deps, PATHS)) ?? "", /own\.pem ended on \d{4}-/);
+    const short = makeCertificate({ commonName: "own", days: (deps.clock.now() - Date.now()) / DAY_MS + 20 });
+    files.garble(FILES.own, `${short.cert}${short.key}`);
+    assert.match((await ownCertificateProblem(deps, PATHS)) ?? "", /own\.pem ends on \d{4}-.*host certificate use/);
+    const long = makeCertificate({ commonName: "own", days: (deps.clock.now() - Date.now()) / DAY_MS + 40 });
+    files.garble(FILES.own, `${long.cert}${long.key}`);
+    assert.equal(await ownCertificateProblem(deps, PATHS), undefined);
     files.garble(FILES.own, "no PEM");
     const back = await ensureCertificate(deps, PATHS);
     assert.deepEqual([back.origin, back.fingerprint], ["made", made.fingerprint]);
@@ -162,11 +172,13 @@ describe("ensureCertificate()", () => {
 
 describe("parseTlsPair()", () => {
   const pair = makeCertificate({ commonName: "box", names: ["box.example", "192.0.2.7"] });
-  it("takes the chain, the box's own first", () => {
+  it("takes the chain in any order, and puts the box's own first", () => {
     const authority = makeCertificate({ commonName: "authority" });
-    const parsed = parseTlsPair(`${pair.key}${pair.cert}${authority.cert}`, "file");
-    assert.equal(certificateFacts(parsed.cert).fingerprint, new X509Certificate(pair.cert).fingerprint256);
-    assert.equal(parsed.cert.match(/BEGIN/g)?.length, 2);
+    for (const chain of [`${pair.cert}${authority.cert}`, `${authority.cert}${pair.cert}`]) {
+      const parsed = parseTlsPair(`${pair.key}${chain}`, "file");
+      assert.equal(certificateFacts(parsed.cert).fingerprint, new X509Certificate(pair.cert).fingerprint256);
+      assert.equal(parsed.cert.match(/BEGIN/g)?.length, 2);
+    }
   });
   it("says what is wrong", () => {
     const other = makeCertificate({ commonName: "other" });

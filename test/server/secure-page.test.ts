@@ -29,6 +29,7 @@ async function open(port = 0) {
   const box = createFakeBox();
   const records: LogRecord[] = [];
   const heard: { page?: SecurePage } = {};
+  const state = { addresses: ["192.0.2.7"] };
   const server = await startServer({ securePort: () => heard.page?.port() ?? null });
   const deps = {
     files,
@@ -38,7 +39,7 @@ async function open(port = 0) {
     network: {
       nameServers: async () => [],
       resolve: async () => [],
-      addresses: async () => ["192.0.2.7"],
+      addresses: async () => state.addresses,
       isListening: async () => false,
       certificate: () => Promise.reject(new Error("nobody asks")),
     },
@@ -48,7 +49,7 @@ async function open(port = 0) {
   heard.page = page;
   endings.push(() => rmSync(root, { recursive: true, force: true }));
   endings.push(() => page.close(0));
-  return { page, paths, box, server, records };
+  return { page, paths, box, server, records, state };
 }
 
 /** Fingerprint of the certificate that a port shows; undefined while nobody answers with one. */
@@ -108,6 +109,55 @@ describe("the page over TLS", () => {
     await files.remove(certificateFiles(paths).own);
     await box.pass(10_000);
     await eventually("its own is shown again", async () => (await shownBy(page.port())) === made.fingerprint);
+  });
+
+  it("serves the operator's chain, so that who knows the root alone trusts it", async () => {
+    const { page, paths, box } = await open();
+    const root = makeCertificate({ commonName: "root" });
+    const between = makeCertificate({ commonName: "between", authority: root, signs: true });
+    const own = makeCertificate({ commonName: "box", authority: between, names: ["127.0.0.1"], usage: "server" });
+    // As some authorities send it: the key first, the chain in the wrong order.
+    await files.write(certificateFiles(paths).own, `${own.key}${between.cert}${own.cert}`);
+    const fetch = createTransports().open({ ca: root.cert, onlyCa: true });
+    const status = (): Promise<number> =>
+      fetch(new Request(`https://127.0.0.1:${page.port()}/healthz`)).then(
+        (answer) => answer.status,
+        () => 0,
+      );
+    assert.equal(await status(), 0);
+    await box.pass(10_000);
+    await eventually("the chain is served", async () => (await status()) === 200);
+  });
+
+  it("makes and serves another certificate when the clock is set right and when an address comes", async () => {
+    const { page, box, state } = await open();
+    const dates = (): Promise<{ readonly from: number; readonly to: number; readonly names: string } | undefined> =>
+      new Promise((resolve) => {
+        const socket = connect({ host: "127.0.0.1", port: page.port() ?? 0, rejectUnauthorized: false }, () => {
+          const { valid_from, valid_to, subjectaltname = "" } = socket.getPeerCertificate();
+          resolve({ from: Date.parse(valid_from), to: Date.parse(valid_to), names: subjectaltname });
+          socket.destroy();
+        });
+        socket.once("error", () => resolve(undefined));
+      });
+    const isValid = async (nowMs: number): Promise<boolean> => {
+      const seen = await dates();
+      return seen !== undefined && seen.from <= nowMs && nowMs < seen.to;
+    };
+    // The box began with a clock that knew nothing, then with one of the future, then came a time server.
+    for (const wallMs of [Date.UTC(1970, 0, 1), Date.UTC(2049, 0, 1), Date.UTC(2026, 10, 21)]) {
+      assert.equal(await isValid(wallMs), false);
+      box.setWall(wallMs);
+      await eventually(`a certificate of ${wallMs} is shown`, async () => {
+        await box.pass(10_000);
+        return isValid(wallMs);
+      });
+    }
+    state.addresses = ["198.51.100.9"];
+    await eventually("the address is in it", async () => {
+      await box.pass(10_000);
+      return (await dates())?.names.includes("198.51.100.9") === true;
+    });
   });
 
   it("is not there while its port is taken, says so once, and comes when the port is free", async () => {

@@ -41,6 +41,8 @@ export interface CertificateRecipe {
   /** Host names and IP addresses it is for. */
   readonly names?: readonly string[];
   readonly usage?: "server" | "client";
+  /** It may sign others; without an authority it always may. */
+  readonly signs?: boolean;
   /** Days from now until it ends, 30 when absent; below 0 it ended that long ago. It begins a day before now or its end. */
   readonly days?: number;
   /** Days from now until it begins, for a certificate of the future. */
@@ -107,7 +109,9 @@ function extensionsOf(recipe: CertificateRecipe): Extension[] {
   const extension = (extnID: string, value: { toSchema(): asn1js.BaseBlock }, critical = false): Extension =>
     new Extension({ extnID, critical, extnValue: value.toSchema().toBER() });
   return [
-    ...(recipe.authority === undefined ? [extension(BASIC_CONSTRAINTS, new BasicConstraints({ cA: true }), true)] : []),
+    ...(recipe.authority === undefined || recipe.signs === true
+      ? [extension(BASIC_CONSTRAINTS, new BasicConstraints({ cA: true }), true)]
+      : []),
     ...(recipe.names === undefined
       ? []
       : [extension(ALTERNATIVE_NAMES, new GeneralNames({ names: recipe.names.map(alternativeName) }))]),
