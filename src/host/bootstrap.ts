@@ -66,8 +66,7 @@ async function runJournaled(context: BootstrapContext, options: BootstrapOptions
     if (event.type === "operation") options.onView?.(event.operation);
   });
   try {
-    const last = (await operations.list())[0];
-    const started = await begin(context, operations, { last, signal: options.signal });
+    const started = await beginInTurn(context, operations, options.signal);
     await forgetEarly(deps, settings.paths);
     return (await operations.settled(options.signal)) ?? started;
   } finally {
@@ -76,7 +75,10 @@ async function runJournaled(context: BootstrapContext, options: BootstrapOptions
   }
 }
 
-/** The newest bootstrap of this boot, from its journal or its last word; undefined when there is none yet, or it cannot be read by this user. */
+/**
+ * The newest run of the host in this boot (bootstrap, recover, reset), from its journal or its last word; a reset that an earlier boot
+ * left is brought to its end by this one. Undefined when there is none yet, or it cannot be read by this user.
+ */
 export async function bootstrapOfBoot(
   deps: Pick<BootstrapDeps, "files" | "clock" | "machine">,
   paths: StatePaths,
@@ -88,10 +90,28 @@ export async function bootstrapOfBoot(
     const id = (await store.listJournals()).at(-1);
     const journal = id === undefined ? undefined : await store.readJournal(id);
     const found = id === undefined || journal === undefined ? undefined : foldJournal(id, journal.entries);
+    if (found?.view.kind === "reset" && !hasEnded(found.view)) return found.view;
     return bootOf(found?.plan) === (await deps.machine.bootId()) ? found?.view : undefined;
   } catch (thrown) {
     if (isApplianceError(thrown, "file/unreadable")) return undefined;
     throw thrown;
+  }
+}
+
+/** Begins, or finds what another process began in the same moment. */
+async function beginInTurn(
+  context: BootstrapContext,
+  operations: Operations,
+  signal: AbortSignal,
+): Promise<OperationView> {
+  for (;;) {
+    const last = (await operations.list())[0];
+    try {
+      return await begin(context, operations, { last, signal });
+    } catch (thrown) {
+      if (!isApplianceError(thrown, "operation/busy")) throw thrown;
+      await context.deps.clock.sleep(FOLLOW_MS, signal);
+    }
   }
 }
 
