@@ -206,6 +206,16 @@ export interface Machine {
   self(): Promise<ProcessIdentity>;
   /** Start time in ticks of a process of this PID namespace, undefined when there is none. */
   processStart(pid: number): Promise<string | undefined>;
+  /** A text console as the kernel shows it, by its number; undefined where there is none, or this user may not see it. */
+  screen(number: number): Promise<TextScreen | undefined>;
+}
+
+/** What stands on a text console. */
+export interface TextScreen {
+  readonly rows: number;
+  readonly columns: number;
+  /** Two bytes for each sign, in its font's numbers, with its colors. */
+  readonly cells: Uint8Array;
 }
 
 export interface ProcessIdentity {

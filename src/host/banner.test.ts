@@ -28,6 +28,7 @@ function run(
   state: OperationView["state"],
   at: number,
   problem: Partial<OperationView["problem"]> | null = null,
+  kind: OperationView["kind"] = "bootstrap",
 ): OperationView {
   const titles = ["Put the host's files right", "Configure k3s", "Wait for Kubernetes", "Apply the control plane"];
   const steps = titles.map((title, index) => ({
@@ -42,7 +43,7 @@ function run(
   const told = problem === null ? null : { message: "", hint: null, ...rest, ...problem };
   return {
     id: "0001-bootstrap",
-    kind: "bootstrap",
+    kind,
     state,
     step: `s${at}`,
     steps,
@@ -59,6 +60,15 @@ const INSTALLING = { message: "Installing 1.0.3", next: null, doing: "7 of 12: I
 const SECURE = { port: 8443, short: "7A:1F:03:9C:D2:44:B8:E0:51:6A" };
 const LOGIN = { user: "alga-admin", password: "bcdefghijknoprst" };
 const OWNED: BannerFacts = { ...FACTS, secure: SECURE, claimed: true, token: null, status: RUNNING };
+const MANY = [
+  ...["192.0.2.10", "198.51.100.129", "203.0.113.254", "10.20.30.40", "172.16.250.250", "192.168.178.255"],
+  ...[
+    "2001:db8::10",
+    "2001:db8:1234:5678:9abc:def0:1234:5678",
+    "fd00:1234:5678:9abc:def0:1234:5678:9abc",
+    "2001:db8:1::1",
+  ],
+];
 const CLAIMED = "Claimed 2026-11-21 09:14 UTC from 192.0.2.99";
 
 /** Every situation of a box, on a console that reads UTF-8 and on one that does not. */
@@ -72,6 +82,27 @@ const SITUATIONS: Readonly<Record<string, BannerFacts>> = {
   "unclaimed-plain": FACTS,
   "first-login": { ...FACTS, secure: SECURE, login: LOGIN },
   "no-address": { ...FACTS, addresses: [] },
+  "ipv6-only": { ...FACTS, secure: SECURE, login: LOGIN, addresses: ["2001:db8:1234:5678:9abc:def0:1234:5678"] },
+  "many-addresses": { ...FACTS, secure: SECURE, login: LOGIN, addresses: MANY },
+  "many-addresses-running": { ...OWNED, addresses: MANY, news: [CLAIMED] },
+  "long-names": {
+    ...OWNED,
+    name: "the-appliance-of-the-branch-office-in-llanfairpwllgwyngyll-and-its-workshop",
+    version: "1.0.3-rc.12+build.20261121.f28b253",
+    status: {
+      message:
+        "The image registry.of.the.house.example:5443/nine-minds/alga-psa-ee@sha256:7f3a9c21d0e4 cannot be pulled: the registry does not answer",
+      next: "Check the way to the registry: cable, firewall, proxy, name servers. Flux tries again by itself",
+      doing: "7 of 12: Install Flux",
+    },
+    news: [CLAIMED],
+  },
+  recovering: { ...OWNED, answers: false, bootstrap: run("running", 1, null, "recover") },
+  "recover-stopped": { ...OWNED, answers: false, bootstrap: run("blocked", 1, PORT, "recover") },
+  "recovering-served": { ...OWNED, bootstrap: run("running", 1, null, "recover"), news: [CLAIMED] },
+  resetting: { ...OWNED, answers: false, bootstrap: run("running", 3, null, "reset") },
+  "reset-waits": { ...OWNED, answers: false, bootstrap: run("waiting", 1, PORT, "reset") },
+  "agent-silent": { ...OWNED, agent: false, news: [CLAIMED] },
   claimed: { ...OWNED, status: null, news: [CLAIMED] },
   installing: { ...OWNED, status: INSTALLING, news: [CLAIMED] },
   "setup-blocked": {

@@ -18,8 +18,10 @@ export interface BannerFacts {
   readonly port: number;
   /** The page over TLS: its port, and how the fingerprint of its certificate begins ("AA:BB:..."). Null: there is none. */
   readonly secure?: { readonly port: number; readonly short: string } | null;
-  /** The newest bootstrap; null before the first. */
+  /** The newest run of the host: a bootstrap, a recover or a reset; null before the first. */
   readonly bootstrap: OperationView | null;
+  /** The host agent answers; absent: nobody looked. */
+  readonly agent?: boolean;
   /** The control plane answers. */
   readonly answers: boolean;
   readonly claimed: boolean;
@@ -64,7 +66,7 @@ export function bannerLines(facts: BannerFacts, shape: BannerShape = VGA): reado
   const codeWidth = code[0]?.length ?? 0;
   const width = codeWidth === 0 ? shape.columns - 2 : shape.columns - 3 - codeWidth;
   const bound = shape.rows === 0 ? Number.POSITIVE_INFINITY : shape.rows - 1;
-  const text = textLines(blocks(facts), { width, charset: shape.charset, bound });
+  const text = textThatFits(facts, { width, charset: shape.charset, bound });
   const height = Math.max(text.length, code.length);
   return Array.from({ length: height }, (_one, row) => {
     const beside = drawn(code[row] ?? "", shape);
@@ -72,11 +74,23 @@ export function bannerLines(facts: BannerFacts, shape: BannerShape = VGA): reado
   }).slice(0, bound);
 }
 
+interface Room {
+  readonly width: number;
+  readonly charset: Charset;
+  readonly bound: number;
+}
+
+/** All addresses where there is room for them; else as many as leave room for the rest. */
+function textThatFits(facts: BannerFacts, room: Room): readonly string[] {
+  for (let most = facts.addresses.length; most > 1; most -= 1) {
+    const text = textLines(blocks(facts, most), room);
+    if (text.length <= room.bound) return text;
+  }
+  return textLines(blocks(facts, 1), room);
+}
+
 /** Lines of the blocks with an empty one after each, or without where they would not fit. */
-function textLines(
-  all: readonly (readonly string[])[],
-  { width, charset, bound }: { readonly width: number; readonly charset: Charset; readonly bound: number },
-): readonly string[] {
+function textLines(all: readonly (readonly string[])[], { width, charset, bound }: Room): readonly string[] {
   const wrapped = all.map((block) => block.flatMap((line) => wrapLine(plainLine(line, charset), width)));
   const airy = wrapped.flatMap((block) => [...block, ""]);
   return airy.length <= bound ? airy : wrapped.flat();
@@ -115,19 +129,61 @@ function linkOf(facts: BannerFacts, address: string, token: string): string {
   return `${url}/setup?token=${token.replaceAll("-", "")}#sha256=${secure.short.replaceAll(":", "")}`;
 }
 
-function blocks(facts: BannerFacts): readonly (readonly string[])[] {
+function blocks(facts: BannerFacts, most: number): readonly (readonly string[])[] {
   const title = `${facts.name} - Alga Appliance ${facts.version}`;
-  const parts = facts.answers ? serving(facts) : starting(facts);
+  const parts = facts.answers ? serving(facts, most) : starting(facts);
   const beside = facts.answers ? [incomplete(facts), facts.news ?? []] : [];
   const all = [[title], ...parts, ...beside, [loginText(facts.login ?? null)]];
   return all.map((block) => block.filter((line) => line !== "")).filter((block) => block.length > 0);
 }
 
-/** The page answers, from an earlier start or in part, and this start has failed all the same: it must not do so in silence. */
-function incomplete({ bootstrap }: BannerFacts): readonly string[] {
-  if (bootstrap?.state !== "blocked" || bootstrap.problem === null) return [];
-  const { message, hint } = bootstrap.problem;
-  return [`The last start of the box is not complete: ${message}`, hint ?? ""];
+/** What a run of the host is called, and what a person types about it. */
+const RUNS = {
+  bootstrap: {
+    goes: "Starting",
+    waits: "The start waits",
+    stands: "The box cannot start",
+    left: "The last start of the box is not complete",
+    command: "systemctl status alga-appliance-bootstrap",
+  },
+  recover: {
+    goes: "Recovering",
+    waits: "The recovery waits",
+    stands: "The recovery is stopped",
+    left: "The recovery of the box is not complete",
+    command: "alga-appliance recover",
+  },
+  reset: {
+    goes: "The appliance is being removed",
+    waits: "The reset waits",
+    stands: "The reset is stopped",
+    left: "The reset of the box is not complete",
+    command: "alga-appliance reset",
+  },
+} as const;
+
+function wordsOf({ kind }: OperationView): (typeof RUNS)[keyof typeof RUNS] {
+  return kind === "recover" || kind === "reset" ? RUNS[kind] : RUNS.bootstrap;
+}
+
+/** The page answers, from an earlier start or in part, and a run of the host has failed all the same, or goes on: not in silence. */
+function incomplete({ bootstrap, agent }: BannerFacts): readonly string[] {
+  const silent = agent === false ? ["The host agent does not run: systemctl status alga-host-agent"] : [];
+  if (bootstrap === null) return silent;
+  const { state, problem, kind } = bootstrap;
+  const words = wordsOf(bootstrap);
+  if (state === "blocked" && problem !== null)
+    return [`${words.left}: ${problem.message}`, problem.hint ?? "", ...silent];
+  const goesOn = kind !== "bootstrap" && (state === "running" || state === "waiting");
+  return goesOn ? [...progressOf(bootstrap), ...silent] : silent;
+}
+
+/** How far a run is: its steps, and the one that it is at. */
+function progressOf(run: OperationView): readonly string[] {
+  const done = run.steps.filter((one) => one.state === "done" || one.state === "skipped").length;
+  const step = run.steps.find(({ id }) => id === run.step);
+  const detail = step === undefined || step.detail === null ? "" : `: ${step.detail}`;
+  return [`${wordsOf(run).goes}, ${done} of ${run.steps.length} steps done.`, `${step?.title ?? ""}${detail}`];
 }
 
 /** Groups are easier to type; the blanks are no part of it. */
@@ -143,24 +199,17 @@ function starting({ bootstrap }: BannerFacts): readonly (readonly string[])[] {
   const { steps, problem, state } = bootstrap;
   const at = steps.findIndex(({ id }) => id === bootstrap.step);
   const step = steps[at];
-  const done = steps.filter((one) => one.state === "done" || one.state === "skipped").length;
   if (problem !== null) {
-    const word = state === "blocked" ? "The box cannot start" : "The start waits";
+    const { stands, waits, command } = wordsOf(bootstrap);
     const place = step === undefined ? "" : ` at step ${at + 1} of ${steps.length}, ${step.title}`;
-    return [
-      [`${word}${place}.`],
-      [problem.message],
-      [problem.hint ?? ""],
-      ["systemctl status alga-appliance-bootstrap"],
-    ];
+    return [[`${state === "blocked" ? stands : waits}${place}.`], [problem.message], [problem.hint ?? ""], [command]];
   }
   if (step === undefined) return [["The control plane does not answer yet."]];
-  const detail = step.detail === null ? "" : `: ${step.detail}`;
-  return [[`Starting, ${done} of ${steps.length} steps done.`], [`${step.title}${detail}`]];
+  return progressOf(bootstrap).map((line) => [line]);
 }
 
-function serving(facts: BannerFacts): readonly (readonly string[])[] {
-  const where = addressLines(facts);
+function serving(facts: BannerFacts, most: number): readonly (readonly string[])[] {
+  const where = addressLines(facts, most);
   if (!facts.claimed) {
     const token =
       facts.token === null ? "The setup token is on the console of the box." : `Setup token: ${facts.token}`;
@@ -171,16 +220,14 @@ function serving(facts: BannerFacts): readonly (readonly string[])[] {
   return [[message, doing ?? ""], [next ?? ""], where, [release ?? ""]];
 }
 
-/** Addresses at most; a box with more has them on its page. */
-const MAX_ADDRESSES = 4;
-
 /** How to reach the page: over TLS with what proves it, and the plain one where it is the only one or the first step to it. */
-function addressLines(facts: BannerFacts): readonly string[] {
+function addressLines(facts: BannerFacts, most: number): readonly string[] {
   const { addresses, secure } = facts;
   const [first] = addresses;
   if (first === undefined) return ["This box has no address: plug in the network."];
-  const more = addresses.length > MAX_ADDRESSES ? [`and ${addresses.length - MAX_ADDRESSES} more addresses`] : [];
-  const urls = [...addresses.slice(0, MAX_ADDRESSES).map((address) => urlOf(facts, address)), ...more];
+  const left = addresses.length - Math.max(1, most);
+  const more = left > 0 ? [`and ${left} more ${left === 1 ? "address" : "addresses"}`] : [];
+  const urls = [...addresses.slice(0, Math.max(1, most)).map((address) => urlOf(facts, address)), ...more];
   if (secure === undefined || secure === null) return urls;
   const plain = `Without TLS: ${urlOf({ ...facts, secure: null }, first)}`;
   return [...urls, `Certificate: SHA-256 begins with ${secure.short}`, plain];

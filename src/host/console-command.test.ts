@@ -30,7 +30,11 @@ function world(given: Given = {}) {
   const files = createMemoryFiles();
   files.garble(PATHS.setupToken, `${TOKEN}\n`);
   let nowMs = 0;
-  const state = { answers: given.answers ?? true };
+  const state = {
+    answers: given.answers ?? true,
+    agent: true,
+    screen: undefined as { rows: number; columns: number; cells: Uint8Array } | undefined,
+  };
   const fetch = async (): Promise<Response> => {
     if (!state.answers) throw new ApplianceError("net/unreachable", "Cannot reach it: connection refused");
     return new Response(given.body ?? '{"ok":true,"mode":"setup"}');
@@ -50,9 +54,13 @@ function world(given: Given = {}) {
       bootId: async () => "boot-1",
       uptimeMs: async () => nowMs,
       hostName: async () => "box-7f3a",
-    } as Deps["machine"],
+      screen: async () => state.screen,
+    } as Partial<Deps["machine"]> as Deps["machine"],
     network: { addresses: async () => ["192.0.2.10"] } as Partial<Deps["network"]> as Deps["network"],
-    transports: { open: () => fetch },
+    transports: {
+      open: (options?: { readonly socketPath?: string }) =>
+        options?.socketPath === undefined ? fetch : async () => new Response("{}", { status: state.agent ? 200 : 503 }),
+    },
   };
   const run = (verb: string, flags: Readonly<Record<string, string | boolean>> = {}) => {
     const command = commands.find(({ path }) => path[1] === verb);
@@ -63,14 +71,14 @@ function world(given: Given = {}) {
   return { files, deps, state, run };
 }
 
-function journal(files: MemoryFiles, bootId: string): void {
+function journal(files: MemoryFiles, bootId: string, operation = "bootstrap"): void {
   const stamp = { at: "2026-11-21T00:00:00Z", uptimeMs: 1 };
   const steps = [{ id: "k3s-ready", title: "Wait for Kubernetes" }];
   const entries = [
     {
       kind: "planned",
       schema: "alga.appliance.journal/v1",
-      operation: "bootstrap",
+      operation,
       bootId,
       steps,
       plan: { bootId },
@@ -80,7 +88,7 @@ function journal(files: MemoryFiles, bootId: string): void {
     { kind: "step-started", step: "k3s-ready", attempt: 1, seq: 2, ...stamp },
   ];
   files.garble(
-    `${PATHS.host}/journal/0001-bootstrap.ndjson`,
+    `${PATHS.host}/journal/0001-${operation}.ndjson`,
     entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""),
   );
 }
@@ -94,6 +102,15 @@ describe("what the banner knows", () => {
     assert.equal((await gatherBannerFacts(deps, options)).bootstrap?.steps[0]?.title, "Wait for Kubernetes");
     journal(files, "boot-0");
     assert.equal((await gatherBannerFacts(deps, options)).bootstrap, null);
+  });
+  it("is the reset that an earlier boot left: this one brings it to its end before anything else", async () => {
+    const { files, deps } = world({ answers: false });
+    journal(files, "boot-0", "reset");
+    const facts = await gatherBannerFacts(deps, options);
+    assert.match(bannerLines(facts).join("\n"), /The appliance is being removed, 0 of 1 steps done/);
+    const other = world({ answers: false });
+    journal(other.files, "boot-0", "recover");
+    assert.equal((await gatherBannerFacts(other.deps, options)).bootstrap, null);
   });
   it("does not take another program on the port for the control plane", async () => {
     assert.equal((await gatherBannerFacts(world({ body: "<h1>It works</h1>" }).deps, options)).answers, false);
@@ -166,8 +183,8 @@ describe("console", () => {
     const sleep = async (ms: number): Promise<void> => {
       await deps.clock.sleep(ms);
       looks += 1;
-      if (looks === 40) state.answers = true;
-      if (looks === 45) stop.abort();
+      if (looks === 130) state.answers = true;
+      if (looks === 135) stop.abort();
     };
     const out = { ...context.out, event: (_value: unknown, text: () => string) => void frames.push(text()) };
     await command.run({
@@ -181,6 +198,87 @@ describe("console", () => {
       ["The box starts", "The box starts", "Set up this appliance"],
     );
     assert.ok(frames.every((frame) => frame.startsWith("\u001b[H\u001b[J")));
+  });
+  it("watch takes the size of its screen, and draws again at once when anything else wrote there", async () => {
+    const { state, deps, run } = world();
+    const { command, context } = run("watch", { token: true, screen: "1" });
+    const stop = new AbortController();
+    const frames: { readonly text: string; readonly look: number }[] = [];
+    const show = (
+      lines: readonly string[],
+      { rows, columns }: { readonly rows: number; readonly columns: number },
+    ): void => {
+      const text = Array.from({ length: rows }, (_row, row) =>
+        (lines[row] ?? "").slice(0, columns).padEnd(columns),
+      ).join("");
+      state.screen = { rows, columns, cells: new Uint8Array([...text].flatMap((sign) => [sign.charCodeAt(0), 7])) };
+    };
+    const small = { rows: 12, columns: 60 };
+    show([], small);
+    let look = 0;
+    let isDeaf = false;
+    const days: Readonly<Record<number, () => void>> = {
+      4: () => show(["usb 1-1: new device"], small),
+      // Emptied right after it was drawn: it looks as it did before that, and is wrong.
+      5: () => show([], small),
+      8: () => {
+        isDeaf = true;
+        show(["a font of signs of its own"], small);
+      },
+      14: () => {
+        isDeaf = false;
+        show([], { rows: 48, columns: 128 });
+      },
+      18: () => stop.abort(),
+    };
+    const sleep = async (ms: number): Promise<void> => {
+      await deps.clock.sleep(ms);
+      look += 1;
+      days[look]?.();
+    };
+    const event = (_value: unknown, text: () => string): void => {
+      frames.push({ text: text(), look });
+      const lines = text()
+        .replace("\u001b[H\u001b[J", "")
+        .replaceAll(/\u001b\[(?:7|27)m/g, "")
+        .split("\n");
+      if (!isDeaf && state.screen !== undefined) show(lines, state.screen);
+    };
+    const ports = { ...context.deps, clock: { ...deps.clock, sleep } };
+    await command.run({ ...context, deps: ports, out: { ...context.out, event }, signal: stop.signal });
+    assert.deepEqual(
+      frames.map((frame) => frame.look),
+      [0, 4, 5, 8, 14],
+      "once for each of them, and not again and again where drawing changes nothing",
+    );
+    const widthOf = (text: string): number => Math.max(...text.split("\n").map((line) => line.length));
+    assert.ok(widthOf(frames[0]?.text ?? "") <= 66 && (frames[0]?.text.split("\n").length ?? 99) <= 11);
+    assert.ok((frames.at(-1)?.text ?? "").includes("\u001b[7m"), "the larger screen has room for the code");
+  });
+  for (const screen of ["0", "64", "tty1", "../1"]) {
+    it(`watch refuses the screen "${screen}"`, async () => {
+      const { command, context } = world().run("watch", { screen });
+      await assert.rejects(async () => command.run(context), { code: "cli/usage" });
+    });
+  }
+  it("watch tells of a host agent that stays silent, and takes it back when it answers", async () => {
+    const { state, deps, run } = world();
+    const { command, context } = run("watch", { token: true });
+    const stop = new AbortController();
+    const frames: string[] = [];
+    let look = 0;
+    const sleep = async (ms: number): Promise<void> => {
+      await deps.clock.sleep(ms);
+      look += 1;
+      if (look === 2) state.agent = false;
+      if (look === 30) state.agent = true;
+      if (look === 45) stop.abort();
+    };
+    const out = { ...context.out, event: (_value: unknown, text: () => string) => void frames.push(text()) };
+    const ports = { ...context.deps, clock: { ...deps.clock, sleep } };
+    await command.run({ ...context, deps: ports, out, signal: stop.signal });
+    const told = frames.map((frame) => frame.includes("The host agent does not run"));
+    assert.deepEqual([told[0], told.includes(true), told.at(-1)], [false, true, false]);
   });
   it("watch shows the first login, remembers that it did, and tells it nowhere else", async () => {
     const { files, deps, run } = world();

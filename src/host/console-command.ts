@@ -2,22 +2,26 @@
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { parsePort, tlsPort } from "../cli/listen-flags.ts";
 import type { Settings } from "../cli/settings.ts";
-import { EXIT, type ExitCode } from "../core/errors.ts";
+import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { type StatePaths, statePaths } from "../core/paths.ts";
+import type { TextScreen } from "../core/ports.ts";
 import { openLocalSources } from "../status/local-sources.ts";
 import type { ApplianceStatus } from "../status/model.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { type BannerFacts, type BannerShape, bannerLines, VGA } from "./banner.ts";
-import { consoleCharset, gatherBannerFacts, withStatus } from "./console-facts.ts";
+import { consoleCharset, gatherBannerFacts, watchAgent, withStatus } from "./console-facts.ts";
 import { writeBannerFiles } from "./console-files.ts";
 import { createUpdateNews } from "./console-news.ts";
+import { createScreenWatch } from "./console-screen.ts";
 import { markLoginShown } from "./credential-show.ts";
 import { networkCommands } from "./netplan-command.ts";
 
-/** Milliseconds between looks. */
-const LOOK_MS = 2_000;
-/** Milliseconds after which the same frame is drawn again: the kernel writes over consoles. */
+/** Milliseconds between looks: a start is watched by people, a box that runs stands alone for years. */
+const LOOK_MS = { starting: 500, running: 2_000 } as const;
+/** Milliseconds after which the same frame is drawn again: the kernel and others write over consoles that cannot be read. */
 const REDRAW_MS = 60_000;
+/** Smaller consoles are drawn on as if they had these. */
+const MIN_SIZE = { columns: 40, rows: 5 } as const;
 /** To the upper left corner, and clear from there on. */
 const CLEAR = "\u001b[H\u001b[J";
 
@@ -42,6 +46,14 @@ const LOGIN: Flag = {
   summary: "Show the first login too: for the unit on the first screen alone",
 };
 
+/** No flag of `banner` either: it draws once. */
+const SCREEN: Flag = {
+  name: "screen",
+  type: "string",
+  value: "<number>",
+  summary: "Number of the text console that it draws on: in its size, and again when anything else wrote there",
+};
+
 export const commands: readonly Command[] = [
   {
     path: ["console", "banner"],
@@ -62,8 +74,8 @@ export const commands: readonly Command[] = [
     bearsBadSettings: true,
     summary: "Draw the banner again whenever something changes, until stopped",
     description: "What the unit alga-appliance-console runs on the first screen of the box.",
-    flags: [...FLAGS, LOGIN],
-    examples: [{ command: "alga-appliance console watch --token", about: "As the unit does" }],
+    flags: [...FLAGS, LOGIN, SCREEN],
+    examples: [{ command: "alga-appliance console watch --token", about: "On the terminal where it is typed" }],
     run: watch,
   },
   ...networkCommands,
@@ -82,19 +94,19 @@ async function banner(context: CommandContext): Promise<ExitCode> {
 
 async function watch(context: CommandContext): Promise<ExitCode> {
   const { clock } = context.deps;
-  const look = await openLook(context, { login: context.flags.login === true });
-  let drawn = "";
+  const look = await openLook(context, { login: context.flags.login === true, number: screenNumber(context.flags) });
+  let drawn: readonly string[] = [];
   let drawnMs = 0;
   try {
     while (!context.signal.aborted) {
-      const { facts, lines } = await look.now();
+      const { facts, lines, isTouched } = await look.now(drawn);
       const frame = lines.join("\n");
-      if (frame !== drawn || clock.monotonic() - drawnMs >= REDRAW_MS) {
+      if (frame !== drawn.join("\n") || isTouched || clock.monotonic() - drawnMs >= REDRAW_MS) {
         context.out.event(withoutToken(facts), () => `${CLEAR}${frame}`);
-        [drawn, drawnMs] = [frame, clock.monotonic()];
+        [drawn, drawnMs] = [lines, clock.monotonic()];
         if (facts.login) await markLoginShown(context.deps, look.paths);
       }
-      await clock.sleep(LOOK_MS, context.signal);
+      await clock.sleep(facts.answers ? LOOK_MS.running : LOOK_MS.starting, context.signal);
     }
   } catch (thrown) {
     if (!context.signal.aborted) throw thrown;
@@ -102,6 +114,14 @@ async function watch(context: CommandContext): Promise<ExitCode> {
     look.stop();
   }
   return EXIT.done;
+}
+
+/** @throws {ApplianceError} cli/usage for anything but a console of Linux. @see console(4) */
+function screenNumber({ screen }: CommandContext["flags"]): number | undefined {
+  if (screen === undefined) return undefined;
+  const number = typeof screen === "string" && /^\d{1,2}$/.test(screen) ? Number(screen) : 0;
+  if (number >= 1 && number <= 63) return number;
+  throw new ApplianceError("cli/usage", `Cannot draw on screen "${String(screen)}": a number from 1 to 63 is wanted`);
 }
 
 /** Output that a script keeps has no secret, whatever was asked for. */
@@ -112,17 +132,23 @@ function withoutToken(facts: BannerFacts): object {
 
 interface Look {
   readonly paths: StatePaths;
-  now(): Promise<{ readonly facts: BannerFacts; readonly lines: readonly string[] }>;
+  /** @param drawn What stands on the screen; `isTouched`: it does so no more. */
+  now(
+    drawn?: readonly string[],
+  ): Promise<{ readonly facts: BannerFacts; readonly lines: readonly string[]; readonly isTouched: boolean }>;
   stop(): void;
 }
 
 /** Looks with what is kept between two looks: the fold of the status, from when there is one to fold. */
-async function openLook(context: CommandContext, screen?: { readonly login: boolean }): Promise<Look> {
+async function openLook(
+  context: CommandContext,
+  screen?: { readonly login: boolean; readonly number: number | undefined },
+): Promise<Look> {
   const { deps, settings, flags, signal } = context;
   const root = settings.get("root") ?? "/";
-  const shape = await shapeOf(context);
-  // What is printed may be read by anything; the screen is a terminal.
-  const reverses = screen !== undefined;
+  const screenNow = createScreenWatch(async () =>
+    screen?.number === undefined ? undefined : deps.machine.screen(screen.number),
+  );
   const given = {
     paths: statePaths(root),
     name: settings.get("name") ?? (await deps.machine.hostName()),
@@ -132,6 +158,7 @@ async function openLook(context: CommandContext, screen?: { readonly login: bool
     showLogin: screen?.login === true,
     signal,
   };
+  const agent = watchAgent(deps, given.paths);
   let engine: StatusEngine | undefined;
   const updates = createUpdateNews(deps, given.paths);
   const statusNow = async (): Promise<ApplianceStatus> => {
@@ -141,12 +168,18 @@ async function openLook(context: CommandContext, screen?: { readonly login: bool
   };
   return {
     paths: given.paths,
-    now: async () => {
-      const seen = await gatherBannerFacts(deps, given);
+    now: async (drawn = []) => {
+      const seen = {
+        ...(await gatherBannerFacts(deps, given)),
+        ...(screen === undefined ? {} : { agent: await agent(signal) }),
+      };
       const status = seen.answers && seen.claimed ? await statusNow() : undefined;
       const facts = status === undefined ? seen : withStatus(seen, status, await updates.now(status));
       if (flags.write === true) await writeBannerFiles(deps, facts, { root, columns: VGA.columns });
-      return { facts, lines: bannerLines(facts, { ...shape, reverses }) };
+      const { size, isTouched } = await screenNow(drawn);
+      const shape = { ...(await shapeOf(context)), ...(size === undefined ? {} : sizeOf(size)) };
+      // What is printed may be read by anything; the screen is a terminal.
+      return { facts, lines: bannerLines(facts, { ...shape, reverses: screen !== undefined }), isTouched };
     },
     stop: () => engine?.stop(),
   };
@@ -157,9 +190,13 @@ function portsOf(settings: Settings): { readonly port: number; readonly securePo
   return { port, securePort: tlsPort(settings.get("listen.tlsPort"), port) };
 }
 
+function sizeOf({ rows, columns }: Pick<TextScreen, "rows" | "columns">): Pick<BannerShape, "rows" | "columns"> {
+  return { columns: Math.max(MIN_SIZE.columns, columns), rows: Math.max(MIN_SIZE.rows, rows) };
+}
+
 async function shapeOf({ deps, flags, out }: CommandContext): Promise<BannerShape> {
   const { charset } = flags;
   const rows = typeof flags.rows === "string" && /^\d{1,3}$/.test(flags.rows) ? Number(flags.rows) : VGA.rows;
   const known = charset === "utf8" || charset === "ascii" ? charset : await consoleCharset(deps);
-  return { columns: Math.max(40, out.columns), rows: Math.max(5, rows), charset: known };
+  return { ...sizeOf({ columns: out.columns, rows }), charset: known };
 }

@@ -2,7 +2,7 @@
 import { readBoxCertificate } from "../core/certificate.ts";
 import { isApplianceError } from "../core/errors.ts";
 import type { StatePaths } from "../core/paths.ts";
-import type { Deps } from "../core/ports.ts";
+import type { Deps, Fetch } from "../core/ports.ts";
 import type { OperationState } from "../operation/model.ts";
 import { releaseText } from "../status/ladder.ts";
 import type { ApplianceStatus } from "../status/model.ts";
@@ -55,6 +55,44 @@ export async function gatherBannerFacts(deps: ConsoleDeps, options: ConsoleOptio
     news: claims,
     status: null,
   };
+}
+
+/** Milliseconds between questions to the host agent, and in which it must answer. */
+const AGENT_MS = { pause: 20_000, answer: 2_000 } as const;
+
+/**
+ * Looks after the host agent, which says nothing of itself when it cannot run. Asks now and then; what it last knew counts between.
+ *
+ * @returns whether it answers; true until it was silent twice, because a start takes its time.
+ */
+export function watchAgent(
+  deps: Pick<Deps, "transports" | "clock">,
+  paths: StatePaths,
+): (signal: AbortSignal) => Promise<boolean> {
+  const fetch = deps.transports.open({
+    ...{ socketPath: paths.hostAgentSocket, connectTimeoutMs: AGENT_MS.answer, idleTimeoutMs: AGENT_MS.answer },
+  });
+  let silent = 0;
+  let askedMs = Number.NEGATIVE_INFINITY;
+  return async (signal) => {
+    const nowMs = deps.clock.monotonic();
+    if (nowMs - askedMs >= AGENT_MS.pause) {
+      askedMs = nowMs;
+      silent = (await answersHealth(fetch, signal)) ? 0 : silent + 1;
+    }
+    return silent < 2;
+  };
+}
+
+async function answersHealth(fetch: Fetch, signal: AbortSignal): Promise<boolean> {
+  try {
+    const answer = await fetch(new Request("http://host-agent/v1/health", { signal }));
+    await answer.body?.cancel();
+    return answer.status === 200;
+  } catch (thrown) {
+    if (signal.aborted) throw thrown;
+    return false;
+  }
 }
 
 /** The same facts with the document as it is now and lines about updates: nothing is looked at a second time. Pure. */

@@ -8,6 +8,7 @@ import { availableParallelism, hostname } from "node:os";
 import { ApplianceError } from "../core/errors.ts";
 import type { Machine, ProcessIdentity } from "../core/ports.ts";
 import { readBounded } from "./file-read.ts";
+import { readScreen } from "./screen.ts";
 
 /** Facts of /proc are a few lines. */
 const MAX_FACT_BYTES = 64 * 1024;
@@ -21,6 +22,7 @@ export const systemMachine: Machine = {
   cpuCount: () => availableParallelism(),
   self,
   processStart,
+  screen: readScreen,
 };
 
 /** /proc/uptime counts since boot, sleep included (CLOCK_BOOTTIME), in hundredths of a second; nobody can set it. */

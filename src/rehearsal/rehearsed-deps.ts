@@ -48,6 +48,7 @@ function rehearsedMachine(machine: Machine): Machine {
     hostName: async () => "box-7f3a",
     memory: async () => ({ totalBytes: 16 * GB, availableBytes: 9.8 * GB }),
     cpuCount: () => 4,
+    screen: async () => undefined,
   };
 }
 

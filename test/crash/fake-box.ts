@@ -107,6 +107,7 @@ export function createFakeBox(options: { readonly instant?: boolean } = {}): Fak
       cpuCount: () => 4,
       self: async () => process,
       processStart: async (pid) => living.get(pid),
+      screen: async () => undefined,
     }),
   };
 }
