@@ -63,6 +63,20 @@ it("give the pod no more than it needs: own user, read-only root, no capability,
     const { host, path } = fieldAt(container, probe, "httpGet") as { host?: string; path?: string };
     assert.deepEqual([host, path], ["127.0.0.1", "/healthz"], probe);
   }
-  assert.ok(textAt(container, "resources", "limits", "memory") !== undefined);
+  assert.deepEqual(fieldAt(container, "resources"), {
+    requests: { cpu: "25m", memory: "64Mi" },
+    limits: { memory: "256Mi" },
+  });
+  assert.equal(textAt(container, "imagePullPolicy"), "IfNotPresent", "a box without a registry must start again");
+  assert.equal(textAt(container, "terminationMessagePolicy"), "FallbackToLogsOnError");
+  assert.deepEqual(
+    [fieldAt(pod, "hostPID"), fieldAt(pod, "hostIPC"), fieldAt(pod, "enableServiceLinks")],
+    [undefined, undefined, false],
+  );
+  const writable = listAt(container, "volumeMounts").filter((mount) => fieldAt(mount, "readOnly") !== true);
+  assert.deepEqual(
+    writable.map((mount) => textAt(mount, "mountPath")),
+    ["/var/lib/alga-appliance"],
+  );
   assert.ok((numberAt(deployment, "spec", "progressDeadlineSeconds") ?? 600) <= 180);
 });

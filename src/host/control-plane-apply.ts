@@ -6,6 +6,7 @@
 import { parse } from "yaml";
 import { ApplianceError } from "../core/errors.ts";
 import { isPlainObject } from "../core/json.ts";
+import { redactText } from "../core/redact.ts";
 import { applySet } from "../kube/apply-set.ts";
 import type { Kube } from "../kube/calls.ts";
 import { asKubeObject, fieldAt, type KubeObject, listAt, textAt } from "../kube/model.ts";
@@ -25,6 +26,8 @@ import { remember } from "./control-plane-record.ts";
 import { makeWay } from "./control-plane-replace.ts";
 import { isControlPlane } from "./host-checks.ts";
 
+/** Of what a pod said last. */
+const MAX_WORDS_CHARS = 1_500;
 /** Milliseconds between looks at a control plane that starts. */
 const LOOK_MS = 2_000;
 
@@ -175,10 +178,13 @@ async function unhealthy(call: BootstrapCall, kube: Kube, choice: ControlPlaneCh
   const evidence = items.flatMap((pod) =>
     listAt(pod, "status", "containerStatuses").map((one) => ({
       ref: `Pod ${pod.metadata.name}`,
-      text:
-        textAt(one, "state", "waiting", "message") ??
+      // Its own last words before those of the kubelet, which only say that it waits.
+      text: redactText(
         textAt(one, "lastState", "terminated", "message") ??
-        "It runs and does not answer",
+          textAt(one, "state", "terminated", "message") ??
+          textAt(one, "state", "waiting", "message") ??
+          "It runs and does not answer",
+      ).slice(-MAX_WORDS_CHARS),
     })),
   );
   return new ApplianceError(

@@ -681,9 +681,43 @@ describe("control planes", () => {
   it("says what its pods say when none becomes healthy", async () => {
     const { host } = scene();
     host.state.bad.add(BAKED);
+    const { namespace } = CONTROL_PLANE;
+    const metadata = {
+      name: "appliance-control-plane-x",
+      namespace,
+      labels: { "app.kubernetes.io/name": CONTROL_PLANE.name },
+    };
+    await host.kube.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    await host.kube.create({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata,
+      spec: { containers: [{ name: "control-plane", image: BAKED }] },
+    } as KubeObject);
+    const waiting = { reason: "CrashLoopBackOff", message: "back-off 10s restarting failed container" };
+    const terminated = { exitCode: 1, message: "Cannot read /etc/machine-id: it is a folder" };
+    const containerStatuses = [
+      {
+        name: "control-plane",
+        state: { waiting },
+        lastState: { terminated },
+        ready: false,
+        restartCount: 1,
+        image: BAKED,
+        imageID: "",
+      },
+    ];
+    await host.kube.patch(
+      { apiVersion: "v1", kind: "Pod", name: metadata.name, namespace },
+      { status: { containerStatuses } },
+      { subresource: "status" },
+    );
     const { problem } = await boot(host);
     assert.equal(problem?.code, "host/control-plane-unhealthy");
     assert.match(problem?.hint ?? "", /k3s kubectl -n alga-appliance-control-plane logs/);
+    assert.deepEqual(problem?.evidence, [
+      { ref: "Pod appliance-control-plane-x", text: "Cannot read /etc/machine-id: it is a folder" },
+    ]);
   });
 });
 
