@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { BOX, inBox, kubernetesReady } from "../../scripts/lab/box.ts";
 import { until } from "../../scripts/lab/daemon.ts";
 import { ensureImages } from "../../scripts/lab/parts.ts";
+import { LAB_SOURCES } from "../../scripts/lab/places.ts";
 import { type ControlPlanes, publishControlPlanes, publishRelease } from "../../scripts/lab/publish.ts";
 import { REGISTRY } from "../../scripts/lab/registry.ts";
 import {
@@ -20,7 +21,7 @@ import {
 } from "../../scripts/lab/units-box.ts";
 import type { LabState } from "../../scripts/lab/up.ts";
 import { Appliance } from "./appliance.ts";
-import { object } from "./cluster.ts";
+import { administers, object } from "./cluster.ts";
 import { typed } from "./inside.ts";
 import type { Case } from "./runner.ts";
 import * as login from "./units-login.lab.ts";
@@ -37,7 +38,7 @@ let planes: ControlPlanes | undefined;
 export function unitsHost(lab: LabState): Case[] {
   const told = (name: string, run: () => Promise<void>): Case => ({ name: `units-host: ${name}`, run });
   return [
-    told("a box with k3s, its storage, and data of others", () => begin(lab)),
+    told("a box with k3s, its storage, a control plane of before, and data of others", () => begin(lab)),
     told("storage: it is explained, and a dry run changes nothing", storage.isExplained),
     told("storage: moved over, killed in the middle, and run again, without a byte lost", storage.isMovedTwice),
     told("storage: what was on a volume outlives its claim", storage.outlivesItsClaim),
@@ -71,6 +72,7 @@ async function begin(lab: LabState): Promise<void> {
   });
   await bootUnitsBox();
   await kubernetesReady();
+  administers("apply", "-f", join(LAB_SOURCES, "manifests/older-control-plane.yaml"));
   await storage.writesData();
 }
 
@@ -81,6 +83,8 @@ async function takesOver(): Promise<void> {
   await pageAnswers(START_SECONDS);
   storage.isClosedAgain();
   assert.ok(runsControlPlane(thePlanes().first));
+  // It could not have been changed to ours: it was kept on the disk and replaced.
+  assert.match(readFileSync(join(UNITS_BOX.host, "control-plane-replaced.json"), "utf8"), /"app": ?"older"/);
 }
 
 /** An image that ends as soon as it starts. */

@@ -89,7 +89,8 @@ export async function isConfirmed(): Promise<void> {
   assert.equal(endOf("network-kept"), "success", saidBy("network-kept"));
   assert.ok(!typed("systemctl list-timers --all --no-legend").includes(TIMER), "the timer would undo it");
   const { files, told } = settings();
-  assert.deepEqual(Object.keys(files), ["50-cloud-init.yaml", "90-alga-appliance.yaml"]);
+  const kept = ["50-cloud-init.yaml", "50-cloud-init.yaml.alga-before", "90-alga-appliance.yaml"];
+  assert.deepEqual(Object.keys(files), kept);
   for (const address of [NETWORK.box, SECOND, `${BEHIND}.1`]) assert.equal(told.split(`${address}/24`).length, 2, told);
   assert.equal(appliance("console", "network", "confirm").code === 0, false, "it was confirmed twice");
 }
