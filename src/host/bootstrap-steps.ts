@@ -92,7 +92,7 @@ const ROWS: readonly Row[] = [
     title: "Give volumes their place",
     about: "A folder for root alone; volumes of k3s' own storage are kept and moved over. Never stops a boot.",
     budgetMs: 5 * MINUTE_MS,
-    work: whileAsking(prepareStorage),
+    work: prepareStorage,
   },
   {
     id: "control-plane",

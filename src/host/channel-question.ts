@@ -6,10 +6,12 @@ import type { Clock } from "../core/ports.ts";
 import type { ChannelFacts } from "./control-plane-facts.ts";
 
 /** Milliseconds for which an answer counts: a network that came up since, or a channel that moved, must be seen. */
-const FRESH_MS = 20_000;
+const FRESH_MS = 60_000;
+/** Asking in the background costs nothing, so it is done anew earlier; not at once, or somebody would wait for that. */
+const NEWS_MS = 15_000;
 
 export interface ChannelQuestion {
-  /** Asks in the background, unless that is under way or somebody has just answered what the channel names. Never throws. */
+  /** Asks in the background, unless that is under way or has just ended. Never throws. */
   begin(signal: AbortSignal): void;
   /** The answer of a question that is under way or just ended; else of a new one. */
   answer(signal: AbortSignal): Promise<ChannelFacts>;
@@ -19,7 +21,6 @@ interface Asked {
   readonly answer: Promise<ChannelFacts>;
   /** On the clock that only goes forward; undefined while nobody has answered. */
   endedMs?: number;
-  isKnown?: boolean;
 }
 
 /**
@@ -31,23 +32,23 @@ export function createChannelQuestion(
   ask: (signal: AbortSignal) => Promise<ChannelFacts>,
 ): ChannelQuestion {
   let asked: Asked | undefined;
-  const isFresh = (): boolean =>
-    asked !== undefined && (asked.endedMs === undefined || clock.monotonic() - asked.endedMs < FRESH_MS);
   const anew = (signal: AbortSignal): Asked => {
     const one: Asked = {
       answer: ask(signal).then((answer) => {
         one.endedMs = clock.monotonic();
-        one.isKnown = "image" in answer;
         return answer;
       }),
     };
     asked = one;
     return one;
   };
+  /** The question that is under way, or that ended less than this ago; else a new one. */
+  const askedWithin = (ms: number, signal: AbortSignal): Asked => {
+    const isOld = asked?.endedMs !== undefined && clock.monotonic() - asked.endedMs >= ms;
+    return asked === undefined || isOld ? anew(signal) : asked;
+  };
   return {
-    begin: (signal) => {
-      if (!isFresh() || asked?.isKnown === false) void anew(signal);
-    },
-    answer: (signal) => (asked !== undefined && isFresh() ? asked : anew(signal)).answer,
+    begin: (signal) => void askedWithin(NEWS_MS, signal),
+    answer: (signal) => askedWithin(FRESH_MS, signal).answer,
   };
 }
