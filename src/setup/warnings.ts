@@ -6,6 +6,7 @@ import { nameServersOf } from "../release/answered-registry.ts";
 import type { ResolvedRelease } from "../release/resolved.ts";
 import type { SetupInputs } from "./model.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
+import { volumesWarning } from "./volumes.ts";
 
 export interface WarningOptions {
   readonly resolved: ResolvedRelease;
@@ -39,8 +40,12 @@ export async function planWarnings(deps: SetupDeps, inputs: SetupInputs, options
   if (inputs.editionChoice === "ee" && !options.licensed) {
     warnings.push("Enterprise edition is chosen without a license: enter one later in the application.");
   }
-  const address = await addressWarning(deps, inputs);
-  return address === undefined ? warnings : [...warnings, address];
+  const { rehearsal, stateFolder } = options.settings;
+  const found = [
+    rehearsal ? undefined : await volumesWarning(deps, resolved.manifest, stateFolder),
+    await addressWarning(deps, inputs),
+  ];
+  return [...warnings, ...found.filter((one) => one !== undefined)];
 }
 
 /** People reach the application only when its name leads to this machine. Asks the name servers; never rejects for what they say. */

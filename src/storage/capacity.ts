@@ -68,7 +68,7 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /** Bytes of a Kubernetes quantity: "50Gi", "1.5T", "1e9"; undefined for what is none. @see Kubernetes API reference, "Quantity" */
-function quantityBytes(text: string): number | undefined {
+export function quantityBytes(text: string): number | undefined {
   const found = /^(\d+(?:\.\d+)?)(?:[eE](\d{1,2})|([KMGTPE]i|[kMGTPE])?)$/.exec(text);
   if (found === null) return undefined;
   const [, digits = "", exponent, unit = ""] = found;
