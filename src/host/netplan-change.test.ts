@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
 import { commandContext } from "../../test/support/command-context.ts";
+import { ApplianceError } from "../core/errors.ts";
 import { SILENT_LOG } from "../core/log.ts";
 import { statePaths } from "../core/paths.ts";
 import type { Deps, Exec } from "../core/ports.ts";
@@ -109,6 +110,7 @@ describe("a change", () => {
     const { files, box, ran, scope } = world();
     await tryNetwork(scope, CHANGE);
     assert.deepEqual(ran, [
+      "netplan info",
       "systemd-run --quiet --collect --unit=alga-appliance-network-undo --on-active=125s /usr/local/bin/alga-appliance console network undo",
       "netplan generate",
       "netplan apply",
@@ -162,6 +164,19 @@ describe("a change", () => {
     await tryNetwork(scope, CHANGE);
     await undoNetwork(scope);
     assert.ok(!box.inForce.includes("# lost") && box.inForce.includes("192.0.2.5"));
+  });
+  it("is refused on a box without netplan, before a file is written", async () => {
+    const { scope, files } = world();
+    const before = [...files.snapshot()];
+    const exec: Exec = async (argv) => {
+      throw new ApplianceError(
+        "exec/not-found",
+        `Cannot run "${argv[0]}": it is absent, a program of the host is wanted`,
+      );
+    };
+    const change = tryNetwork({ ...scope, deps: { ...scope.deps, exec } }, CHANGE);
+    await assert.rejects(change, { code: "exec/not-found", message: /this box has no netplan/ });
+    assert.deepEqual([...files.snapshot()], before);
   });
   for (const refuses of ["netplan generate", "netplan apply"]) {
     it(`that ${refuses} refuses leaves everything as it was`, async () => {

@@ -74,7 +74,8 @@ export async function timeLeft({ deps }: NetplanScope, undo: NetworkUndo): Promi
 /**
  * Puts the settings in force for a time. Files of others are edited as the change says; how they were stays beside them.
  *
- * @throws {ApplianceError} host/network-busy while another change waits; exec/failed with the words of netplan that refuses it, and file/ codes: then everything is as it was.
+ * @throws {ApplianceError} host/network-busy while another change waits; exec/not-found on a box without netplan; exec/failed with the words
+ *   of netplan that refuses it, and file/ codes: then everything is as it was.
  */
 export async function tryNetwork(
   scope: NetplanScope,
@@ -91,6 +92,7 @@ export async function tryNetwork(
   const before = await pendingNetworkChange(scope);
   if (before !== undefined && (await timeLeft(scope, before)) > 0) throw busy();
   if (before !== undefined) await undoNetwork(scope);
+  await assertNetplan(scope);
   const folder = join(paths.root, "etc/netplan");
   const edits = change.edits ?? [];
   const ours = join(folder, OUR_NETPLAN);
@@ -120,6 +122,19 @@ export async function tryNetwork(
   } catch (thrown) {
     await undoNetwork({ ...scope, signal: NEVER });
     throw thrown;
+  }
+}
+
+/** On a box whose system keeps its network elsewhere, files of netplan would be written for nobody. @see netplan-info(8) */
+async function assertNetplan(scope: NetplanScope): Promise<void> {
+  try {
+    await run(scope, ["netplan", "info"]);
+  } catch (thrown) {
+    if (!isApplianceError(thrown, "exec/not-found")) throw thrown;
+    throw new ApplianceError("exec/not-found", "Cannot change the network: this box has no netplan, which is wanted", {
+      cause: thrown,
+      hint: "Set it where the system of this box keeps it; alga-appliance console network shows what is in force",
+    });
   }
 }
 
