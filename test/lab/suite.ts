@@ -11,9 +11,10 @@ import { hasBrowser } from "./page.ts";
 import { publishing } from "./publishing.lab.ts";
 import { type Case, newOutcome, type Outcome, runCases, runStory } from "./runner.ts";
 import { units } from "./units.lab.ts";
+import { unitsHost } from "./units-host.lab.ts";
 import { updates } from "./updates.lab.ts";
 
-/** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good", "publishing", "failures", "updates" or "units" */
+/** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good", "publishing", "failures", "updates", "units" or "host" */
 export async function runSuite(lab: LabState, filter: RegExp | undefined): Promise<Outcome> {
   const outcome = newOutcome();
   if (boxPid() !== undefined) await keepFreshBox();
@@ -40,9 +41,11 @@ export async function runSuite(lab: LabState, filter: RegExp | undefined): Promi
   await runCases(badDays(lab), outcome, { filter, explain: diagnosis });
   // Last, because they make a box of their own in the other's place.
   const updated = (): readonly Case[] => updates(lab);
+  const hosted = (): readonly Case[] => unitsHost(lab);
   for (const [word, story] of [
     ["updates", updated],
     ["units", units],
+    ["host", hosted],
   ] as const) {
     if (filter === undefined || filter.test(word))
       await runStory(story(), outcome, { explain: diagnosis, again: async () => story() });
