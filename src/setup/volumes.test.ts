@@ -59,12 +59,12 @@ describe("volumesWarning()", () => {
     assert.equal(await warn(1, { "alga-core.single-node.yaml": "a: [" }), undefined);
   });
   it("stands among the warnings of a plan, but not of a rehearsal, which installs nothing", async () => {
-    const deps = {
+    const deps: Partial<SetupDeps> = {
       files: { ...createMemoryFiles(), space: async () => ({ freeBytes: 48e9, totalBytes: 60e9 }) },
       clock: createFakeBox({ instant: true }).clock,
-      network: { addresses: async () => ["192.0.2.7"] } as Partial<SetupDeps["network"]>,
+      network: { addresses: async () => ["192.0.2.7"] } as Partial<SetupDeps["network"]> as SetupDeps["network"],
       registry: { place: { registry: "ghcr.io", base: "nine-minds" } },
-    } as SetupDeps;
+    };
     const inputs = {
       appHostname: "https://192.0.2.7",
       editionChoice: "ce",
@@ -75,7 +75,7 @@ describe("volumesWarning()", () => {
     const resolved = { verifiedBy: "key", missing: [], manifest } as Partial<ResolvedRelease> as ResolvedRelease;
     const warnings = (rehearsal: boolean): Promise<readonly string[]> => {
       const settings = { controlPlane: "1.0.3", stateFolder: "/state", rehearsal };
-      return planWarnings(deps, inputs, { resolved, licensed: true, settings });
+      return planWarnings(deps as SetupDeps, inputs, { resolved, licensed: true, settings });
     };
     assert.match((await warnings(false)).join("\n"), /^The volumes of this release may take 129 GB/);
     assert.deepEqual(await warnings(true), []);
