@@ -24,13 +24,16 @@ const systemSchema = z.object({
 });
 
 const bootSchema = z.object({
-  /** As the kernel names it. */
+  /** As the kernel names it; "wtmp-" and seconds where only wtmp knows of it. */
   bootId: text,
   startedAt: instant,
   /** null while it runs, and where nobody knows. */
   endedAt: instant.nullable(),
-  /** unclean: neither a mark of ours nor the journal tells of a shutdown: the power failed, or the kernel stopped. */
-  end: z.enum(["running", "clean", "unclean"]),
+  /**
+   * unclean: neither a mark of ours nor the journal tells of a shutdown: the power failed, or the kernel stopped. unknown: it was
+   * before the first note of the appliance, and the system kept no record of shutdowns.
+   */
+  end: z.enum(["running", "clean", "unclean", "unknown"]),
 });
 
 const changeSchema = z.object({

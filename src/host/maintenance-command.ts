@@ -65,7 +65,7 @@ function textOf({ system, boots, changes, runs, uncleanShutdowns }: Maintenance)
       `Starts (${uncleanShutdowns === 0 ? "all ended as they should" : `${uncleanShutdowns} ended without a shutdown`}):`,
       boots.map(
         ({ startedAt, endedAt, end }) =>
-          `${startedAt}  ${end === "running" ? "runs" : `${end}, ${endedAt ?? "end not known"}`}`,
+          `${startedAt}  ${end === "running" ? "runs" : end === "unknown" ? "end not known" : `${end}, ${endedAt ?? "end not known"}`}`,
       ),
     ),
     ...list(

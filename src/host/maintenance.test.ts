@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { createFakeBox } from "../../test/crash/fake-box.ts";
 import { NO_NETWORK } from "../../test/crash/no-network.ts";
 import { commandContext } from "../../test/support/command-context.ts";
+import { wtmpOf } from "../../test/support/wtmp.ts";
 import { SILENT_LOG } from "../core/log.ts";
 import { MAX_BOOTS, maintenanceSchema } from "../core/maintenance.ts";
 import { statePaths } from "../core/paths.ts";
@@ -101,6 +102,33 @@ describe("ends", () => {
     state.journal = '{"__REALTIME_TIMESTAMP":"x","MESSAGE":[1]}';
     await boot();
     assert.deepEqual((await read()).boots[2]?.end, "unclean");
+  });
+});
+
+describe("before the first note", () => {
+  it("stand the boots that the system itself recorded, once, and again when the notes were lost", async () => {
+    const { files, state, deps, boot, read } = scene();
+    const day = (number: number): number => deps.clock.now() - number * 86_400_000;
+    await files.makeDirectory("/var/log");
+    await files.write(
+      "/var/log/wtmp",
+      wtmpOf([
+        { kind: 2, user: "reboot", atMs: day(9) },
+        { kind: 1, user: "shutdown", atMs: day(8) },
+        { kind: 2, user: "reboot", atMs: day(7) },
+      ]),
+    );
+    await boot();
+    const ends = async (): Promise<string[]> => (await read()).boots.map(({ end }) => end);
+    assert.deepEqual(await ends(), ["clean", "unclean", "running"]);
+    assert.equal((await read()).uncleanShutdowns, 1);
+    state.boots = 2;
+    await boot();
+    assert.deepEqual(await ends(), ["clean", "unclean", "unclean", "running"]);
+    files.garble(PATH, "{");
+    state.boots = 3;
+    await boot();
+    assert.deepEqual(await ends(), ["clean", "unclean", "running"]);
   });
 });
 

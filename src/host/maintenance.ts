@@ -23,6 +23,7 @@ import type { Deps } from "../core/ports.ts";
 import { toInstant } from "../core/time.ts";
 import type { HistoryRecord } from "../operation/store.ts";
 import { gatherSystem } from "./agent-facts.ts";
+import { earlierBoots } from "./earlier-boots.ts";
 import { openHostStore } from "./host-store.ts";
 
 const MAX_BYTES = 256 * 1024;
@@ -48,15 +49,18 @@ export async function noteBoot(deps: MaintenanceDeps, options: NoteOptions): Pro
   const nowMs = deps.clock.now();
   const system: MaintainedSystem = { ...(await gatherSystem(deps, paths, signal)), appliance };
   const before = await readKept(deps, paths);
-  const startedAt = toInstant(nowMs - (await deps.machine.uptimeMs()));
+  const startedMs = nowMs - (await deps.machine.uptimeMs());
   const known = before?.boots.find((boot) => boot.bootId === bootId);
   const earlier = (before?.boots ?? []).filter((boot) => boot.bootId !== bootId);
-  const closed = await Promise.all(earlier.map((boot) => closeBoot(deps, boot, signal)));
-  const running: Boot = { bootId, startedAt: known?.startedAt ?? startedAt, endedAt: null, end: "running" };
+  const close = (boot: Boot): Promise<Boot> => closeBoot(deps, boot, signal);
+  const closed = await Promise.all(earlier.map(close));
+  const unnoted =
+    before === undefined ? await earlierBoots(deps, { root: paths.root, bootId, startedMs, close, signal }) : [];
+  const running: Boot = { bootId, startedAt: known?.startedAt ?? toInstant(startedMs), endedAt: null, end: "running" };
   await writeKept(deps, paths, {
     schema: MAINTENANCE_SCHEMA,
     system,
-    boots: [...closed, running].slice(-MAX_BOOTS),
+    boots: [...unnoted, ...closed, running].slice(-MAX_BOOTS),
     changes: [...(before?.changes ?? []), ...changesOf(before?.system, system, toInstant(nowMs))].slice(-MAX_CHANGES),
   });
 }

@@ -26,7 +26,7 @@ export interface StartsView {
 
 /** Folds the document. A start without a shutdown is told as what it was, and is no alarm: the box runs. */
 export function startsView({ boots, changes, uncleanShutdowns }: Maintenance): StartsView {
-  const ended = boots.filter(({ end }) => end !== "running").length;
+  const ended = boots.filter(({ end }) => end === "clean" || end === "unclean").length;
   return {
     summary: summaryOf(ended, uncleanShutdowns),
     starts: boots.slice(-SHOWN).reverse().map(startRow),
@@ -45,6 +45,7 @@ function startRow({ bootId, startedAt, endedAt, end }: Maintenance["boots"][numb
   const lasted = endedAt === null ? Number.NaN : Date.parse(endedAt) - Date.parse(startedAt);
   const value = (): string => {
     if (end === "running") return text("starts.running");
+    if (end === "unknown") return text("starts.unknown");
     // A clock that was set in between makes a time that was none.
     if (!(lasted >= 0)) return text(end === "clean" ? "starts.clean-unknown" : "starts.unclean-unknown");
     return text(end === "clean" ? "starts.clean" : "starts.unclean", { time: formatAge(lasted) });

@@ -20,6 +20,7 @@ export const BOX = {
   "starts.clean-unknown": "shut down",
   "starts.unclean": "{time}, no shutdown",
   "starts.unclean-unknown": "no shutdown, nobody knows when",
+  "starts.unknown": "nobody noted how it ended",
   "starts.no-time": "Time not known",
   "starts.system": "The system beneath",
   "starts.changes": "What changed",
