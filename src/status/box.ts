@@ -21,6 +21,7 @@ import type { ResolvedStore } from "../release/resolved-store.ts";
 import { readChosenName } from "./appliance-name.ts";
 import { createDiskTrend } from "./disk-trend.ts";
 import { type AgentFacts, askAgent } from "./host-agent.ts";
+import { createUncleanStart } from "./host-maintenance.ts";
 import { applianceId } from "./identity.ts";
 import { type Installed, readInstalled } from "./installed.ts";
 import type { ApplianceFacts, BootstrapRecord, HostObservation, InstalledRelease } from "./observation.ts";
@@ -282,11 +283,14 @@ export function createHostLook(
 ): (signal: AbortSignal) => Promise<HostObservation> {
   const trend = createDiskTrend();
   const agent = deps.transports.open({ socketPath: paths.hostAgentSocket });
+  const uncleanStart = createUncleanStart(deps.clock, agent);
   return async (signal) => {
-    const [space, memory, facts] = await Promise.all([
+    const has = await hasAgent(deps, paths);
+    const [space, memory, facts, uncleanStartMs] = await Promise.all([
       deps.files.space(paths.state),
       deps.machine.memory(),
-      hasAgent(deps, paths).then((has) => (has ? askAgent(deps.clock, agent, signal) : undefined)),
+      has ? askAgent(deps.clock, agent, signal) : undefined,
+      has ? uncleanStart(signal) : null,
     ]);
     const atMs = deps.clock.now();
     const seen = [{ path: paths.state, ...space }, ...otherDisks(facts, paths)];
@@ -294,7 +298,8 @@ export function createHostLook(
       const leftMs = trend.see(disk, deps.clock.monotonic());
       return { ...disk, ...(leftMs === undefined ? {} : { fullAtMs: atMs + leftMs }) };
     });
-    return { atMs, disks, memory: facts?.memory ?? memory, ...unseenWithout(facts) };
+    const start = uncleanStartMs === null ? {} : { uncleanStartMs };
+    return { atMs, disks, memory: facts?.memory ?? memory, ...unseenWithout(facts), ...start };
   };
 }
 

@@ -4,7 +4,7 @@ import { it } from "node:test";
 import { createFakeBox } from "../../test/crash/fake-box.ts";
 import { ApplianceError } from "../core/errors.ts";
 import type { Fetch } from "../core/ports.ts";
-import { hostMaintenanceRoutes } from "./host-maintenance.ts";
+import { createUncleanStart, hostMaintenanceRoutes } from "./host-maintenance.ts";
 
 const DOCUMENT = {
   schema: "alga.appliance.maintenance/v1",
@@ -57,4 +57,34 @@ it("refuses another form, a long answer and a broken agent", async () => {
     ask(async () => Response.json({}, { status: 500 })),
     { code: "json/shape" },
   );
+});
+
+it("tells the status of a start without a shutdown before, asks seldom, and bears an agent that fails", async () => {
+  const box = createFakeBox();
+  const signal = new AbortController().signal;
+  const ended = (end: string) => ({ bootId: "a", startedAt: "2026-11-20T09:00:00.000Z", endedAt: null, end });
+  let answer: Fetch = () => Promise.reject(new ApplianceError("net/unreachable", "Cannot connect"));
+  let asked = 0;
+  const look = createUncleanStart(box.clock, (request) => {
+    asked += 1;
+    return answer(request);
+  });
+  const heard = async (boots: readonly object[]): Promise<number | null> => {
+    answer = async () => Response.json({ ...DOCUMENT, boots });
+    await box.pass(10 * 60_000);
+    return look(signal);
+  };
+  assert.equal(await look(signal), null);
+  assert.equal(await heard(DOCUMENT.boots), null);
+  assert.equal(await heard([ended("clean"), ...DOCUMENT.boots]), null);
+  const startedMs = Date.parse("2026-11-21T09:00:00.000Z");
+  assert.equal(await heard([ended("unclean"), ...DOCUMENT.boots]), startedMs);
+  const before = asked;
+  for (let at = 0; at < 5; at += 1) assert.equal(await look(signal), startedMs);
+  assert.equal(asked, before, "it is asked at every look");
+  // What was heard stays while the agent is broken, and it is asked again soon.
+  answer = async () => new Response("{", { status: 200 });
+  await box.pass(10 * 60_000);
+  assert.equal(await look(signal), startedMs);
+  assert.equal(await heard([ended("unclean"), { ...DOCUMENT.boots[0], startedAt: "never" }]), null);
 });

@@ -1,5 +1,6 @@
 /**
- * `GET /api/host/maintenance`: the maintenance document of the host, asked of its agent. Untrusted in form: bounded and checked.
+ * The maintenance document of the host, asked of its agent: for the page as `GET /api/host/maintenance`, and for the status, which tells
+ * of a start without a shutdown before. Untrusted in form: bounded and checked.
  *
  * @see core/maintenance.ts for the document
  */
@@ -10,6 +11,7 @@ import { json, type Route } from "../core/http.ts";
 import { parseJson } from "../core/json.ts";
 import { type Maintenance, maintenanceSchema } from "../core/maintenance.ts";
 import type { Clock, Fetch } from "../core/ports.ts";
+import { parseInstant } from "../core/time.ts";
 
 const MAX_BYTES = 256 * 1024;
 const TIMEOUT_MS = 5_000;
@@ -49,6 +51,38 @@ async function readDocument({ clock, hostAgent }: MaintenanceEdge, parent: Abort
       return document.data;
     },
   });
+}
+
+/** Milliseconds between two questions: it changes with a start of the box alone. */
+const ASK_MS = { known: 10 * 60_000, unknown: 60_000 } as const;
+
+/**
+ * Makes the look for a start that followed an end without a shutdown: its time, null where the start before ended well or nothing is
+ * known of it. What was heard is told from memory for minutes; an agent that does not tell is asked again a minute later.
+ */
+export function createUncleanStart(
+  clock: Pick<Clock, "after" | "monotonic">,
+  hostAgent: Fetch,
+): (signal: AbortSignal) => Promise<number | null> {
+  let told: { readonly untilMs: number; readonly atMs: number | null } | undefined;
+  return async (signal) => {
+    const nowMs = clock.monotonic();
+    if (told !== undefined && nowMs < told.untilMs) return told.atMs;
+    try {
+      const atMs = uncleanStart(await askMaintenance({ clock, hostAgent }, signal));
+      told = { untilMs: nowMs + ASK_MS.known, atMs };
+    } catch (thrown) {
+      if (signal.aborted || !isApplianceError(thrown)) throw thrown;
+      told = { untilMs: nowMs + ASK_MS.unknown, atMs: told?.atMs ?? null };
+    }
+    return told.atMs;
+  };
+}
+
+function uncleanStart(document: Maintenance | null): number | null {
+  const [before, running] = document?.boots.slice(-2) ?? [];
+  if (before?.end !== "unclean" || running?.end !== "running") return null;
+  return parseInstant(running.startedAt) ?? null;
 }
 
 /** The route. */

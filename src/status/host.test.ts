@@ -62,6 +62,21 @@ describe("the box in the document", () => {
     assert.equal(hostLine({ disks: [], memory: null, clock: null, registry: null }), "");
   });
 
+  test("tells of a start without a shutdown before for a day, as a note and no finding", () => {
+    const started = (ageMs: number): Observations => ({
+      ...SEEN,
+      host: { ...SEEN.host, atMs: nowMs, uncleanStartMs: nowMs - ageMs },
+    });
+    const hour = 3_600_000;
+    assert.equal(hostOf(started(2 * hour)).uncleanStartAt, new Date(nowMs - 2 * hour).toISOString());
+    assert.match(hostLine(hostOf(started(2 * hour))), / · started at \d\d:\d\d UTC without a shutdown before$/);
+    assert.equal(hostOf(started(25 * hour)).uncleanStartAt, undefined);
+    // By the clock of then it is to come: nobody knows when it was.
+    assert.equal(hostOf(started(-hour)).uncleanStartAt, undefined);
+    assert.deepEqual(foldStatus(started(2 * hour), nowMs).checks, foldStatus(SEEN, nowMs).checks);
+    assert.notEqual(saying(foldStatus(started(2 * hour), nowMs)), saying(foldStatus(SEEN, nowMs)));
+  });
+
   test("is no news while figures move a little, and is when they move much", () => {
     const said = (change: Partial<Observations>): string => saying(foldStatus({ ...SEEN, ...change }, nowMs + 1_000));
     const before = saying(foldStatus(SEEN, nowMs));

@@ -8,6 +8,8 @@ import { FRESH_MS, type Observations } from "./observation.ts";
 
 /** Disks beyond this are not told: a box has a few. */
 const MAX_DISKS = 16;
+/** A start without a shutdown before is told for a day: a note, because the box runs, and no alarm. */
+const NOTE_MS = 24 * 3_600_000;
 
 /** Folds what the box was seen to be like. What was not seen, or too long ago, is empty or null. */
 export function foldHost({ host, clock, registry }: Observations, nowMs: number): HostStatus {
@@ -22,6 +24,7 @@ export function foldHost({ host, clock, registry }: Observations, nowMs: number)
       fullAt: instantOrNull(fullAtMs),
     })),
     memory: fresh?.memory ?? null,
+    ...startNote(fresh?.uncleanStartMs, nowMs),
     clock:
       clock === null || !isFresh(clock, FRESH_MS.clock)
         ? null
@@ -36,6 +39,11 @@ export function foldHost({ host, clock, registry }: Observations, nowMs: number)
             observedAt: instantOrNull(registry.atMs),
           },
   };
+}
+
+function startNote(atMs: number | undefined, nowMs: number): Pick<HostStatus, "uncleanStartAt"> {
+  const at = atMs === undefined || nowMs - atMs > NOTE_MS || atMs > nowMs ? null : instantOrNull(atMs);
+  return at === null ? {} : { uncleanStartAt: at };
 }
 
 /** The same with figures so coarse that writing a log, or one answer of the registry, is no news. */
@@ -53,11 +61,12 @@ export function roughHost(host: HostStatus): object {
     },
     clock: host.clock && { against: host.clock.against, seconds: Math.round(host.clock.skewMs / 1_000) },
     registry: host.registry && { host: host.registry.host, state: host.registry.state },
+    uncleanStartAt: host.uncleanStartAt,
   };
 }
 
 /** One line for people: "Disk 41 GB of 118 GB used · memory 6.2 GB of 16 GB used · clock in step"; empty when nothing is known. */
-export function hostLine({ disks, memory, clock }: HostStatus): string {
+export function hostLine({ disks, memory, clock, uncleanStartAt }: HostStatus): string {
   const used = (free: number, total: number): string =>
     `${humanBytes(Math.max(0, total - free))} of ${humanBytes(total)} used`;
   const name = (path: string): string => (disks.length === 1 ? "disk" : `disk ${path}`);
@@ -65,6 +74,9 @@ export function hostLine({ disks, memory, clock }: HostStatus): string {
     ...disks.map((disk) => `${name(disk.path)} ${used(disk.freeBytes, disk.totalBytes)}`),
     ...(memory === null ? [] : [`memory ${used(memory.availableBytes, memory.totalBytes)}`]),
     ...(clock === null ? [] : [`clock ${clockWords(clock.skewMs)}`]),
+    ...(uncleanStartAt === undefined
+      ? []
+      : [`started at ${uncleanStartAt.slice(11, 16)} UTC without a shutdown before`]),
   ];
   const line = parts.join(" · ");
   return line.slice(0, 1).toUpperCase() + line.slice(1);

@@ -82,6 +82,8 @@ const hostSchema = z.object({
   registry: z
     .object({ host: z.string(), state: registryStateSchema, tookMs: z.number(), observedAt: z.string().nullable() })
     .nullable(),
+  /** When the box started after an end without a shutdown; a note for a day, absent otherwise. RFC 3339. */
+  uncleanStartAt: z.string().optional(),
 });
 
 export const applianceStatusSchema = z.object({

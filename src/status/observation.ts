@@ -166,6 +166,8 @@ export interface HostObservation {
   readonly failingDisks?: readonly { readonly path: string; readonly device: string }[];
   /** How far the clock is from the time server that the host follows. */
   readonly offset?: { readonly ms: number; readonly server: string };
+  /** When the box started, where it had ended without a shutdown before. */
+  readonly uncleanStartMs?: number;
 }
 
 /** The tail of a container's log, read because a check wants it; redacted and bounded. */

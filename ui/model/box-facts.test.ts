@@ -53,6 +53,11 @@ test("boxFacts() says how the clock stands and how the registry answers", () => 
   assert.deepEqual(words[0], ["Registry: ghcr.io answers in 1,234 ms"]);
 });
 
+test("boxFacts() tells of a start without a shutdown before", () => {
+  const uncleanStartAt = new Date(NOW - 2 * 3_600_000).toISOString();
+  assert.deepEqual(valuesOf({ uncleanStartAt }), ["Last start: 2 h ago, without a shutdown before"]);
+});
+
 test("boxFacts() says nothing of what was not seen, or by an older control plane", () => {
   assert.deepEqual(boxFacts(undefined, NOW), []);
   assert.deepEqual(valuesOf({}), []);

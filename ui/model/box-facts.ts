@@ -1,5 +1,5 @@
 /** The box itself as one-line facts: room on its disks, memory, clock, registry. Pure; empty where nothing was seen. */
-import { formatBytes, formatEstimate, formatHorizon, formatNumber } from "../format.ts";
+import { formatAge, formatBytes, formatEstimate, formatHorizon, formatNumber } from "../format.ts";
 import type { HostStatus } from "../state/wire.ts";
 import { text } from "../strings.ts";
 
@@ -17,7 +17,7 @@ const IN_STEP_MS = 1_000;
 /** Folds what the box saw of itself into rows. `nowMs` is the box's time; an older box tells nothing, and has no rows. */
 export function boxFacts(host: HostStatus | undefined, nowMs: number): readonly BoxFact[] {
   if (host === undefined) return [];
-  const { disks, memory, clock, registry } = host;
+  const { disks, memory, clock, registry, uncleanStartAt } = host;
   const one = disks.length === 1;
   return [
     ...disks.map((disk) => ({
@@ -30,6 +30,15 @@ export function boxFacts(host: HostStatus | undefined, nowMs: number): readonly 
       : [{ key: "memory", name: text("box.memory"), value: usedOf(memory.availableBytes, memory.totalBytes) }]),
     ...(clock === null ? [] : [{ key: "clock", name: text("box.clock"), value: clockText(clock.skewMs) }]),
     ...(registry === null ? [] : [{ key: "registry", name: text("box.registry"), value: registryText(registry) }]),
+    ...(uncleanStartAt === undefined
+      ? []
+      : [
+          {
+            key: "start",
+            name: text("box.start"),
+            value: text("box.start-unclean", { age: formatAge(nowMs - Date.parse(uncleanStartAt)) }),
+          },
+        ]),
   ];
 }
 

@@ -42,6 +42,8 @@ export const BOX = {
   "box.disk-of": "Disk {path}",
   "box.memory": "Memory",
   "box.clock": "Clock",
+  "box.start": "Last start",
+  "box.start-unclean": "{age} ago, without a shutdown before",
   "box.used": "{used} of {total} used",
   "box.free": "only {free} free",
   "box.full-in": "full in about {time}",
