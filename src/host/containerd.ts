@@ -47,7 +47,7 @@ export function hasImage(images: ReadonlySet<string>, name: string): boolean {
 /**
  * Imports an OCI or Docker archive under the names that it holds. Safe to call again: containerd keeps what it has.
  * @returns containerd's own words; `importedNames` reads them.
- * @throws {ApplianceError} exec/failed with containerd's own words, and what `Exec` throws.
+ * @throws {ApplianceError} host/disk-full where it has no room for it, else exec/failed, both with containerd's own words; what `Exec` throws.
  */
 export async function importImages(
   deps: ContainerdDeps,
@@ -56,9 +56,26 @@ export async function importImages(
 ): Promise<string> {
   const k3s = await findK3s(deps, options.paths);
   const limits = { timeoutMs: IMPORT_MS, signal: options.signal };
-  const result = await deps.exec([k3s, "ctr", "images", "import", "--digests", archive], limits);
-  if (result.code !== 0) throw programFailed(`${k3s} ctr images import ${archive}`, result);
+  // Without --digests: a name that it makes ("import-<date>@sha256:...") is one that kubelet's half of containerd spells in another way,
+  // prefers, and does not find: every container of an image that has lost its tag would fail.
+  const result = await deps.exec([k3s, "ctr", "images", "import", archive], limits);
+  if (result.code !== 0) throw importFailed(archive, programFailed(`${k3s} ctr images import ${archive}`, result));
   return `${result.stdout}\n${result.stderr}`;
+}
+
+/** A disk without room is told as what it is, with the way out. */
+function importFailed(archive: string, failure: ApplianceError): ApplianceError {
+  const words = `${failure.message}${JSON.stringify(failure.details)}`;
+  if (!/no space left on device|disk quota exceeded/i.test(words)) return failure;
+  return new ApplianceError(
+    "host/disk-full",
+    `Cannot import "${archive}" on this disk: there is no room for its images`,
+    {
+      cause: failure,
+      hint: "Make room on the disk: journalctl --vacuum-size=200M, or remove what does not belong to the appliance",
+      details: failure.details ?? {},
+    },
+  );
 }
 
 /** A name that is cut shorter than this could be the beginning of too many. */

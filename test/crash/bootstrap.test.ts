@@ -354,6 +354,19 @@ describe("bad days", () => {
     });
     assert.deepEqual([problem.code, /"6443": another program/.test(problem.message)], ["host/port-taken", true]);
   });
+  it("says that the disk is full when containerd finds out first, and goes on there when there is room", async () => {
+    const { host } = scene();
+    const deps = host.deps();
+    const exec: BootstrapDeps["exec"] = async (argv, options) =>
+      argv.includes("import")
+        ? { code: 1, stdout: "", stderr: "ctr: write /var/lib/x/ingest: no space left on device", truncated: false }
+        : deps.exec(argv, options);
+    const { state, problem, id } = await boot(host, { deps: { ...deps, exec } });
+    assert.deepEqual([state, problem?.code], ["blocked", "host/disk-full"]);
+    assert.match(problem?.evidence[0]?.text ?? "", /no space left/);
+    const again = await boot(host);
+    assert.deepEqual([again.id, again.state], [id, "done"]);
+  });
   it("says that the settings cannot be used before anything is changed by others, and how they are mended", async () => {
     const { host } = scene();
     const settingsProblem = new ApplianceError("config/invalid", 'Cannot use settings file "/x": it is not YAML');

@@ -95,6 +95,17 @@ it("says what is wrong and touches nothing, then puts it right, killed in betwee
   assert.match(left.said(), /Nothing is wrong that can be seen/);
 });
 
+it("lets the screen of the box be drawn although its settings cannot be used, and everything else say so", {
+  timeout: 60_000,
+}, async () => {
+  const { run } = scene("screen");
+  const banner = run("console", "banner", "--charset", "ascii");
+  assert.equal(await exitOf(banner.child), 0, banner.said());
+  const status = run("status");
+  assert.equal(await exitOf(status.child), 2);
+  assert.match(status.said(), /Cannot use settings file "\S+config\.yaml": there is no setting "registyr\.host"/);
+});
+
 it("wants --yes where nobody can be asked", { timeout: 60_000 }, async () => {
   const { run, asides } = scene("asks");
   const { child, said } = run("recover");
