@@ -29,7 +29,7 @@ const configSchema = z.object({
   secretsKept: z.array(z.string()),
   network: z.object({ addresses: z.array(z.string()), resolvers: z.array(z.string()) }),
   channels: z.array(z.object({ name: z.string(), version: z.string(), verifiedBy: z.string() })),
-  channelsProblem: z.object({ message: z.string() }).nullable(),
+  channelsProblem: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).nullable(),
   operation: operationSchema.nullable(),
 });
 const planSchema = z.object({

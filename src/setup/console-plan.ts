@@ -91,7 +91,7 @@ function planLines(plan: WizardPlan): readonly string[] {
   const count = (action: string): number => plan.changes.filter((change) => change.action === action).length;
   return [
     `Release ${release.version}${release.channel === null ? "" : ` of channel ${release.channel}`}, ${verifiedText(release)}`,
-    `${downloads.length} downloads, ${humanBytes(totalBytes)}; about ${humanAbout(expectedMs)}`,
+    `${downloads.length} ${downloads.length === 1 ? "download" : "downloads"}, ${humanBytes(totalBytes)}; about ${humanAbout(expectedMs)}`,
     `${count("create")} objects are created, ${count("change")} changed, ${count("keep")} kept`,
     ...warnings.map((warning) => `Warning: ${warning}`),
   ];

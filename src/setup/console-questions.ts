@@ -44,6 +44,17 @@ export const WIZARD_QUESTIONS: readonly WizardQuestion[] = [
     optional: true,
   },
   {
+    field: "acceptExpired",
+    part: "Release",
+    title: "Take the publisher's expired word until",
+    help:
+      "What the publisher signed of its channels has expired: it may be old, or somebody holds newer releases back. Empty: wait until " +
+      "it is fresh. A day such as 2026-12-31: take it until then, on a box that cannot reach the publisher.",
+    optional: true,
+    when: ({ acceptExpired }, { channelsProblem }) =>
+      channelsProblem?.code === "trust/expired" || (acceptExpired ?? "") !== "",
+  },
+  {
     field: "appHostname",
     part: "Address",
     title: "Address people will open",

@@ -11,8 +11,9 @@ import type { AnswerDocument, WizardClient, WizardConfig, WizardPlan } from "./c
 import { commands } from "./console-command.ts";
 import { createDialogue } from "./console-dialogue.ts";
 import { openWizardDraft } from "./console-draft.ts";
+import { WIZARD_QUESTIONS } from "./console-questions.ts";
 import { runWizard } from "./console-wizard.ts";
-import { validateAnswers } from "./model.ts";
+import { answersSchema, validateAnswers } from "./model.ts";
 
 const PATHS = statePaths("/");
 const DRAFT = `${PATHS.host}/console/setup-draft.json`;
@@ -376,6 +377,35 @@ describe("the plan", () => {
     assert.deepEqual([plans, starts], [4, 2]);
     assert.match(said(), /Next: Check the cable/);
     assert.match(said(), /it is 1\.0\.4 now/);
+  });
+  it("decides on expired metadata of the publisher, as the page does, where the box found it expired", async () => {
+    const channelsProblem = {
+      code: "trust/expired",
+      message: "What the publisher signed has expired",
+      hint: "Wait for fresh",
+    };
+    const { run, sent, said } = scene({ token: TOKEN, config: { channels: [], channelsProblem } });
+    const [channel, version, ...rest] = ANSWERS;
+    const decision: readonly Turn[] = [
+      [/^Take the publisher's expired word until$/, "?"],
+      [/^Take the publisher's/, "tomorrow or so"],
+      [/^Take the publisher's/, "2026-12-31"],
+    ];
+    const script = [channel, version, ...decision, ...rest].filter((turn) => turn !== undefined);
+    assert.equal(await run([...CLAIM, ...script, [/^Begin\?/, "yes"]]), "done");
+    assert.match(said(), /What the publisher signed has expired\nNext: Wait for fresh/);
+    assert.match(said(), /may be old, or\s+somebody holds newer releases back/);
+    assert.match(said(), /Write an instant such as/);
+    assert.equal((sent("start")[0] as AnswerDocument).acceptExpired, "2026-12-31");
+  });
+  it("asks what every field of the answers is, but for the repeated password", () => {
+    const asked = WIZARD_QUESTIONS.map(({ field }) => String(field)).sort();
+    assert.deepEqual(
+      asked,
+      Object.keys(answersSchema.shape)
+        .filter((field) => field !== "adminPasswordConfirm")
+        .sort(),
+    );
   });
   it("asks anew what the control plane refuses", async () => {
     let refused = false;

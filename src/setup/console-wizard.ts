@@ -104,6 +104,7 @@ async function askAll(wizard: Wizard, config: WizardConfig): Promise<AnswerDocum
     "Enter takes what stands in [ ]. < goes back, ? tells more. Ctrl-C leaves; what you typed is kept, without passwords.",
   );
   if (!(await draft.save(answers))) dialogue.say("Answers are not kept between two calls: only root can.");
+  if (config.channelsProblem !== null) tellProblem(dialogue, config.channelsProblem);
   const asked: WizardQuestion[] = [];
   for (;;) {
     const next = WIZARD_QUESTIONS.find((one) => !asked.includes(one) && (one.when?.(answers, config) ?? true));
@@ -121,6 +122,11 @@ async function askAll(wizard: Wizard, config: WizardConfig): Promise<AnswerDocum
       await tellNames(wizard, answers);
     }
   }
+}
+
+/** Why no channels can be offered: whatever is typed, the plan will say so again. */
+function tellProblem(dialogue: Dialogue, { message, hint }: NonNullable<WizardConfig["channelsProblem"]>): void {
+  dialogue.say("", message, ...(hint === undefined ? [] : [`Next: ${hint}`]));
 }
 
 /** From answers to a run: plan, consent, start; what the control plane refuses is asked again. */
