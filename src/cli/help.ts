@@ -42,8 +42,8 @@ export function nounHelp(noun: string, commands: readonly Command[]): string {
   ]);
 }
 
-/** One command: usage, description, flags, examples. */
-export function commandHelp(command: Command): string {
+/** One command: usage, description, flags, examples. @param below Those that begin with the same words, to be found from here. */
+export function commandHelp(command: Command, below: readonly Command[] = []): string {
   const positionals = (command.positionals ?? []).map(
     (one) => (one.optional ? `[${one.name}]` : `<${one.name}>`) + (one.multiple ? " ..." : ""),
   );
@@ -56,6 +56,10 @@ export function commandHelp(command: Command): string {
     ...section(
       "Arguments",
       (command.positionals ?? []).map((one) => [one.name, one.summary]),
+    ),
+    ...section(
+      "Also",
+      below.map((one) => [one.path.join(" "), one.summary]),
     ),
     ...section("Flags", command.flags.map(flagRow)),
     ...section("Flags of every command", common.map(flagRow)),

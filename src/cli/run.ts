@@ -40,16 +40,16 @@ export async function runCommandLine(nouns: readonly Noun[], environment: Enviro
       environment.streams.out(found.help);
       return EXIT.done;
     }
-    return await runCommand(found.command, found.rest, environment);
+    return await runCommand(found, environment);
   } catch (thrown) {
     return await fail(thrown, formatOf(words), environment);
   }
 }
 
-async function runCommand(command: Command, rest: readonly string[], environment: Environment): Promise<ExitCode> {
+async function runCommand({ command, rest, below }: FoundCommand, environment: Environment): Promise<ExitCode> {
   const invocation = parseInvocation(command, rest);
   if (invocation.help) {
-    environment.streams.out(commandHelp(command));
+    environment.streams.out(commandHelp(command, below));
     return EXIT.done;
   }
   const options = outputOptions(invocation, environment);
@@ -58,11 +58,26 @@ async function runCommand(command: Command, rest: readonly string[], environment
   return command.run(await environment.context(invocation, out));
 }
 
-type Found = { readonly help: string } | { readonly command: Command; readonly rest: readonly string[] };
+interface FoundCommand {
+  readonly command: Command;
+  readonly rest: readonly string[];
+  /** Those that begin with the same words: "recover plan" of "recover". */
+  readonly below: readonly Command[];
+}
+type Found = { readonly help: string } | FoundCommand;
+
+function belowOf({ path }: Command, commands: readonly Command[]): readonly Command[] {
+  return commands.filter(
+    (one) => one.path.length > path.length && path.every((word, index) => one.path[index] === word),
+  );
+}
 
 async function findCommand(nouns: readonly Noun[], words: readonly string[]): Promise<Found> {
   const [name, ...rest] = words;
-  if (name === undefined || name === "--help" || name === "-h" || name === "help") return { help: overviewHelp(nouns) };
+  if (name === undefined || name === "--help" || name === "-h") return { help: overviewHelp(nouns) };
+  // "help host token" is "host token --help".
+  if (name === "help") return await findCommand(nouns, [...rest, "--help"]);
+  if (name.startsWith("-")) throw flagFirst(name);
   const noun = nouns.find((one) => one.name === name);
   if (noun === undefined)
     throw unknownWord(
@@ -76,8 +91,9 @@ async function findCommand(nouns: readonly Noun[], words: readonly string[]): Pr
   const [command] = commands
     .filter((one) => one.path.length > 1 && one.path.slice(1).every((word, index) => rest[index] === word))
     .sort((a, b) => b.path.length - a.path.length);
-  if (command !== undefined) return { command, rest: rest.slice(command.path.length - 1) };
-  if (verbless !== undefined) return { command: verbless, rest };
+  if (command !== undefined)
+    return { command, rest: rest.slice(command.path.length - 1), below: belowOf(command, commands) };
+  if (verbless !== undefined) return { command: verbless, rest, below: belowOf(verbless, commands) };
   if (rest[0] === undefined || rest.includes("--help") || rest.includes("-h"))
     return { help: nounHelp(name, commands) };
   const below = commands.filter((one) => one.path.length > 2 && one.path[1] === rest[0]);
@@ -94,6 +110,16 @@ function unknownBelow(name: string, word: string | undefined, below: readonly Co
   if (word === undefined) return { help: nounHelp(name, below) };
   const verbs = below.map((one) => one.path[2] ?? "");
   throw unknownWord(word, verbs, `${PROGRAM} ${name}`);
+}
+
+function flagFirst(flag: string): ApplianceError {
+  return new ApplianceError(
+    "cli/usage",
+    `Cannot run "${PROGRAM} ${flag}": a flag stands before the command, behind it is wanted`,
+    {
+      hint: `${PROGRAM} --help names the commands`,
+    },
+  );
 }
 
 function unknownWord(word: string, known: readonly string[], prefix: string): ApplianceError {

@@ -9,7 +9,7 @@ import { type StatePaths, statePaths } from "../core/paths.ts";
 import { CONSOLE_USER, type CredentialVerdict } from "./credential.ts";
 import { ensureConsoleCredential } from "./credential-make.ts";
 import { giveToken } from "./host-files.ts";
-import { assertRoot } from "./host-run.ts";
+import { assertRoot, assertRootOnBox } from "./host-run.ts";
 import { noteAccess } from "./maintenance.ts";
 import { ensureSetupToken, replaceSetupToken } from "./setup-token.ts";
 
@@ -64,7 +64,9 @@ export const commands: readonly Command[] = [
   },
 ];
 
-async function initToken({ deps, settings, signal, out }: CommandContext): Promise<ExitCode> {
+async function initToken(context: CommandContext): Promise<ExitCode> {
+  const { deps, settings, signal, out } = context;
+  await assertRootOnBox(context, "make the setup token");
   const paths = statePaths(settings.get("root") ?? "/");
   const claimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
   if (!claimed) {
@@ -88,7 +90,9 @@ const CREDENTIAL_SAYS: Readonly<Record<Exclude<CredentialVerdict, "make">, strin
   "not-needed": "Somebody has claimed the box or has an account on it: no first login is needed",
 };
 
-async function initCredential({ deps, settings, signal, out }: CommandContext): Promise<ExitCode> {
+async function initCredential(context: CommandContext): Promise<ExitCode> {
+  const { deps, settings, signal, out } = context;
+  await assertRootOnBox(context, "make the first login");
   const state = await ensureConsoleCredential({ deps, signal, paths: statePaths(settings.get("root") ?? "/") });
   out.result({ user: CONSOLE_USER, state }, () => CREDENTIAL_SAYS[state]);
   return EXIT.done;

@@ -9,6 +9,7 @@ import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
 import { runBootstrap } from "./bootstrap.ts";
 import type { BootstrapContext } from "./bootstrap-context.ts";
 import { BOOTSTRAP_STEPS } from "./bootstrap-steps.ts";
+import { assertRootOnBox, assertSystemd } from "./host-run.ts";
 import { followsOf } from "./resolve-command.ts";
 import { newsOf } from "./run-news.ts";
 
@@ -50,6 +51,8 @@ async function bootstrap(context: CommandContext): Promise<ExitCode> {
   const { settings, settingsProblem, deps, out } = context;
   const root = settings.get("root") ?? "/";
   if (root !== "/") throw otherRoot(root);
+  await assertRootOnBox(context, "start this box");
+  await assertSystemd(deps, "start the appliance");
   const paths = statePaths(root);
   const bootstrapping: BootstrapContext = {
     deps,

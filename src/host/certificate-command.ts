@@ -14,6 +14,7 @@ import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { toInstant } from "../core/time.ts";
 import { giveToken } from "./host-files.ts";
+import { assertRootOnBox } from "./host-run.ts";
 
 const MAX_PEM_BYTES = 128 * 1024;
 
@@ -75,7 +76,9 @@ async function show({ deps, settings, out }: CommandContext): Promise<ExitCode> 
   return EXIT.done;
 }
 
-async function use({ deps, settings, flags, env, signal, out }: CommandContext): Promise<ExitCode> {
+async function use(context: CommandContext): Promise<ExitCode> {
+  const { deps, settings, flags, env, signal, out } = context;
+  await assertRootOnBox(context, "use another certificate");
   const paths = statePaths(settings.get("root") ?? "/");
   const asked = flags.certificate;
   if (typeof asked !== "string") {
@@ -108,7 +111,9 @@ function assertNotOver({ cert }: TlsPair, { from, nowMs }: { readonly from: stri
   );
 }
 
-async function reset({ deps, settings, out }: CommandContext): Promise<ExitCode> {
+async function reset(context: CommandContext): Promise<ExitCode> {
+  const { deps, settings, out } = context;
+  await assertRootOnBox(context, "take the own certificate away");
   const paths = statePaths(settings.get("root") ?? "/");
   await deps.files.remove(certificateFiles(paths).own);
   const found = await readBoxCertificate(deps.files, paths);

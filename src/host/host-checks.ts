@@ -29,6 +29,7 @@ const RUNNING = ["active", "activating", "reloading", "deactivating"];
 export async function checkHost(call: BootstrapCall): Promise<StepResult> {
   if (call.settings.settingsProblem !== undefined) throw withWayOut(call.settings.settingsProblem);
   const free = await checkDisk(call);
+  await checkProgram(call);
   await checkClock(call);
   await checkCgroups(call);
   await checkPorts(call);
@@ -51,6 +52,17 @@ async function checkDisk({ deps, settings }: BootstrapCall): Promise<number> {
     "host/disk-full",
     `Cannot start on this disk: ${humanBytes(freeBytes)} are free under "${settings.paths.state}", ${humanBytes(MIN_FREE_BYTES)} are wanted`,
     { hint: "Make room on the disk: journalctl --vacuum-size=200M, or remove what does not belong to the appliance" },
+  );
+}
+
+/** The payload's was installed before, where there was none. */
+async function checkProgram({ deps, settings }: BootstrapCall): Promise<void> {
+  const { k3s, payload } = settings.paths;
+  if ((await deps.files.stat(k3s)) !== undefined) return;
+  throw new ApplianceError(
+    "host/no-k3s",
+    `Cannot start Kubernetes: there is no "${k3s}", and none in "${payload}/bin" to install; one is wanted`,
+    { hint: `Put ${payload} of the ISO back, then: systemctl restart alga-appliance-bootstrap` },
   );
 }
 

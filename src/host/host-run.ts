@@ -1,4 +1,5 @@
 /** How the runs of the host (bootstrap, recover, reset) make way for each other: one journal folder, one at a time. */
+import type { CommandContext } from "../cli/command.ts";
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Deps } from "../core/ports.ts";
 import { hasEnded } from "../operation/fold.ts";
@@ -72,6 +73,31 @@ export async function assertRoot(
   throw new ApplianceError("host/not-root", `Cannot ${about.what} as user "${user}": only root sees and mends it all`, {
     hint: "Put sudo before the command",
   });
+}
+
+/**
+ * The same for the machine that this runs on; on a disk that is mounted somewhere its files say themselves what they deny.
+ * @throws {ApplianceError} host/not-root.
+ */
+export async function assertRootOnBox(
+  { deps, settings, signal }: Pick<CommandContext, "deps" | "settings" | "signal">,
+  what: string,
+): Promise<void> {
+  if ((settings.get("root") ?? "/") === "/") await assertRoot(deps, { what, signal });
+}
+
+/**
+ * Refuses a machine that was not booted with systemd, before anything is written to it. Reads only.
+ * @throws {ApplianceError} host/no-systemd.
+ * @see sd_booted(3)
+ */
+export async function assertSystemd({ files }: Pick<Deps, "files">, what: string): Promise<void> {
+  if ((await files.stat("/run/systemd/system"))?.kind === "directory") return;
+  throw new ApplianceError(
+    "host/no-systemd",
+    `Cannot ${what} on this machine: it was not started with systemd, a box of the appliance is wanted`,
+    { hint: "On a laptop: alga-appliance rehearse; what would be done: alga-appliance bootstrap plan" },
+  );
 }
 
 /** The boot that a plan was made in. */

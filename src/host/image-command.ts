@@ -4,6 +4,7 @@ import { typedPath } from "../cli/flag-values.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { importedNames, importImages, listImages } from "./containerd.ts";
+import { assertRootOnBox } from "./host-run.ts";
 
 export const commands: readonly Command[] = [
   {
@@ -24,12 +25,14 @@ export const commands: readonly Command[] = [
   },
 ];
 
-async function importArchives({ deps, settings, args, env, signal, out }: CommandContext): Promise<ExitCode> {
+async function importArchives(context: CommandContext): Promise<ExitCode> {
+  const { deps, settings, args, env, signal, out } = context;
   const paths = statePaths(settings.get("root") ?? "/");
   const archives = args.map((archive) => typedPath(archive, env));
   for (const archive of archives) {
     if ((await deps.files.stat(archive))?.kind !== "file") throw noArchive(archive);
   }
+  await assertRootOnBox(context, "import images");
   const before = await listImages(deps, paths, signal);
   let said = "";
   for (const archive of archives) {

@@ -5,6 +5,7 @@ import { humanDuration, parseDuration } from "../core/duration.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { gatherNetworkFacts, type NetworkFacts } from "./agent-facts.ts";
+import { assertRootOnBox } from "./host-run.ts";
 import {
   confirmNetwork,
   isNetworkText,
@@ -73,6 +74,7 @@ export const networkCommands: readonly Command[] = [
     flags: [],
     examples: [{ command: "alga-appliance console network confirm", about: "From a login at the new address" }],
     run: async (context) => {
+      await assertRootOnBox(context, "confirm the network");
       await confirmNetwork(scopeOf(context));
       context.out.result({ state: "confirmed" }, () => "The network stays as it is now");
       return EXIT.done;
@@ -86,6 +88,7 @@ export const networkCommands: readonly Command[] = [
       { command: "alga-appliance console network undo", about: "Now, without waiting for the time to be over" },
     ],
     run: async (context) => {
+      await assertRootOnBox(context, "take a change of the network back");
       const name = await undoNetwork(scopeOf(context));
       const text = name === undefined ? "No change of the network waits" : `${name} has its former settings again`;
       context.out.result({ state: name === undefined ? "nothing" : "undone", interface: name ?? null }, () => text);
@@ -125,6 +128,7 @@ async function showNetwork(context: CommandContext): Promise<ExitCode> {
 
 async function setNetwork(context: CommandContext): Promise<ExitCode> {
   const { deps, flags, signal, out } = context;
+  if (flags["dry-run"] !== true) await assertRootOnBox(context, "change the network");
   const settings = settingsOf(flags);
   const withinMs = withinOf(flags.within);
   const facts = await gatherNetworkFacts(deps, signal);

@@ -9,7 +9,7 @@ import type { Kube } from "../kube/calls.ts";
 import { createFileStore } from "../operation/file-store.ts";
 import type { OperationView } from "../operation/model.ts";
 import type { StateStore } from "../operation/store.ts";
-import { assertRoot } from "./host-run.ts";
+import { assertRootOnBox, assertSystemd } from "./host-run.ts";
 import { type Diagnosis, diagnoseBox, RECOVER_PLAN_SCHEMA, runRecover } from "./recover.ts";
 import type { LostDocuments } from "./recover-look.ts";
 import { diagnosisText, reportOf, reportText } from "./recover-report.ts";
@@ -75,7 +75,7 @@ export function recoverCommands(rooms: RecoverRooms): readonly Command[] {
         { command: "alga-appliance recover plan -o json", about: "Findings with cause and evidence, as data" },
       ],
       run: async (context) => {
-        await assertRootOnBox(context);
+        await assertRootOnBox(context, "look at this box");
         const scene = sceneOf(context, rooms);
         return printPlan(context, await diagnoseBox(scene.recovering, scene.options));
       },
@@ -110,17 +110,13 @@ function sceneOf({ deps, settings, flags, signal, build }: CommandContext, rooms
   return { recovering, options: { signal, lost: (kube, limit) => rooms.lost({ ...deps, kube, store }, limit) } };
 }
 
-/** On a disk that is mounted somewhere the programs of the host say themselves what they are denied. */
-async function assertRootOnBox({ deps, settings, signal }: CommandContext): Promise<void> {
-  if ((settings.get("root") ?? "/") === "/") await assertRoot(deps, { what: "look at this box", signal });
-}
-
 async function recover(context: CommandContext, rooms: RecoverRooms): Promise<ExitCode> {
   const { deps, out, flags, signal } = context;
-  await assertRootOnBox(context);
+  await assertRootOnBox(context, "look at this box");
   const { recovering, options } = sceneOf(context, rooms);
   const before = await diagnoseBox(recovering, options);
   if (flags["dry-run"] === true) return printPlan(context, before);
+  if (recovering.settings.paths.root === "/") await assertSystemd(deps, "recover the appliance");
   const reset = await unfinishedReset(recovering);
   if (reset !== undefined) {
     out.notice(`The reset that began ${reset.view.startedAt} is given up by this. To finish it: alga-appliance reset`);

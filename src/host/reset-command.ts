@@ -10,7 +10,7 @@ import { createFileStore } from "../operation/file-store.ts";
 import type { OperationView } from "../operation/model.ts";
 import { readChosenName } from "../status/appliance-name.ts";
 import { type BootstrapContext, openCluster } from "./bootstrap-context.ts";
-import { assertRoot } from "./host-run.ts";
+import { assertRoot, assertSystemd } from "./host-run.ts";
 import { judgeKubeconfig } from "./kubeconfig-own.ts";
 import { assertNoOperation, runReset, unfinishedReset } from "./reset.ts";
 import { listOwned, type Owned } from "./reset-owned.ts";
@@ -161,6 +161,7 @@ async function reset(context: CommandContext): Promise<ExitCode> {
   const resetting = contextOf(context);
   const { deps, out, flags, signal } = context;
   await assertRoot(deps, { what: "reset this box", signal });
+  if (flags["dry-run"] !== true) await assertSystemd(deps, "reset the appliance");
   const begun = await unfinishedReset(resetting);
   if (begun === undefined) await assertNoOperation(resetting);
   if (flags["dry-run"] === true) return printPlan(context, await planOf(context));

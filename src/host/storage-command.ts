@@ -18,6 +18,7 @@ import {
 import { installStorage, planStorage, provisionerSays, type StorageOutcome } from "../storage/install.ts";
 import { holderOf, STORAGE_LEASE } from "../storage/lease.ts";
 import type { StorageImages } from "../storage/objects.ts";
+import { assertRootOnBox } from "./host-run.ts";
 import { lookAtFolder, putFolderRight } from "./storage-folder.ts";
 
 const TIMEOUT = "15m";
@@ -120,6 +121,7 @@ async function install(context: CommandContext): Promise<ExitCode> {
   const { deps, flags, settings, out } = context;
   const root = settings.get("root") ?? "/";
   if (flags["dry-run"] === true) return await plan(context, root);
+  await assertRootOnBox(context, "change the storage");
   const timeoutMs = parseDuration(typeof flags.timeout === "string" ? flags.timeout : TIMEOUT);
   const limit = deadline(deps.clock, timeoutMs, { what: "the storage", parent: context.signal });
   const { signal } = limit;

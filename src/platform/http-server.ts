@@ -184,13 +184,19 @@ function isWithoutIpv6(thrown: unknown): boolean {
   return cause instanceof Error && "code" in cause && /^E(?:AFNOSUPPORT|ADDRNOTAVAIL|INVAL)$/.test(String(cause.code));
 }
 
+/** What mends a listener that no other process stands in the way of. */
+const HINTS: Readonly<Record<string, string>> = {
+  ENOENT: "Make its folder first; on a box a bootstrap makes it: systemctl restart alga-appliance-bootstrap",
+  EACCES: "Put sudo before the command, or choose another place",
+};
+
 function start(server: SocketServer, begin: () => void, what: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (cause: Error & { code?: string }): void =>
       reject(
         new ApplianceError("http/cannot-listen", `Cannot listen on "${what}": ${reasonOf(cause)}`, {
           cause,
-          hint: "Stop the other process, or choose another port",
+          hint: HINTS[cause.code ?? ""] ?? "Stop the other process, or choose another port",
         }),
       );
     server.once("error", fail);

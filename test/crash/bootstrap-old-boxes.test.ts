@@ -122,6 +122,43 @@ describe("a first start that takes its time", () => {
   });
 });
 
+describe("a machine that is no box", () => {
+  it("without k3s and without a payload is told so, and Kubernetes is not waited for", async () => {
+    const { host } = scene();
+    const deps = host.deps();
+    const isThere = (path: string): boolean => !path.endsWith("/bin/k3s");
+    const stat: BootstrapDeps["files"]["stat"] = async (path, options) =>
+      isThere(path) ? await deps.files.stat(path, options) : undefined;
+    const openRead: BootstrapDeps["files"]["openRead"] = async (path) =>
+      isThere(path) ? await deps.files.openRead(path) : undefined;
+    const view = await boot(host, { deps: { ...deps, files: { ...deps.files, stat, openRead } } });
+    assert.deepEqual([view.state, view.problem?.code, view.step], ["blocked", "host/no-k3s", "checks"]);
+    assert.ok(!host.ran.some((argv) => argv.includes("k3s.service")), "k3s was started");
+  });
+  it("without systemd is refused before anything is written", async () => {
+    const { host } = scene();
+    const before = new Map(host.files.snapshot());
+    const deps = host.deps();
+    const stat: BootstrapDeps["files"]["stat"] = async (path, options) =>
+      path.startsWith("/run/systemd") ? undefined : await deps.files.stat(path, options);
+    const [command] = commands;
+    const env = { ALGA_APPLIANCE_ROOT: "/" };
+    const { context } = commandContext({ deps: { ...deps, files: { ...deps.files, stat } }, env });
+    await assert.rejects(async () => await command?.run(context), { code: "host/no-systemd" });
+    assert.deepEqual(new Map(host.files.snapshot()), before);
+  });
+  it("is nobody's but root's to start", async () => {
+    const { host } = scene();
+    const deps = host.deps();
+    const exec: BootstrapDeps["exec"] = async (argv, options) =>
+      argv[0] === "id" ? { code: 0, stdout: "1000\n", stderr: "", truncated: false } : await deps.exec(argv, options);
+    const [command] = commands;
+    const { context } = commandContext({ deps: { ...deps, exec }, env: { ALGA_APPLIANCE_ROOT: "/" } });
+    await assert.rejects(async () => await command?.run(context), { code: "host/not-root", message: /as user "1000"/ });
+    assert.equal(host.files.snapshot().get(PATHS.setupToken), undefined);
+  });
+});
+
 describe("what an older appliance left", () => {
   it("is a file of k3s that says the same in another way: it goes, and k3s starts anew", async () => {
     const { host } = scene();

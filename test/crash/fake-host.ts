@@ -79,6 +79,7 @@ export function createFakeHost(box: FakeBox): FakeHost {
   files.garble(AIRGAP, "pause, coredns");
   files.garble("/opt/alga-appliance/bin/k3s", "the program k3s");
   files.garble("/usr/local/bin/alga-appliance", "this executable");
+  files.garble("/run/systemd/system/.keep", "");
   files.garble("/sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids\n");
   const state: HostState = {
     k3s: "inactive",
