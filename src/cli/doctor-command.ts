@@ -23,6 +23,7 @@ const MIN_CPUS = 2;
 export const commands: readonly Command[] = [
   {
     path: ["doctor"],
+    bearsBadSettings: true,
     summary: "Say what this machine lacks, and where settings come from",
     flags: [
       { name: "settings", type: "boolean", summary: "Print every setting with its origin" },
@@ -50,7 +51,8 @@ export const commands: readonly Command[] = [
   },
 ];
 
-async function printSettings({ settings, out }: CommandContext): Promise<ExitCode> {
+async function printSettings({ settings, settingsProblem, out }: CommandContext): Promise<ExitCode> {
+  if (settingsProblem !== undefined) out.notice(`${settingsProblem.message}: what stands without it is shown`);
   const rows = settings.all.map((one) => ({
     key: one.key,
     value: one.secret && one.value !== undefined ? "[secret]" : redactText(one.value ?? "") || null,
@@ -59,15 +61,26 @@ async function printSettings({ settings, out }: CommandContext): Promise<ExitCod
   out.result(rows, () =>
     rows.map((row) => `${row.key.padEnd(22)} ${String(row.value ?? "-").padEnd(28)} ${row.origin}`).join("\n"),
   );
-  return EXIT.done;
+  return settingsProblem === undefined ? EXIT.done : EXIT.notReady;
 }
 
 async function examine(context: CommandContext): Promise<ExitCode> {
   const role = context.flags.role ?? "host";
-  const findings = [...(role === "host" ? await hostFindings(context) : []), ...(await networkFindings(context))];
+  const findings = [
+    ...settingsFindings(context),
+    ...(role === "host" ? await hostFindings(context) : []),
+    ...(await networkFindings(context)),
+  ];
   const lacking = findings.filter((finding) => !finding.ok);
   out(context, { role: String(role), findings });
   return lacking.length === 0 ? EXIT.done : EXIT.notReady;
+}
+
+/** Nothing where the settings can be used: a machine without a file lacks none. */
+function settingsFindings({ settingsProblem }: CommandContext): readonly Finding[] {
+  if (settingsProblem === undefined) return [];
+  const next = "Mend it: doctor --settings lists every setting; on a box: alga-appliance recover";
+  return [finding("settings file", false, { found: settingsProblem.message, next })];
 }
 
 async function hostFindings({ deps }: CommandContext): Promise<Finding[]> {

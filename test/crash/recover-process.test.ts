@@ -101,6 +101,10 @@ it("lets the screen of the box be drawn although its settings cannot be used, an
   const { run } = scene("screen");
   const banner = run("console", "banner", "--charset", "ascii");
   assert.equal(await exitOf(banner.child), 0, banner.said());
+  const settings = run("doctor", "--settings");
+  assert.equal(await exitOf(settings.child), 3);
+  assert.match(settings.said(), /^Cannot use settings file .*: what stands without it is shown$/m);
+  assert.match(settings.said(), /^registry\.host +ghcr\.io/m);
   const status = run("status");
   assert.equal(await exitOf(status.child), 2);
   assert.match(status.said(), /Cannot use settings file "\S+config\.yaml": there is no setting "registyr\.host"/);
