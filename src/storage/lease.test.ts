@@ -40,6 +40,18 @@ test("a holder that works keeps it for as long as it works, because each of its 
   await lease.release();
 });
 
+test("one that slept while another took over writes nothing any more, not even with its next call", async () => {
+  const { kube, box, take } = scene();
+  const lease = await take("host");
+  const other = await take("pod", undefined, 60_000);
+  await box.clock.sleep(20_000);
+  const map = { ...MAPS, metadata: { namespace: "default", name: "late" } };
+  await assert.rejects(lease.kube.create(map), (thrown) => isApplianceError(thrown, "operation/lease-lost"));
+  assert.equal(await kube.get({ ...MAPS, name: "late" }), undefined, "it wrote");
+  await other.kube.list(MAPS);
+  await other.release();
+});
+
 test("an answer that is lost on its way costs nobody the lease", async () => {
   const { server, box, take } = scene();
   let lost = 0;
