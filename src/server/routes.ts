@@ -1,11 +1,7 @@
 /** Collects the HTTP edges of the rooms. One place knows which rooms have one. */
 import type { Route } from "../core/http.ts";
-import type { Operations } from "../operation/operations.ts";
+import type { Engines } from "../engines/engines.ts";
 import { operationRoutes } from "../operation/routes.ts";
-import type { Address } from "../setup/address.ts";
-import type { AdminPassword } from "../setup/admin-password.ts";
-import type { Setup } from "../setup/engine.ts";
-import type { LicenseKey } from "../setup/license-key.ts";
 import { addressRoutes, adminPasswordRoutes, licenseRoutes, setupRoutes } from "../setup/routes.ts";
 import { type NameEdge, nameRoutes } from "../status/appliance-name.ts";
 import { type EventListEdge, eventListRoutes } from "../status/event-list.ts";
@@ -15,18 +11,11 @@ import { hostMaintenanceRoutes, type MaintenanceEdge } from "../status/host-main
 import { type InventoryEdge, inventoryRoutes } from "../status/inventory-routes.ts";
 import type { StatusEngine } from "../status/observer.ts";
 import { statusRoutes } from "../status/routes.ts";
-import type { Updates } from "../update/engine.ts";
 import { updateRoutes } from "../update/routes.ts";
 import type { OwnParts } from "./server.ts";
 
 /** What the edges work on. */
-export interface RoomEngines {
-  readonly operations: Operations;
-  readonly setup: Setup;
-  readonly address: Address;
-  readonly adminPassword: AdminPassword;
-  readonly licenseKey: LicenseKey;
-  readonly updates: Updates;
+export interface RoomEngines extends Engines {
   readonly status: StatusEngine;
   /** Logs of pods come from the cluster itself. */
   readonly inventory: InventoryEdge & EventListEdge;

@@ -1,5 +1,6 @@
 /** `setup change`, `admin-password`, `license`: what of a finished setup can be changed later. */
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
+import { KUBECONFIG_FLAG } from "../cli/kubeconfig-flag.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { followRun } from "../operation/follow.ts";
 import type { Lend } from "../operation/opened.ts";
@@ -13,7 +14,6 @@ const MAX_PASSWORD_BYTES = 4 * 1024;
 /** Bytes of a license key and its line break. */
 const MAX_KEY_BYTES = 16 * 1024;
 
-const KUBECONFIG: Flag = { name: "kubeconfig", type: "string", value: "<file>", summary: "Kubeconfig of the cluster" };
 const APP_URL: Flag = { name: "app-url", type: "string", value: "<url>", summary: "The address people will open" };
 const DRY_RUN: Flag = { name: "dry-run", type: "boolean", summary: "Show what would be done, and change nothing" };
 
@@ -26,7 +26,7 @@ export function changeCommands(lend: Lend<OpenSetup>): readonly Command[] {
       description:
         "Renders the values of the installed release for the new address and starts again what uses it. Going back is the same change " +
         "with the former address.",
-      flags: [APP_URL, DRY_RUN, KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
+      flags: [APP_URL, DRY_RUN, KUBECONFIG_FLAG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
       examples: [
         {
           command: "alga-appliance setup change --app-url https://psa.example.com --dry-run",
@@ -44,7 +44,7 @@ export function changeCommands(lend: Lend<OpenSetup>): readonly Command[] {
         "the cluster. The password comes from standard input only.",
       flags: [
         { name: "password-stdin", type: "boolean", summary: "Read the password from standard input" },
-        KUBECONFIG,
+        KUBECONFIG_FLAG,
         ...TRUST_FLAGS,
       ],
       examples: [
@@ -67,7 +67,7 @@ export function changeCommands(lend: Lend<OpenSetup>): readonly Command[] {
         { name: "code-stdin", type: "boolean", summary: "Read an install code from standard input" },
         { name: "former", type: "boolean", summary: "Take the key before instead" },
         DRY_RUN,
-        KUBECONFIG,
+        KUBECONFIG_FLAG,
         ...TRUST_FLAGS,
         ...REGISTRY_FLAGS,
       ],

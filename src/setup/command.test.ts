@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ANSWERS } from "../../test/crash/bench.ts";
-import { createFakeBox } from "../../test/crash/fake-box.ts";
-import { createMemoryFiles } from "../../test/crash/memory-files.ts";
-import { commandContext } from "../../test/support/command-context.ts";
+import { onBareBox } from "../../test/support/bare-box.ts";
 import type { FlagValue } from "../cli/command.ts";
 import { openEngines } from "../engines/open.ts";
 import { setupCommands } from "./command.ts";
@@ -25,19 +23,8 @@ interface Given {
 }
 
 /** Runs a command on a box that has no cluster unless a file names one. */
-function run(verb: string, given: Given = {}): Promise<number> {
-  const box = createFakeBox({ instant: true });
-  const files = createMemoryFiles(() => box.clock.now());
-  for (const [path, text] of Object.entries(given.files ?? {})) files.garble(path, text);
-  const flags = { registry: "registry.test:5000", ...given.flags };
-  const deps = {
-    clock: box.clock,
-    random: box.random,
-    files,
-    machine: box.machineOf(box.spawn()),
-    transports: { open: () => () => Promise.reject(new Error("the network is not asked in this test")) },
-  };
-  const { context } = commandContext({ flags, deps, stdin: JSON.stringify(given.answers) });
+function run(verb: string, { answers, ...given }: Given = {}): Promise<number> {
+  const { context } = onBareBox({ ...given, stdin: JSON.stringify(answers) ?? "" });
   const command = commands.find((one) => one.path[1] === verb);
   assert.ok(command !== undefined);
   return command.run(context);

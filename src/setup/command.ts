@@ -1,6 +1,7 @@
 /** `setup plan`, `run`, `resume`, `answers`, `history`: the wizard without a page, for automation and for a console. */
 import { parse, stringify } from "yaml";
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
+import { KUBECONFIG_FLAG } from "../cli/kubeconfig-flag.ts";
 import { readClaims } from "../core/claims.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { isPlainObject } from "../core/json.ts";
@@ -18,7 +19,6 @@ import type { OpenSetup, SetupOpener } from "./opened.ts";
 /** 64 KiB, as for the same document over HTTP. */
 const MAX_ANSWERS_BYTES = 64 * 1024;
 
-const KUBECONFIG: Flag = { name: "kubeconfig", type: "string", value: "<file>", summary: "Kubeconfig of the cluster" };
 const ANSWERS: Flag = {
   name: "answers",
   type: "string",
@@ -39,7 +39,7 @@ export function setupCommands(open: SetupOpener): readonly Command[] {
       path: ["setup", "plan"],
       summary: "Show what a setup with these answers would do",
       description: "Nothing is changed. The password may be left out.",
-      flags: [ANSWERS, KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
+      flags: [ANSWERS, KUBECONFIG_FLAG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
       examples: [
         { command: "alga-appliance setup plan --answers answers.yaml", about: "Steps, downloads and changes" },
       ],
@@ -51,7 +51,7 @@ export function setupCommands(open: SetupOpener): readonly Command[] {
       description:
         "Saves the answers and works until the login page answers or something needs you. Interrupted, it goes on with setup resume, " +
         "or with the control plane. When a setup waits or is blocked, the answers correct it.",
-      flags: [ANSWERS, KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
+      flags: [ANSWERS, KUBECONFIG_FLAG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
       examples: [
         { command: "alga-appliance setup run --answers answers.yaml", about: "The whole setup without a page" },
       ],
@@ -63,7 +63,7 @@ export function setupCommands(open: SetupOpener): readonly Command[] {
       description:
         "Whatever kind of run has not ended goes on, a way back, a password and a license too. When another process works on it, follows " +
         "that one. Of a run that has ended it says how.",
-      flags: [KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
+      flags: [KUBECONFIG_FLAG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
       examples: [{ command: "alga-appliance setup resume", about: "Try again now" }],
       run: (context) => lend(context, ({ operations }) => resumeRun(context, operations, { hint: BEGIN })),
     },

@@ -108,17 +108,7 @@ const DOING: Readonly<Record<OperationKind, string>> = {
   bootstrap: "Starting",
   reset: "Resetting",
 };
-const NOUN: Readonly<Record<OperationKind, string>> = {
-  setup: "The installation",
-  update: "The update",
-  rollback: "The way back",
-  recover: "The recovery",
-  address: "The change of the address",
-  password: "Setting the password",
-  license: "The change of the license key",
-  bootstrap: "The start of the box",
-  reset: "The reset",
-};
+const NOUN: typeof OPERATION_WORDS = { ...OPERATION_WORDS, setup: "The installation" };
 
 function underWay(given: Given, root: Judged | undefined): Summary {
   const { view, judgement } = given;

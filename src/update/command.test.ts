@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createFakeBox } from "../../test/crash/fake-box.ts";
-import { createMemoryFiles } from "../../test/crash/memory-files.ts";
-import { commandContext, type Said } from "../../test/support/command-context.ts";
+import { onBareBox } from "../../test/support/bare-box.ts";
+import type { Said } from "../../test/support/command-context.ts";
 import type { FlagValue } from "../cli/command.ts";
 import { digestOf } from "../core/digest.ts";
 import { openEngines } from "../engines/open.ts";
@@ -22,17 +21,7 @@ async function run(
     readonly files?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<{ readonly exit: number; readonly said: Said }> {
-  const box = createFakeBox({ instant: true });
-  const files = createMemoryFiles(() => box.clock.now());
-  for (const [path, text] of Object.entries(given.files ?? {})) files.garble(path, text);
-  const deps = {
-    clock: box.clock,
-    random: box.random,
-    files,
-    machine: box.machineOf(box.spawn()),
-    transports: { open: () => () => Promise.reject(new Error("the network is not asked in this test")) },
-  };
-  const { context, said } = commandContext({ flags: { registry: "registry.test:5000", ...given.flags }, deps });
+  const { context, said } = onBareBox(given);
   const command = commands.find((one) => one.path[1] === verb);
   assert.ok(command !== undefined);
   return { exit: await command.run(context), said };

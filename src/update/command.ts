@@ -1,6 +1,7 @@
 /** `update`: ask the channel, look at the plan, run it, go back, read what was done. */
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { flagText } from "../cli/flag-values.ts";
+import { KUBECONFIG_FLAG } from "../cli/kubeconfig-flag.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
 import { followRun } from "../operation/follow.ts";
 import { openStore } from "../operation/open-store.ts";
@@ -12,14 +13,13 @@ import { updateRecords } from "./history.ts";
 import type { OpenUpdates, UpdatesOpener } from "./opened.ts";
 import { POLICY_COMMAND } from "./policy-command.ts";
 
-const KUBECONFIG: Flag = { name: "kubeconfig", type: "string", value: "<file>", summary: "Kubeconfig of the cluster" };
 const WHICH: readonly Flag[] = [
   { name: "channel", type: "string", value: "<name>", summary: "What a channel offers", fallback: "the followed one" },
   { name: "version", type: "string", value: "<version>", summary: "Exactly this version; pins the box to it" },
   { name: "digest", type: "string", value: "<sha256:...>", summary: "Exactly this release; pins the box to it" },
 ];
 const YES: Flag = { name: "yes", type: "boolean", summary: "Do not ask for the digest of a plan that was seen" };
-const COMMON: readonly Flag[] = [KUBECONFIG, ...TRUST_FLAGS, ...REGISTRY_FLAGS];
+const COMMON: readonly Flag[] = [KUBECONFIG_FLAG, ...TRUST_FLAGS, ...REGISTRY_FLAGS];
 
 /**
  * The commands of updates, over the engines that `open` opens: those of the whole box, so that `resume` goes on with any run.

@@ -1,25 +1,16 @@
 /** A setup that is killed before and after every write to disk and cluster ends as one that was not. In this process. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SILENT_LOG } from "../../src/core/log.ts";
-import type { Deps, Fetch } from "../../src/core/ports.ts";
+import type { Fetch } from "../../src/core/ports.ts";
 import { ANSWERS, bringToEnd, openBench } from "./bench.ts";
 import { createFakeBox, FOREVER_MS } from "./fake-box.ts";
-import { createMemoryFiles, type MemoryFiles } from "./memory-files.ts";
+import { createMemoryFiles } from "./memory-files.ts";
 import { makeMortal, type When } from "./mortal.ts";
-import { absent, NO_NETWORK } from "./no-network.ts";
 import { comparableFiles } from "./remains.ts";
-import { createSampleRegistry, createStage, type Stage } from "./stage.ts";
-
-const REGISTRY = "registry.test:5000";
-const STATE = "/var/lib/alga-appliance";
+import { createSampleRegistry, createStage } from "./stage.ts";
+import { depsOf, REGISTRY, STATE, type World } from "./update-world.ts";
 
 /** The world at one moment: what a process leaves when it dies then. */
-interface World {
-  readonly files: MemoryFiles;
-  readonly stage: Stage;
-}
-
 interface Moment extends World {
   readonly name: string;
 }
@@ -29,17 +20,7 @@ const box = createFakeBox({ instant: true });
 /** Runs a setup from what is there to its end, in a new process. */
 async function runOn(world: World, registry: Fetch, onWrite: (name: string, when: When) => void = () => {}) {
   const process = box.spawn();
-  const deps: Deps = {
-    clock: box.clock,
-    random: box.random,
-    files: world.files,
-    transports: { open: () => registry },
-    network: NO_NETWORK,
-    machine: box.machineOf(process),
-    exec: absent,
-    log: SILENT_LOG,
-  };
-  const mortal = makeMortal(deps, {
+  const mortal = makeMortal(depsOf(world, { box, process, registry }), {
     kube: world.stage.kube,
     stateFolder: STATE,
     diesAt: (name, when) => {
@@ -103,25 +84,13 @@ test("an answer of a license service without keys that was lost is told as lost,
     return Response.json({ code: "consumed_claim_code" }, { status: 409 });
   };
   const process = box.spawn();
-  const bench = openBench(
-    {
-      clock: box.clock,
-      random: box.random,
-      files: moment.files,
-      transports: { open: () => registry },
-      network: NO_NETWORK,
-      machine: box.machineOf(process),
-      exec: absent,
-      log: SILENT_LOG,
-    },
-    {
-      root: "/",
-      registry: REGISTRY,
-      kube: { server: "http://api", fetch: moment.stage.kube },
-      license: { url: "http://license", fetch: forgetful },
-      followMs: FOREVER_MS,
-    },
-  );
+  const bench = openBench(depsOf(moment, { box, process, registry }), {
+    root: "/",
+    registry: REGISTRY,
+    kube: { server: "http://api", fetch: moment.stage.kube },
+    license: { url: "http://license", fetch: forgetful },
+    followMs: FOREVER_MS,
+  });
   assert.equal(await bringToEnd(bench), "blocked");
   const { problem, step } = bench.operations.current() ?? {};
   assert.equal(step, "secrets");

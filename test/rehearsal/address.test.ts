@@ -1,97 +1,79 @@
 /** The address of an appliance that is set up is changed, killed in the middle, and changed back. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import type { OperationView } from "../../src/operation/model.ts";
-import type { ApplianceStatus } from "../../src/status/model.ts";
-import { ANSWERS, type Play, startPlay } from "./play.ts";
+import { isSettled, keptPlay } from "./kept-play.ts";
+import { ANSWERS, type Play } from "./play.ts";
 
 const NEW = "https://desk.example.org:8443";
 const ROUTE = "/api/settings/app-url";
 
 describe("another address for an appliance that is set up", () => {
-  let folder: string;
-  let play: Play;
+  const kept = keptPlay();
   let uid: string;
 
-  before(async () => {
-    folder = mkdtempSync(join(tmpdir(), "alga-address-"));
-    play = await startPlay({ state: folder, speed: 40 });
-    await play.claim();
-  });
-  after(async () => {
-    await play.kill("SIGKILL");
-    rmSync(folder, { recursive: true, force: true });
-  });
-
   it("is refused before setup is done, and by field when it is no address", async () => {
-    assert.deepEqual((await play.ask("GET", ROUTE)).body, { url: null, former: null });
-    const early = await play.ask("POST", `${ROUTE}/plan`, { appHostname: NEW });
+    assert.deepEqual((await kept.play.ask("GET", ROUTE)).body, { url: null, former: null });
+    const early = await kept.play.ask("POST", `${ROUTE}/plan`, { appHostname: NEW });
     assert.deepEqual([early.status, early.body.code], [409, "setup/not-done"]);
-    await play.start();
-    await play.until("everything works", isSettled);
+    await kept.play.start();
+    await kept.play.until("everything works", isSettled);
     for (const [appHostname, code] of [
       ["", "missing"],
       ["ftp://desk.example.org", "scheme"],
       ["https://desk.example.org/login", "path"],
       [ANSWERS.appHostname, "same"],
     ]) {
-      const refused = await play.ask("POST", ROUTE, { appHostname });
+      const refused = await kept.play.ask("POST", ROUTE, { appHostname });
       const [error] = refused.body.errors as { field: string; code: string }[];
       assert.deepEqual([refused.status, error?.field, error?.code], [400, "appHostname", code]);
     }
-    assert.equal((await play.operation()).kind, "setup");
+    assert.equal((await kept.play.operation()).kind, "setup");
   });
 
   it("is planned without changing anything", async () => {
-    const before = await valuesOf(play, "alga-core");
-    const { status, body } = await play.ask("POST", `${ROUTE}/plan`, { appHostname: NEW.toUpperCase() });
+    const before = await valuesOf(kept.play, "alga-core");
+    const { status, body } = await kept.play.ask("POST", `${ROUTE}/plan`, { appHostname: NEW.toUpperCase() });
     assert.equal(status, 200, JSON.stringify(body));
     assert.deepEqual([body.from, body.to], [ANSWERS.appHostname, NEW]);
     assert.deepEqual(body.components, ["alga-core", "temporal-worker"]);
-    assert.equal(await valuesOf(play, "alga-core"), before);
-    const other = await play.ask("POST", ROUTE, { appHostname: "https://other.example", planDigest: body.digest });
+    assert.equal(await valuesOf(kept.play, "alga-core"), before);
+    const other = await kept.play.ask("POST", ROUTE, { appHostname: "https://other.example", planDigest: body.digest });
     assert.deepEqual([other.status, other.body.code], [409, "setup/plan-changed"]);
   });
 
   it("goes on after SIGKILL in the middle, and the application has it", async () => {
-    uid = await deploymentUid(play);
-    await play.saveCluster();
-    const { body: plan } = await play.ask("POST", `${ROUTE}/plan`, { appHostname: NEW });
-    const started = await play.ask("POST", ROUTE, { appHostname: NEW, planDigest: plan.digest });
+    uid = await deploymentUid(kept.play);
+    await kept.play.saveCluster();
+    const { body: plan } = await kept.play.ask("POST", `${ROUTE}/plan`, { appHostname: NEW });
+    const started = await kept.play.ask("POST", ROUTE, { appHostname: NEW, planDigest: plan.digest });
     assert.equal(started.status, 202, JSON.stringify(started.body));
     const { id } = started.body.operation as OperationView;
-    await play.kill("SIGKILL");
-    play = await startPlay({ state: folder, speed: 40 });
-    await play.logIn();
-    const end = await play.until("the change is done", isSettled);
+    await kept.cutPower();
+    const end = await kept.play.until("the change is done", isSettled);
     assert.deepEqual([end.operation?.id, end.operation?.kind, end.urls.login], [id, "address", NEW]);
-    const values = await valuesOf(play, "alga-core");
+    const values = await valuesOf(kept.play, "alga-core");
     assert.match(values, /appUrl: "https:\/\/desk\.example\.org:8443"/);
     assert.match(values, /host: "desk\.example\.org:8443"/);
-    assert.equal(await deploymentUid(play), uid, "the application was made anew instead of rolled out");
-    assert.deepEqual((await play.ask("GET", ROUTE)).body, { url: NEW, former: ANSWERS.appHostname });
-    const { defaults } = (await play.ask("GET", "/api/setup/config")).body as { defaults: { appHostname: string } };
+    assert.equal(await deploymentUid(kept.play), uid, "the application was made anew instead of rolled out");
+    assert.deepEqual((await kept.play.ask("GET", ROUTE)).body, { url: NEW, former: ANSWERS.appHostname });
+    const { defaults } = (await kept.play.ask("GET", "/api/setup/config")).body as {
+      defaults: { appHostname: string };
+    };
     assert.equal(defaults.appHostname, NEW);
-    await everyReleaseHandled(play, id);
+    await everyReleaseHandled(kept.play, id);
   });
 
   it("is undone by the same change with the former address", async () => {
-    const { former } = (await play.ask("GET", ROUTE)).body as { former: string };
-    const { status, body } = await play.ask("POST", ROUTE, { appHostname: former });
+    const { former } = (await kept.play.ask("GET", ROUTE)).body as { former: string };
+    const { status, body } = await kept.play.ask("POST", ROUTE, { appHostname: former });
     assert.equal(status, 202, JSON.stringify(body));
     const { id } = body.operation as OperationView;
-    const end = await play.until("it is back", (now) => now.operation?.id === id && isSettled(now));
+    const end = await kept.play.until("it is back", (now) => now.operation?.id === id && isSettled(now));
     assert.equal(end.urls.login, ANSWERS.appHostname);
-    assert.match(await valuesOf(play, "alga-core"), /appUrl: "https:\/\/psa\.example\.com"/);
+    assert.match(await valuesOf(kept.play, "alga-core"), /appUrl: "https:\/\/psa\.example\.com"/);
   });
 });
-
-function isSettled({ tiers, operation }: ApplianceStatus): boolean {
-  return tiers.full.state === "ready" && operation?.state === "done";
-}
 
 async function valuesOf(play: Play, component: string): Promise<string> {
   const path = `/api/v1/namespaces/alga-system/configmaps/appliance-values-${component}`;
