@@ -1,5 +1,5 @@
 // The box by our own units and the payload of the ISO alone: its first boot, what keeps it from coming up and how the page of that
-// name mends it, the power cut at each step of bootstrap, and the control plane that is followed and left again.
+// name mends it, and the power cut at each step of bootstrap.
 
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, statSync } from "node:fs";
