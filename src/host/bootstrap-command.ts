@@ -1,15 +1,14 @@
 /** `bootstrap`: from a booted machine to a control plane that answers; `bootstrap plan` says what it would do. */
-import { CONTROL_PLANE_MANIFESTS, HOST_FILES } from "../../embed/manifests.ts";
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
-import { parsePort } from "../cli/listen-flags.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
-import { statePaths } from "../core/paths.ts";
 import type { OperationView } from "../operation/model.ts";
 import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
 import { runBootstrap } from "./bootstrap.ts";
 import type { BootstrapContext } from "./bootstrap-context.ts";
 import { BOOTSTRAP_STEPS } from "./bootstrap-steps.ts";
+import { tellHandover } from "./console-command.ts";
 import { assertRootOnBox, assertSystemd } from "./host-run.ts";
+import { hostSettings } from "./host-settings.ts";
 import { followsOf } from "./resolve-command.ts";
 import { newsOf } from "./run-news.ts";
 
@@ -53,17 +52,13 @@ async function bootstrap(context: CommandContext): Promise<ExitCode> {
   if (root !== "/") throw otherRoot(root);
   await assertRootOnBox(context, "start this box");
   await assertSystemd(deps, "start the appliance");
-  const paths = statePaths(root);
+  const ofHost = hostSettings(context);
   const bootstrapping: BootstrapContext = {
     deps,
     settings: {
-      paths,
-      hostFiles: HOST_FILES,
-      manifests: CONTROL_PLANE_MANIFESTS,
-      version: context.build.version,
-      follows: () => followsOf(context, paths),
+      ...ofHost,
+      follows: () => followsOf(context, ofHost.paths),
       askMs: ASK_MS,
-      port: parsePort(settings.get("listen.port") ?? "8080"),
       ...(settingsProblem === undefined ? {} : { settingsProblem }),
     },
   };
@@ -72,7 +67,9 @@ async function bootstrap(context: CommandContext): Promise<ExitCode> {
     for (const line of newsOf(view, told)) out.event(line, () => `${line.title}: ${line.text}`);
   };
   try {
-    return ending(await runBootstrap(bootstrapping, { signal: context.signal, onView }));
+    const code = ending(await runBootstrap(bootstrapping, { signal: context.signal, onView }));
+    if (code === EXIT.done) await tellHandover(context);
+    return code;
   } catch (thrown) {
     throw (await wasLastStart(context)) ? givenUp(thrown) : thrown;
   }

@@ -1,15 +1,13 @@
 /** `recover`: says what is wrong with a box and puts it right, from this executable alone; `recover plan` only says it. */
-import { CONTROL_PLANE_MANIFESTS, HOST_FILES } from "../../embed/manifests.ts";
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
-import { parsePort } from "../cli/listen-flags.ts";
 import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
-import { statePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
 import type { Kube } from "../kube/calls.ts";
 import { createFileStore } from "../operation/file-store.ts";
 import type { OperationView } from "../operation/model.ts";
 import type { StateStore } from "../operation/store.ts";
 import { assertRootOnBox, assertSystemd } from "./host-run.ts";
+import { hostSettings } from "./host-settings.ts";
 import { type Diagnosis, diagnoseBox, RECOVER_PLAN_SCHEMA, runRecover } from "./recover.ts";
 import type { LostDocuments } from "./recover-look.ts";
 import { diagnosisText, reportOf, reportText } from "./recover-report.ts";
@@ -88,20 +86,13 @@ interface Scene {
   readonly options: { readonly signal: AbortSignal; readonly lost: LostDocuments };
 }
 
-function sceneOf({ deps, settings, flags, signal, build }: CommandContext, rooms: RecoverRooms): Scene {
-  const paths = statePaths(settings.get("root") ?? "/");
-  const store = createFileStore(deps, paths, { leaveDamaged: true });
+function sceneOf(context: CommandContext, rooms: RecoverRooms): Scene {
+  const { deps, flags, signal, build } = context;
+  const ofHost = hostSettings(context);
+  const store = createFileStore(deps, ofHost.paths, { leaveDamaged: true });
   const recovering: RecoverContext = {
     deps,
-    settings: {
-      paths,
-      hostFiles: HOST_FILES,
-      manifests: CONTROL_PLANE_MANIFESTS,
-      version: build.version,
-      askMs: 1_000,
-      port: parsePort(settings.get("listen.port") ?? "8080"),
-      allowDowngrade: flags["allow-downgrade"] === true,
-    },
+    settings: { ...ofHost, askMs: 1_000, allowDowngrade: flags["allow-downgrade"] === true },
     rebuild: (kube, into, limit) => rooms.rebuild({ ...deps, kube, store: into }, limit),
     // Run from sources the program is the runtime, which is nothing for the box.
     ownExecutable: build.target === "source" ? null : "/proc/self/exe",

@@ -1,7 +1,5 @@
 /** `reset`: takes the appliance off this box, back to its first boot; `reset plan` lists what would go. */
-import { CONTROL_PLANE_MANIFESTS, HOST_FILES } from "../../embed/manifests.ts";
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
-import { parsePort } from "../cli/listen-flags.ts";
 import { resolveSettings } from "../cli/settings.ts";
 import { ApplianceError, EXIT, type ExitCode, isApplianceError } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
@@ -11,6 +9,7 @@ import type { OperationView } from "../operation/model.ts";
 import { readChosenName } from "../status/appliance-name.ts";
 import { type BootstrapContext, openCluster } from "./bootstrap-context.ts";
 import { assertRoot, assertSystemd } from "./host-run.ts";
+import { hostSettings } from "./host-settings.ts";
 import { judgeKubeconfig } from "./kubeconfig-own.ts";
 import { assertNoOperation, runReset, unfinishedReset } from "./reset.ts";
 import { listOwned, type Owned } from "./reset-owned.ts";
@@ -84,20 +83,7 @@ function contextOf({ deps, settings, build }: CommandContext): BootstrapContext 
   const follows = async (): Promise<never> => {
     throw new ApplianceError("release/offline", "Cannot ask the channel: a reset asks nobody");
   };
-  const port = parsePort(settings.get("listen.port") ?? "8080");
-  const paths = statePaths(root);
-  return {
-    deps,
-    settings: {
-      paths,
-      hostFiles: HOST_FILES,
-      manifests: CONTROL_PLANE_MANIFESTS,
-      version: build.version,
-      follows,
-      askMs: 0,
-      port,
-    },
-  };
+  return { deps, settings: { ...hostSettings({ settings, build }), follows, askMs: 0 } };
 }
 
 async function planOf(context: CommandContext): Promise<Plan> {
