@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -16,6 +17,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { after, describe, it } from "node:test";
 import { HOST_FILES } from "../../embed/manifests.ts";
+import { expandAlias } from "../../src/cli/nouns.ts";
 import { giveToken } from "../../src/host/host-files.ts";
 import { systemExec } from "../../src/platform/exec.ts";
 
@@ -133,6 +135,18 @@ if (missing !== undefined) {
         ["10001:10001 750", "10001:10001 700", "10001:10001 700", "0:0 700"],
       );
       assert.equal(shown("run/alga-appliance"), "0:0 755");
+    });
+    it("are there under the names that older scripts type, which older appliances did not link or linked to their own", async () => {
+      const old = join(root, "usr/local/bin/alga-appliance-reset-admin");
+      mkdirSync(dirname(old), { recursive: true });
+      rmSync(old, { force: true });
+      symlinkSync("/opt/alga-appliance/bin/alga-appliance-reset-admin", old);
+      await make();
+      await make();
+      for (const name of ["alga-control-plane-reapply", "alga-appliance-reset-admin"]) {
+        assert.equal(readlinkSync(join(root, "usr/local/bin", name)), "alga-appliance");
+        assert.notDeepEqual(expandAlias(name, []), [], `${name} means nothing`);
+      }
     });
     it("are made again beside a token of the first boot, which is the control plane's without a link being followed", async () => {
       const token = join(root, "var/lib/alga-appliance/setup-token");
