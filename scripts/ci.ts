@@ -24,6 +24,8 @@ interface Leg {
   readonly timeoutMs: number;
   /** Takes down what a command that was ended could not. */
   readonly after?: () => void;
+  /** Runs beside the legs of another lane, which share nothing with it; those of one lane run one after the other. */
+  readonly lane?: "browser" | "contracts";
 }
 
 /** What the pages looked like in this run, one picture of each page that is audited. */
@@ -42,6 +44,7 @@ const LEGS: readonly Leg[] = [
     prepare: () => !hasGo() || tool("scripts/lab/tools.ts", "interop") || true,
     command: [...TEST, "test/contract/docker-registry.test.ts", "test/contract/publishing.test.ts", ...interopTests()],
     timeoutMs: 15 * MINUTE_MS,
+    lane: "contracts",
   },
   {
     name: "contract: the Kubernetes API and kustomize",
@@ -61,12 +64,7 @@ const LEGS: readonly Leg[] = [
       "test/contract/charts.test.ts",
     ],
     timeoutMs: 15 * MINUTE_MS,
-  },
-  {
-    name: "rehearsals and kills at length",
-    packages: [],
-    command: [...TEST, "test/long"],
-    timeoutMs: 15 * MINUTE_MS,
+    lane: "contracts",
   },
   {
     name: "browser",
@@ -78,6 +76,14 @@ const LEGS: readonly Leg[] = [
     },
     command: [...TEST, "test/browser"],
     env: { ALGA_EXECUTABLE: join(ROOT, "dist/alga-appliance"), ALGA_SCREENSHOTS: SCREENSHOTS },
+    timeoutMs: 20 * MINUTE_MS,
+    lane: "browser",
+  },
+  {
+    // Alone: what it kills and when is told by its clock.
+    name: "rehearsals and kills at length",
+    packages: [],
+    command: [...TEST, "test/long"],
     timeoutMs: 15 * MINUTE_MS,
   },
   {
@@ -87,42 +93,65 @@ const LEGS: readonly Leg[] = [
     prepare: () => hasGo() && buildExecutable() && tool("scripts/lab.ts", "build"),
     command: [bun, "run", "scripts/lab.ts"],
     after: () => tool("scripts/lab.ts", "down"),
-    timeoutMs: 45 * MINUTE_MS,
+    // Half an hour on two quiet cores.
+    timeoutMs: 60 * MINUTE_MS,
   },
   { name: "benchmarks", packages: [], command: [bun, "run", "bench/run.ts", "--quick"], timeoutMs: 10 * MINUTE_MS },
 ];
 
-// `bun scripts/ci.ts "" lab` runs the legs with that word alone.
-const only = process.argv[3];
+// `bun scripts/ci.ts "" lab` runs the legs alone whose names hold a match of that word.
+const only = new RegExp(process.argv[3] ?? "");
 const first = firstLeg(process.argv[2]);
 let total: Counts = first.counts;
 const rows: string[] = [`npm test: ${closingLine(total)}`];
 const failures: string[] = [...first.failures];
-for (const leg of LEGS.filter(({ name }) => only === undefined || name.includes(only))) {
-  const counts = await runLeg(leg);
-  total = add(total, counts);
-}
+const chosen = LEGS.filter(({ name }) => only.test(name));
+const lanes = Map.groupBy(chosen, ({ lane }) => lane);
+const alone = lanes.get(undefined) ?? [];
+lanes.delete(undefined);
+await runLanes([...lanes.values()]);
+for (const leg of alone) await runLeg(leg, prepared(leg));
 if (failures.length > 0) console.log(`\n== what failed\n${failures.join("\n")}`);
 console.log(`\n${rows.join("\n")}\n\n${closingLine(total)}`);
 process.exit(total.failed > 0 ? 1 : 0);
 
-async function runLeg(leg: Leg): Promise<Counts> {
-  console.log(`\n== ${leg.name}`);
+interface Prepared {
+  /** Why it cannot run here. */
+  readonly missing: string | undefined;
+  readonly took: string;
+}
+
+/** Packages are installed and tools built before anything runs: both are work for all processors. */
+async function runLanes(all: readonly (readonly Leg[])[]): Promise<void> {
+  const ready = all.map((legs) => legs.map((leg) => [leg, prepared(leg)] as const));
+  const runs = ready.map(async (legs) => {
+    for (const [leg, how] of legs) await runLeg(leg, how, { quiet: ready.length > 1 });
+  });
+  await Promise.all(runs);
+}
+
+function prepared(leg: Leg): Prepared {
   const started = performance.now();
-  const missing = whyNot(leg);
-  const prepared = seconds(started);
+  return { missing: whyNot(leg), took: seconds(started) };
+}
+
+/** @param options.quiet what it prints is shown whole at its end, because another runs beside it */
+async function runLeg(leg: Leg, { missing, took }: Prepared, { quiet = false } = {}): Promise<void> {
   if (missing !== undefined) {
-    rows.push(`${leg.name}: skipped, ${missing} (${prepared})`);
-    console.log(`skipped: ${missing}`);
-    return { ...NONE, skipped: 1 };
+    rows.push(`${leg.name}: skipped, ${missing} (${took})`);
+    console.log(`\n== ${leg.name}\nskipped: ${missing}`);
+    total = add(total, { ...NONE, skipped: 1 });
+    return;
   }
+  console.log(quiet ? `\nruns beside others: ${leg.name}` : `\n== ${leg.name}`);
   const running = performance.now();
-  const result = await runCounted(leg.command, { timeoutMs: leg.timeoutMs, env: leg.env ?? {} });
+  const result = await runCounted(leg.command, { timeoutMs: leg.timeoutMs, env: leg.env ?? {}, quiet });
   leg.after?.();
-  rows.push(`${leg.name}: ${closingLine(result)} (${prepared} to prepare, ${seconds(running)} to run)`);
+  if (quiet) console.log(`\n== ${leg.name}\n${result.output}`);
+  rows.push(`${leg.name}: ${closingLine(result)} (${took} to prepare, ${seconds(running)} to run)`);
   failures.push(...readFailures(result.output).map((line) => `${leg.name}: ${line}`));
   if (result.code !== 0) failures.push(`${leg.name}: it ended with exit code ${result.code}`);
-  return result;
+  total = add(total, result);
 }
 
 function seconds(since: number): string {
