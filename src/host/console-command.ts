@@ -10,7 +10,7 @@ import type { ApplianceStatus } from "../status/model.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
 import { type BannerFacts, type BannerShape, bannerLines, VGA } from "./banner.ts";
 import { consoleCharset, gatherBannerFacts, watchAgent, withStatus } from "./console-facts.ts";
-import { writeBannerFiles } from "./console-files.ts";
+import { openBanner, writeBannerFiles } from "./console-files.ts";
 import { createUpdateNews } from "./console-news.ts";
 import { createScreenWatch } from "./console-screen.ts";
 import { markLoginShown } from "./credential-show.ts";
@@ -80,6 +80,22 @@ export const commands: readonly Command[] = [
   },
   ...networkCommands,
 ];
+
+/**
+ * Says how the box is reached, as the last word of a start: without the token, because it goes to the journal, and without the status,
+ * which takes its time.
+ */
+export async function tellHandover({ deps, settings, build, signal, out }: CommandContext): Promise<void> {
+  const facts = await gatherBannerFacts(deps, {
+    paths: statePaths(settings.get("root") ?? "/"),
+    name: settings.get("name") ?? (await deps.machine.hostName()),
+    version: build.version,
+    ...portsOf(settings),
+    showToken: false,
+    signal,
+  });
+  out.result(withoutToken(facts), () => openBanner(facts, VGA.columns).join("\n"));
+}
 
 async function banner(context: CommandContext): Promise<ExitCode> {
   const look = await openLook(context);

@@ -17,6 +17,11 @@ const PLAIN = "run/alga-appliance/banner.txt";
 
 const MAX_BYTES = 64 * 1024;
 
+/** The banner for places where the reader may sit anywhere: without the token and the first login, as long as it is, in ASCII. Pure. */
+export function openBanner(facts: BannerFacts, columns: number): readonly string[] {
+  return bannerLines({ ...facts, token: null, login: null }, { columns, rows: 0, charset: "ascii" });
+}
+
 /**
  * Writes the files that differ. A place that cannot be written is logged and left: the banner is never a reason to fail.
  * @returns paths that were written.
@@ -26,11 +31,7 @@ export async function writeBannerFiles(
   facts: BannerFacts,
   options: { readonly root: string; readonly columns: number },
 ): Promise<readonly string[]> {
-  const lines = bannerLines(
-    { ...facts, token: null, login: null },
-    { columns: options.columns, rows: 0, charset: "ascii" },
-  );
-  const text = `${lines.join("\n")}\n`;
+  const text = `${openBanner(facts, options.columns).join("\n")}\n`;
   // A backslash begins an instruction to agetty.
   const contents = { [ISSUE]: text.replaceAll("\\", "\\\\"), [MOTD]: text, [PLAIN]: text };
   const written: string[] = [];

@@ -528,6 +528,16 @@ describe("bad days", () => {
       assert.match(thrown.message, /Cannot use port "8080"/);
     });
   }
+  it("ends with the banner, which says how the box is reached, and not with the token", async () => {
+    const { host } = scene();
+    const [command] = commands;
+    const { context, said } = commandContext({ deps: host.deps(), env: { ALGA_APPLIANCE_ROOT: "/" } });
+    assert.equal(await command?.run(context), 0);
+    const token = host.files.snapshot().get(PATHS.setupToken)?.trim() ?? "none";
+    assert.match(said.text, /Set up this appliance in a browser:\n https?:\/\/192\.0\.2\.10:8080\n/);
+    assert.match(said.text, /The setup token is on the console of the box\./);
+    assert.ok(![said.text, JSON.stringify(said.value), said.notices.join()].some((text) => text.includes(token)));
+  });
   it("is told to stop by the exit code that it gives up with, and by no other", () => {
     const unit = HOST_FILES["/usr/lib/systemd/system/alga-appliance-bootstrap.service"] ?? "";
     assert.match(unit, /^RestartPreventExitStatus=3$/m);
