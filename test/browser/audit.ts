@@ -13,6 +13,7 @@ export async function audit(page: Page): Promise<void> {
   if (PICTURES !== undefined) await keepPicture(page, PICTURES);
   const where = `${new URL(page.url()).pathname} "${await page.locator("h1").first().innerText()}"`;
   assert.deepEqual(await wideThings(page), [], `${where} scrolls sideways`);
+  assert.deepEqual(await overlappingCards(page), [], `${where} has cards over each other`);
   assert.deepEqual(await smallTargets(page), [], `${where} has small targets`);
   assert.deepEqual(await movingThings(page), [], `${where} moves although motion is reduced`);
   await page.evaluate(axe.source);
@@ -36,6 +37,22 @@ function wideThings(page: Page): Promise<string[]> {
           .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
           .map((element) => element.outerHTML.slice(0, 120)),
   );
+}
+
+/** Cards that lie over their neighbour: what is wider than its column does not scroll, it covers. */
+function overlappingCards(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const cards = [...document.querySelectorAll(".card")].filter((card) => card.getClientRects().length > 0);
+    const covers = (one: Element, other: Element): boolean => {
+      const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()];
+      const apart = a.right <= b.left + 1 || b.right <= a.left + 1 || a.bottom <= b.top + 1 || b.bottom <= a.top + 1;
+      return !apart && !one.contains(other) && !other.contains(one);
+    };
+    const pairs = cards.flatMap((one, at) => cards.slice(at + 1).map((other) => [one, other] as const));
+    return pairs
+      .filter(([one, other]) => covers(one, other))
+      .map((pair) => pair.map((card) => card.getAttribute("aria-label") ?? card.className).join(" over "));
+  });
 }
 
 /** Buttons and fields under 40 px; links inside of sentences are not targets of their own. */

@@ -17,7 +17,7 @@ export interface TableProps<Row> {
   readonly columns: readonly Column<Row>[];
   readonly rows: readonly Row[];
   readonly keyOf: (row: Row) => string;
-  /** Below 600 px a row becomes a small list of names and values: for tables of many columns. */
+  /** In less than 500 px a row becomes a small list of names and values: for tables of many columns. */
   readonly stacks?: boolean;
 }
 
@@ -49,7 +49,7 @@ export function Table<Row>({ label, columns, rows, keyOf, stacks = false }: Tabl
       ${large ? spacer(sorted.length - first - shown.length, columns.length) : undefined}
     </tbody>
   </table>`;
-  if (!large) return table;
+  if (!large) return stacks ? html`<div class="table-room">${table}</div>` : table;
   const scrolled = (event: Event): void => setTop((event.currentTarget as HTMLElement).scrollTop);
   return html`<div class="table-window" tabindex="0" role="group" aria-label=${label} onScroll=${scrolled}>${table}</div>`;
 }
