@@ -21,6 +21,8 @@ const DISK_RETRY_MS = 5_000;
 /** Each kept line costs an fsync. */
 const PROGRESS_EVERY_MS = 1_000;
 
+type ProgressEvent = Extract<JournalEvent, { kind: "step-progress" }>;
+
 /** The one writer of a run's journal. What it has resolved is on disk, and survives a kill. */
 export interface Recorder {
   run(): Run;
@@ -34,7 +36,7 @@ export interface Recorder {
    * Tells a line of progress without anybody waiting for it. At most one a second is kept, those between are only shown;
    * a problem that comes or goes is always kept.
    */
-  progress(event: Extract<JournalEvent, { kind: "step-progress" }>): void;
+  progress(event: ProgressEvent): void;
 }
 
 /** The run to write on, the lease that allows it, and who is told. The signal ends writing. */
@@ -51,70 +53,89 @@ type RecorderDeps = Pick<Deps, "clock" | "machine" | "log"> & { readonly store: 
 
 /** Makes the recorder of a run. Only the holder of the lease may have one; entries are numbered on from `options.run`. */
 export function createRecorder(deps: RecorderDeps, options: RecorderOptions): Recorder {
-  let run = options.run;
-  let tail: Promise<void> = Promise.resolve();
-  let shownProgress = "";
-  let keptProgress = "";
-  let keptProgressMs = Number.NEGATIVE_INFINITY;
-  let keptProblem: string | undefined;
+  return new JournalRecorder(deps, options);
+}
 
-  const write = async (event: JournalEvent): Promise<void> => {
-    await options.lease.confirm();
-    const stamp = { seq: run.nextSeq, at: toInstant(deps.clock.now()), uptimeMs: await deps.machine.uptimeMs() };
-    const entry = { ...event, ...stamp } as JournalEntry;
-    await deps.store.appendJournal(run.id, entry);
-    run = foldEntry(run.id, run, entry) ?? run;
-    options.onEntry(entry, run);
-  };
-  const writeWhenThereIsRoom = async (event: JournalEvent): Promise<void> => {
+class JournalRecorder implements Recorder {
+  readonly #deps: RecorderDeps;
+  readonly #options: RecorderOptions;
+  #run: Run;
+  /** Entries are written one after the other. */
+  #tail: Promise<unknown> = Promise.resolve();
+  #shown = "";
+  #kept: { readonly key: string; readonly atMs: number; readonly problem: string | undefined } | undefined;
+
+  constructor(deps: RecorderDeps, options: RecorderOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#run = options.run;
+  }
+
+  run(): Run {
+    return this.#run;
+  }
+
+  append(event: JournalEvent, unless?: (run: Run) => boolean): Promise<boolean> {
+    return this.#next(async () => {
+      if (unless?.(this.#run) === true) return false;
+      await this.#writeWhenThereIsRoom(event);
+      return true;
+    });
+  }
+
+  progress(event: ProgressEvent): void {
+    const key = JSON.stringify(event);
+    const isKept = key === this.#kept?.key;
+    if (isKept && key === this.#shown) return;
+    const isNew = key !== this.#shown;
+    this.#shown = key;
+    if (isKept || !this.#mayKeep(event)) {
+      if (isNew) this.#options.onView(withDetail(this.#run.view, event.step, event.detail));
+      return;
+    }
+    this.#kept = { key, atMs: this.#deps.clock.monotonic(), problem: event.problem?.code };
+    void this.#next(() => this.#write(event)).catch((error: unknown) =>
+      this.#deps.log.debug("progress not written", { operation: this.#run.id, error }),
+    );
+  }
+
+  /** A problem that comes or goes is kept at once, another line when the last one is a second old. */
+  #mayKeep({ problem }: ProgressEvent): boolean {
+    if (this.#run.progressEntries >= MAX_PROGRESS_ENTRIES) return false;
+    if (this.#kept === undefined || problem?.code !== this.#kept.problem) return true;
+    return this.#deps.clock.monotonic() - this.#kept.atMs >= PROGRESS_EVERY_MS;
+  }
+
+  #next<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#tail.then(work);
+    this.#tail = next.catch(() => {});
+    return next;
+  }
+
+  async #writeWhenThereIsRoom(event: JournalEvent): Promise<void> {
+    const { signal, onView } = this.#options;
     for (;;) {
-      if (options.signal.aborted) throw abortReason(options.signal);
+      if (signal.aborted) throw abortReason(signal);
       try {
-        return await write(event);
+        return await this.#write(event);
       } catch (thrown) {
         if (!isApplianceError(thrown, "file/disk-full", "file/unwritable")) throw thrown;
-        deps.log.error("journal not written", { operation: run.id, error: thrown });
-        options.onView(withDiskProblem(run.view, thrown));
-        await deps.clock.sleep(DISK_RETRY_MS, options.signal);
+        this.#deps.log.error("journal not written", { operation: this.#run.id, error: thrown });
+        onView(withDiskProblem(this.#run.view, thrown));
+        await this.#deps.clock.sleep(DISK_RETRY_MS, signal);
       }
     }
-  };
-  const queue = <T>(work: () => Promise<T>): Promise<T> => {
-    const next = tail.then(work);
-    tail = next.then(
-      () => {},
-      () => {},
-    );
-    return next;
-  };
-  return {
-    run: () => run,
-    append: (event, unless) =>
-      queue(async () => {
-        if (unless?.(run) === true) return false;
-        await writeWhenThereIsRoom(event);
-        return true;
-      }),
-    progress: (event) => {
-      const key = JSON.stringify(event);
-      const isKept = key === keptProgress;
-      if (isKept && key === shownProgress) return;
-      const nowMs = deps.clock.monotonic();
-      const isMinor = nowMs - keptProgressMs < PROGRESS_EVERY_MS && event.problem?.code === keptProblem;
-      if (isKept || isMinor || run.progressEntries >= MAX_PROGRESS_ENTRIES) {
-        if (key !== shownProgress) options.onView(withDetail(run.view, event.step, event.detail));
-        shownProgress = key;
-        return;
-      }
-      shownProgress = key;
-      keptProgress = key;
-      keptProgressMs = nowMs;
-      keptProblem = event.problem?.code;
-      void queue(() => write(event)).catch((error: unknown) =>
-        deps.log.debug("progress not written", { operation: run.id, error }),
-      );
-    },
-  };
+  }
+
+  async #write(event: JournalEvent): Promise<void> {
+    const { clock, machine, store } = this.#deps;
+    await this.#options.lease.confirm();
+    const stamp = { seq: this.#run.nextSeq, at: toInstant(clock.now()), uptimeMs: await machine.uptimeMs() };
+    const entry = { ...event, ...stamp } as JournalEntry;
+    await store.appendJournal(this.#run.id, entry);
+    this.#run = foldEntry(this.#run.id, this.#run, entry) ?? this.#run;
+    this.#options.onEntry(entry, this.#run);
+  }
 }
 
 function withDetail(view: OperationView, step: string, detail: string): OperationView {

@@ -28,6 +28,8 @@ const ANSWERS: Flag = {
 
 const BEGIN = "alga-appliance setup run --answers <file>";
 
+type Lender = Lend<OpenSetup>;
+
 /**
  * The commands of setup, over the engines that `open` opens: those of the whole box, so that `resume` goes on with any run.
  * Nothing is opened before a command runs.
@@ -35,65 +37,69 @@ const BEGIN = "alga-appliance setup run --answers <file>";
 export function setupCommands(open: SetupOpener): readonly Command[] {
   const lend = lending(open);
   return [
-    {
-      path: ["setup", "plan"],
-      summary: "Show what a setup with these answers would do",
-      description: "Nothing is changed. The password may be left out.",
-      flags: [ANSWERS, KUBECONFIG_FLAG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
-      examples: [
-        { command: "alga-appliance setup plan --answers answers.yaml", about: "Steps, downloads and changes" },
-      ],
-      run: (context) => plan(context, lend),
-    },
-    {
-      path: ["setup", "run"],
-      summary: "Set the appliance up with these answers",
-      description:
-        "Saves the answers and works until the login page answers or something needs you. Interrupted, it goes on with setup resume, " +
-        "or with the control plane. When a setup waits or is blocked, the answers correct it.",
-      flags: [ANSWERS, KUBECONFIG_FLAG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
-      examples: [
-        { command: "alga-appliance setup run --answers answers.yaml", about: "The whole setup without a page" },
-      ],
-      run: (context) => runSetup(context, lend),
-    },
-    {
-      path: ["setup", "resume"],
-      summary: "Go on with what was interrupted, is paused or blocked: a setup, an update, a change of the address",
-      description:
-        "Whatever kind of run has not ended goes on, a way back, a password and a license too. When another process works on it, follows " +
-        "that one. Of a run that has ended it says how.",
-      flags: [KUBECONFIG_FLAG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
-      examples: [{ command: "alga-appliance setup resume", about: "Try again now" }],
-      run: (context) => lend(context, ({ operations }) => resumeRun(context, operations, { hint: BEGIN })),
-    },
+    planCommand(lend),
+    runCommand(lend),
+    resumeCommand(lend),
     ...changeCommands(lend),
-    {
-      path: ["setup", "answers"],
-      summary: "Print the kept answers without secrets, or an example to fill in",
-      flags: [{ name: "example", type: "boolean", summary: "Print a file to fill in" }],
-      examples: [{ command: "alga-appliance setup answers --example > answers.yaml", about: "Start an answers file" }],
-      run: printAnswers,
-    },
-    {
-      path: ["setup", "history"],
-      summary: "List every operation and its end, and who claimed the box",
-      flags: [],
-      examples: [{ command: "alga-appliance setup history -o json", about: "For scripts" }],
-      run: async (context) => {
-        const { claims: path } = statePaths(context.settings.get("root") ?? "/");
-        const [history, claims] = await Promise.all([
-          openStore(context).readHistory(),
-          readClaims(context.deps.files, path),
-        ]);
-        context.out.result({ history, claims }, () => historyText(history, claims));
-        return EXIT.done;
-      },
-    },
+    ANSWERS_COMMAND,
+    HISTORY_COMMAND,
   ];
 }
 
-async function plan(context: CommandContext, lend: Lend<OpenSetup>): Promise<ExitCode> {
+function planCommand(lend: Lender): Command {
+  return {
+    path: ["setup", "plan"],
+    summary: "Show what a setup with these answers would do",
+    description: "Nothing is changed. The password may be left out.",
+    flags: [ANSWERS, KUBECONFIG_FLAG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
+    examples: [{ command: "alga-appliance setup plan --answers answers.yaml", about: "Steps, downloads and changes" }],
+    run: (context) => plan(context, lend),
+  };
+}
+
+function runCommand(lend: Lender): Command {
+  return {
+    path: ["setup", "run"],
+    summary: "Set the appliance up with these answers",
+    description:
+      "Saves the answers and works until the login page answers or something needs you. Interrupted, it goes on with setup resume, " +
+      "or with the control plane. When a setup waits or is blocked, the answers correct it.",
+    flags: [ANSWERS, KUBECONFIG_FLAG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
+    examples: [{ command: "alga-appliance setup run --answers answers.yaml", about: "The whole setup without a page" }],
+    run: (context) => runSetup(context, lend),
+  };
+}
+
+function resumeCommand(lend: Lender): Command {
+  return {
+    path: ["setup", "resume"],
+    summary: "Go on with what was interrupted, is paused or blocked: a setup, an update, a change of the address",
+    description:
+      "Whatever kind of run has not ended goes on, a way back, a password and a license too. When another process works on it, follows " +
+      "that one. Of a run that has ended it says how.",
+    flags: [KUBECONFIG_FLAG, ...TRUST_FLAGS, ...REGISTRY_FLAGS],
+    examples: [{ command: "alga-appliance setup resume", about: "Try again now" }],
+    run: (context) => lend(context, ({ operations }) => resumeRun(context, operations, { hint: BEGIN })),
+  };
+}
+
+const ANSWERS_COMMAND: Command = {
+  path: ["setup", "answers"],
+  summary: "Print the kept answers without secrets, or an example to fill in",
+  flags: [{ name: "example", type: "boolean", summary: "Print a file to fill in" }],
+  examples: [{ command: "alga-appliance setup answers --example > answers.yaml", about: "Start an answers file" }],
+  run: printAnswers,
+};
+
+const HISTORY_COMMAND: Command = {
+  path: ["setup", "history"],
+  summary: "List every operation and its end, and who claimed the box",
+  flags: [],
+  examples: [{ command: "alga-appliance setup history -o json", about: "For scripts" }],
+  run: history,
+};
+
+async function plan(context: CommandContext, lend: Lender): Promise<ExitCode> {
   const answers = decided(context, await answersFrom(context));
   validateAnswers(answers, { passwordOptional: true });
   return lend(context, async ({ setup }) => {
@@ -104,7 +110,7 @@ async function plan(context: CommandContext, lend: Lend<OpenSetup>): Promise<Exi
 }
 
 /** Wrong answers are told before the cluster is looked for; what is kept from an earlier try need not be given again. */
-async function runSetup(context: CommandContext, lend: Lend<OpenSetup>): Promise<ExitCode> {
+async function runSetup(context: CommandContext, lend: Lender): Promise<ExitCode> {
   const answers = decided(context, await answersFrom(context));
   const store = openStore(context);
   const isKept = (await store.secretNames()).includes("admin-password");
@@ -123,6 +129,13 @@ async function printAnswers(context: CommandContext): Promise<ExitCode> {
   context.out.result(answers ?? {}, () =>
     answers === undefined ? "No answers are kept" : stringify(answers).trimEnd(),
   );
+  return EXIT.done;
+}
+
+async function history(context: CommandContext): Promise<ExitCode> {
+  const { claims: path } = statePaths(context.settings.get("root") ?? "/");
+  const [records, claims] = await Promise.all([openStore(context).readHistory(), readClaims(context.deps.files, path)]);
+  context.out.result({ history: records, claims }, () => historyText(records, claims));
   return EXIT.done;
 }
 
