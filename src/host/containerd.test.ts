@@ -15,6 +15,21 @@ describe("names of an import", () => {
   const CASES: readonly (readonly [name: string, said: string, names: readonly string[] | undefined])[] = [
     ["1.x", `unpacking ${PAUSE} (${DIGEST})...done\nunpacking ${BAKED} (${DIGEST})...done\n`, [PAUSE, BAKED]],
     ["2.x", `${PAUSE}   \tsaved\t\n└──manifest (aaaaaaaaaaaa)   \tcomplete\t|++|\n`, [PAUSE]],
+    [
+      "2.4: blanks for hyphens, and cut",
+      `localhost/alga appliance control plane:b\tsaved\t\napplication/vnd.oci.image.manifest.v1+json ${DIGEST}\nlocalhost/pause:1   \tsaved\t\n`,
+      [BAKED, "localhost/pause:1"],
+    ],
+    [
+      "2.4: blanks for hyphens alone",
+      "docker.io/rancher/mirrored coredns:1\tsaved\t\n",
+      ["docker.io/rancher/mirrored-coredns:1"],
+    ],
+    [
+      "2.4: one of two lines that could be several",
+      `localhost/pause:1\tsaved\t\ndocker.io/rancher/mirrored \tsaved\t\n`,
+      undefined,
+    ],
     ["2.x with digests", `${BAKED}   \tsaved\napplication/vnd.oci.image.index.v1+json ${DIGEST}\n`, [BAKED]],
     ["a name that is cut", `${BAKED.slice(0, 40)}\tsaved\n`, [BAKED]],
     ["a name that is cut, and marked so", `${BAKED.slice(0, 37)}...\tsaved\n`, [BAKED]],
@@ -24,7 +39,7 @@ describe("names of an import", () => {
     ["other words", "Done.\n", undefined],
     ["nothing", "", undefined],
   ];
-  const now = new Set([PAUSE, BAKED, "docker.io/rancher/mirrored-coredns:1"]);
+  const now = new Set([PAUSE, BAKED, "docker.io/rancher/mirrored-coredns:1", "localhost/pause:1"]);
   for (const [name, said, names] of CASES) {
     it(name, () => {
       const told = importedNames(said, now);

@@ -80,13 +80,15 @@ function importFailed(archive: string, failure: ApplianceError): ApplianceError 
 
 /** A name that is cut shorter than this could be the beginning of too many. */
 const MIN_CUT_CHARS = 20;
-/** "unpacking NAME (sha256:...)...done" of containerd 1.x; "NAME   saved" of 2.x. */
-const IMPORTED_LINE = /^\s*(?:unpacking (\S+\/\S+) \(|(?!application\/)(\S+\/\S+)\s+saved\b)/;
+/** "unpacking NAME (sha256:...)...done" of containerd 1.x; "NAME   saved" of 2.x, where every line that was saved is one image. */
+const IMPORTED_LINE = /^\s*(?:unpacking (\S+) \(|(.*\S)\s+saved\b)/;
+/** containerd 2.x also writes a blank for each hyphen of a name. */
+const asWritten = (name: string): string => name.replaceAll("-", " ");
 
 /**
  * Names of the images that an import tells of, as the node spells them. Pure.
  *
- * @param said containerd's words; its version 2 cuts long names to the width of a column.
+ * @param said containerd's words; its version 2 cuts long names to the width of a column ("localhost/alga appliance control plane:b").
  * @param now What the node has after the import.
  * @returns undefined where a line can be none or several of them, or no line is understood: then nobody knows all names.
  */
@@ -94,8 +96,10 @@ export function importedNames(said: string, now: ReadonlySet<string>): ReadonlyS
   const told = said.split("\n").flatMap((line) => IMPORTED_LINE.exec(line)?.slice(1).find(Boolean) ?? []);
   const names = told.map((word) => {
     if (now.has(word)) return word;
-    const cut = word.replace(/(?:…|\.{2,3})$/, "");
-    const like = cut.length < MIN_CUT_CHARS ? [] : [...now].filter((name) => name.startsWith(cut));
+    const cut = asWritten(word.replace(/(?:…|\.{2,3})$/, ""));
+    const whole = [...now].filter((name) => asWritten(name) === cut);
+    if (whole.length === 1) return whole[0];
+    const like = cut.length < MIN_CUT_CHARS ? [] : [...now].filter((name) => asWritten(name).startsWith(cut));
     return like.length === 1 ? like[0] : undefined;
   });
   const known = names.filter((name) => name !== undefined);

@@ -265,7 +265,9 @@ function containerd(words: readonly string[], { state, files }: Kept): Partial<E
   const own = archive.endsWith("/recovered.tar") ? RECOVERED : undefined;
   const name = own ?? (archive === ARCHIVE ? BAKED : "docker.io/rancher/mirrored-pause:3.6");
   state.images.add(name);
-  return { stdout: `${name}   \tsaved\napplication/vnd.oci.image.index.v1+json sha256:${"a".repeat(64)}\n` };
+  // As containerd 2.4 writes it: a blank for each hyphen, cut to its column.
+  const shown = name.replaceAll("-", " ").slice(0, 39);
+  return { stdout: `${shown}\tsaved\t\napplication/vnd.oci.image.manifest.v1+json sha256:${"a".repeat(64)}\n` };
 }
 
 /** The API of k3s, with the controllers of a Deployment as one actor. */
