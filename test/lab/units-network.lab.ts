@@ -130,7 +130,7 @@ async function isAsBefore(before: ReturnType<typeof settings>): Promise<void> {
 
 /** The process that waits undoes it itself. */
 export async function isUndone(): Promise<void> {
-  const before = await moves("network-late", "12s");
+  const before = await moves("network-late", "15s");
   await isAsBefore(before);
   await until("the end of the command", SECONDS, () => endOf("network-late") !== undefined);
   assert.equal(endOf("network-late"), "exit-code 1");
@@ -139,7 +139,7 @@ export async function isUndone(): Promise<void> {
 
 /** The process is killed: the timer of systemd undoes it. */
 export async function isUndoneByTimer(): Promise<void> {
-  const before = await moves("network-killed", "10s");
+  const before = await moves("network-killed", "15s");
   signals("network-killed", "KILL");
   await isAsBefore(before);
   assert.equal(endOf("network-killed"), "signal 9");
