@@ -2,7 +2,7 @@
 import type { Command, CommandContext, Flag } from "../cli/command.ts";
 import { parsePort, tlsPort } from "../cli/listen-flags.ts";
 import type { Settings } from "../cli/settings.ts";
-import { ApplianceError, EXIT, type ExitCode } from "../core/errors.ts";
+import { ApplianceError, EXIT, type ExitCode, isApplianceError } from "../core/errors.ts";
 import { type StatePaths, statePaths } from "../core/paths.ts";
 import type { TextScreen } from "../core/ports.ts";
 import { openLocalSources } from "../status/local-sources.ts";
@@ -86,15 +86,20 @@ export const commands: readonly Command[] = [
  * which takes its time.
  */
 export async function tellHandover({ deps, settings, build, signal, out }: CommandContext): Promise<void> {
-  const facts = await gatherBannerFacts(deps, {
-    paths: statePaths(settings.get("root") ?? "/"),
-    name: settings.get("name") ?? (await deps.machine.hostName()),
-    version: build.version,
-    ...portsOf(settings),
-    showToken: false,
-    signal,
-  });
-  out.result(withoutToken(facts), () => openBanner(facts, VGA.columns).join("\n"));
+  try {
+    const facts = await gatherBannerFacts(deps, {
+      paths: statePaths(settings.get("root") ?? "/"),
+      name: settings.get("name") ?? (await deps.machine.hostName()),
+      version: build.version,
+      ...portsOf(settings),
+      showToken: false,
+      signal,
+    });
+    out.result(withoutToken(facts), () => openBanner(facts, VGA.columns).join("\n"));
+  } catch (error) {
+    if (!isApplianceError(error)) throw error;
+    deps.log.warn("how the box is reached is not told", { error });
+  }
 }
 
 async function banner(context: CommandContext): Promise<ExitCode> {

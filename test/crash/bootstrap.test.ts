@@ -538,6 +538,23 @@ describe("bad days", () => {
     assert.match(said.text, /The setup token is on the console of the box\./);
     assert.ok(![said.text, JSON.stringify(said.value), said.notices.join()].some((text) => text.includes(token)));
   });
+  it("is done also where the banner cannot be told", async () => {
+    const { host } = scene();
+    const deps = host.deps();
+    let isDone = false;
+    const stat: typeof deps.files.stat = async (path, options) => {
+      isDone ||= host.files.snapshot().get(`${HOST_FOLDER}/history.ndjson`)?.includes('"done"') ?? false;
+      if (isDone && path === PATHS.adminCredential) throw new ApplianceError("file/unreadable", "Cannot read it: EIO");
+      return deps.files.stat(path, options);
+    };
+    const [command] = commands;
+    const made = commandContext({
+      deps: { ...deps, files: { ...deps.files, stat } },
+      env: { ALGA_APPLIANCE_ROOT: "/" },
+    });
+    assert.equal(await command?.run(made.context), 0);
+    assert.ok(isDone && made.said.text === "", "the fault of this test was not met");
+  });
   it("is told to stop by the exit code that it gives up with, and by no other", () => {
     const unit = HOST_FILES["/usr/lib/systemd/system/alga-appliance-bootstrap.service"] ?? "";
     assert.match(unit, /^RestartPreventExitStatus=3$/m);
