@@ -26,6 +26,7 @@ const LANES: Readonly<Record<string, readonly string[]>> = {
     "./test/exports.test.ts",
     "./test/host-guide.test.ts",
     "./test/house.test.ts",
+    "./test/least-power.test.ts",
     "./test/legs.test.ts",
     "./test/messages.test.ts",
     "./test/trust-guide.test.ts",
