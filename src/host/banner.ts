@@ -74,6 +74,27 @@ export function bannerLines(facts: BannerFacts, shape: BannerShape = VGA): reado
   }).slice(0, bound);
 }
 
+/** The screen of a box of which nothing can be learned now: why, and how to log in. */
+export function troubleLines(
+  box: Pick<BannerFacts, "name" | "version">,
+  problem: { readonly message: string; readonly hint?: string | undefined },
+  shape: BannerShape = VGA,
+): readonly string[] {
+  const why = `This screen cannot tell how the box is: ${problem.message}`;
+  const all = [[titleOf(box)], [why], [problem.hint ?? ""], [loginText(null)]].map((block) => block.filter(Boolean));
+  const bound = shape.rows === 0 ? Number.POSITIVE_INFINITY : shape.rows - 1;
+  const room = { width: shape.columns - 2, charset: shape.charset, bound };
+  const text = textLines(
+    all.filter((block) => block.length > 0),
+    room,
+  );
+  return text.map((line) => ` ${line}`.trimEnd()).slice(0, bound);
+}
+
+function titleOf({ name, version }: Pick<BannerFacts, "name" | "version">): string {
+  return `${name} - Alga Appliance ${version}`;
+}
+
 interface Room {
   readonly width: number;
   readonly charset: Charset;
@@ -130,10 +151,9 @@ function linkOf(facts: BannerFacts, address: string, token: string): string {
 }
 
 function blocks(facts: BannerFacts, most: number): readonly (readonly string[])[] {
-  const title = `${facts.name} - Alga Appliance ${facts.version}`;
   const parts = facts.answers ? serving(facts, most) : starting(facts);
   const beside = facts.answers ? [incomplete(facts), facts.news ?? []] : [];
-  const all = [[title], ...parts, ...beside, [loginText(facts.login ?? null)]];
+  const all = [[titleOf(facts)], ...parts, ...beside, [loginText(facts.login ?? null)]];
   return all.map((block) => block.filter((line) => line !== "")).filter((block) => block.length > 0);
 }
 

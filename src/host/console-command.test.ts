@@ -255,6 +255,31 @@ describe("console", () => {
     assert.ok(widthOf(frames[0]?.text ?? "") <= 66 && (frames[0]?.text.split("\n").length ?? 99) <= 11);
     assert.ok((frames.at(-1)?.text ?? "").includes("\u001b[7m"), "the larger screen has room for the code");
   });
+  it("watch tells that it cannot look at the box, and goes on when it can", async () => {
+    const { files, deps, run } = world();
+    const { command, context } = run("watch", { token: true });
+    const stop = new AbortController();
+    const frames: string[] = [];
+    let look = 0;
+    const stat: typeof files.stat = async (path, options) => {
+      if (look === 2 && path === PATHS.adminCredential)
+        throw new ApplianceError("file/unreadable", "Cannot read it: EIO");
+      return files.stat(path, options);
+    };
+    const sleep = async (ms: number): Promise<void> => {
+      await deps.clock.sleep(ms);
+      look += 1;
+      if (look === 4) stop.abort();
+    };
+    const out = { ...context.out, event: (_value: unknown, text: () => string) => void frames.push(text()) };
+    const ports = { ...context.deps, files: { ...files, stat }, clock: { ...deps.clock, sleep } };
+    await command.run({ ...context, deps: ports, out, signal: stop.signal });
+    assert.deepEqual(
+      frames.map((frame) => /Set up this appliance|cannot tell how the box is: Cannot read it: EIO/.exec(frame)?.[0]),
+      ["Set up this appliance", "cannot tell how the box is: Cannot read it: EIO", "Set up this appliance"],
+    );
+    assert.match(frames[1] ?? "", /Log in on this machine: Alt\+F2\n$/);
+  });
   for (const screen of ["0", "64", "tty1", "../1"]) {
     it(`watch refuses the screen "${screen}"`, async () => {
       const { command, context } = world().run("watch", { screen });

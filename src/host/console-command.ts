@@ -8,7 +8,7 @@ import type { TextScreen } from "../core/ports.ts";
 import { openLocalSources } from "../status/local-sources.ts";
 import type { ApplianceStatus } from "../status/model.ts";
 import { createStatusEngine, type StatusEngine } from "../status/observer.ts";
-import { type BannerFacts, type BannerShape, bannerLines, VGA } from "./banner.ts";
+import { type BannerFacts, type BannerShape, bannerLines, troubleLines, VGA } from "./banner.ts";
 import { consoleCharset, gatherBannerFacts, watchAgent, withStatus } from "./console-facts.ts";
 import { openBanner, writeBannerFiles } from "./console-files.ts";
 import { createUpdateNews } from "./console-news.ts";
@@ -120,14 +120,14 @@ async function watch(context: CommandContext): Promise<ExitCode> {
   let drawnMs = 0;
   try {
     while (!context.signal.aborted) {
-      const { facts, lines, isTouched } = await look.now(drawn);
+      const { facts, lines, isTouched } = await look.now(drawn).catch((thrown: unknown) => look.trouble(thrown));
       const frame = lines.join("\n");
       if (frame !== drawn.join("\n") || isTouched || clock.monotonic() - drawnMs >= REDRAW_MS) {
         context.out.event(withoutToken(facts), () => `${CLEAR}${frame}`);
         [drawn, drawnMs] = [lines, clock.monotonic()];
-        if (facts.login) await markLoginShown(context.deps, look.paths);
+        if (facts?.login) await markLoginShown(context.deps, look.paths);
       }
-      await clock.sleep(facts.answers ? LOOK_MS.running : LOOK_MS.starting, context.signal);
+      await clock.sleep(pauseAfter(facts), context.signal);
     }
   } catch (thrown) {
     if (!context.signal.aborted) throw thrown;
@@ -135,6 +135,10 @@ async function watch(context: CommandContext): Promise<ExitCode> {
     look.stop();
   }
   return EXIT.done;
+}
+
+function pauseAfter(facts: BannerFacts | undefined): number {
+  return facts?.answers === true ? LOOK_MS.running : LOOK_MS.starting;
 }
 
 /** @throws {ApplianceError} cli/usage for anything but a console of Linux. @see console(4) */
@@ -146,8 +150,8 @@ function screenNumber({ screen }: CommandContext["flags"]): number | undefined {
 }
 
 /** Output that a script keeps has no secret, whatever was asked for. */
-function withoutToken(facts: BannerFacts): object {
-  const { token: _token, login: _login, ...shown } = facts;
+function withoutToken(facts: BannerFacts | undefined): object {
+  const { token: _token, login: _login, ...shown } = facts ?? {};
   return shown;
 }
 
@@ -157,6 +161,10 @@ interface Look {
   now(
     drawn?: readonly string[],
   ): Promise<{ readonly facts: BannerFacts; readonly lines: readonly string[]; readonly isTouched: boolean }>;
+  /** The frame of a look that failed; what is no fault of the box is thrown on. */
+  trouble(
+    thrown: unknown,
+  ): Promise<{ readonly facts?: never; readonly lines: readonly string[]; readonly isTouched: false }>;
   stop(): void;
 }
 
@@ -201,6 +209,11 @@ async function openLook(
       const shape = { ...(await shapeOf(context)), ...(size === undefined ? {} : sizeOf(size)) };
       // What is printed may be read by anything; the screen is a terminal.
       return { facts, lines: bannerLines(facts, { ...shape, reverses: screen !== undefined }), isTouched };
+    },
+    trouble: async (thrown) => {
+      if (signal.aborted || !isApplianceError(thrown)) throw thrown;
+      deps.log.warn("the box cannot be looked at", { error: thrown });
+      return { lines: troubleLines(given, thrown, await shapeOf(context)), isTouched: false };
     },
     stop: () => engine?.stop(),
   };
