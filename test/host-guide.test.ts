@@ -266,6 +266,10 @@ describe("what the control plane may do, and which one runs, as the guide tells 
 /** What the table of recover says of each finding: a new one is told there, or this does not compile. */
 const TOLD: Readonly<Record<FindingCode, string>> = {
   "no-network": "the box has no network",
+  "disk-full": "the disk is full",
+  "clock-wrong": "the clock is wrong",
+  "authority-ended": "its authority has ended",
+  "no-cgroup": "the kernel has no control groups",
   "executable-gone": "the executable is not where the units look for it",
   "payload-gone": "the payload is gone too",
   "k3s-gone": "its program is gone",

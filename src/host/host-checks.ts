@@ -36,6 +36,23 @@ export async function checkHost(call: BootstrapCall): Promise<StepResult> {
   return { state: "done", detail: `${humanBytes(free)} free, ports free, clock plausible` };
 }
 
+/** What the machine itself must be; the settings alone name where it is looked at. */
+type MachineCall = Pick<BootstrapCall, "deps"> & { readonly settings: Pick<BootstrapCall["settings"], "paths"> };
+
+/** What of the machine itself keeps Kubernetes from starting: disk, clock, control groups; each with its way out. Reads only. */
+export async function machineFaults(call: MachineCall): Promise<readonly ApplianceError[]> {
+  const faults: ApplianceError[] = [];
+  for (const check of [checkDisk, checkClock, checkCgroups]) {
+    try {
+      await check(call);
+    } catch (thrown) {
+      if (!(thrown instanceof ApplianceError)) throw thrown;
+      faults.push(thrown);
+    }
+  }
+  return faults;
+}
+
 /** Not tried again by this process, which has read them: the next one reads them anew. */
 function withWayOut({ code, message, cause }: ApplianceError): ApplianceError {
   return new ApplianceError(code, message, {
@@ -45,7 +62,7 @@ function withWayOut({ code, message, cause }: ApplianceError): ApplianceError {
   });
 }
 
-async function checkDisk({ deps, settings }: BootstrapCall): Promise<number> {
+async function checkDisk({ deps, settings }: MachineCall): Promise<number> {
   const { freeBytes } = await deps.files.space(settings.paths.state);
   if (freeBytes >= MIN_FREE_BYTES) return freeBytes;
   throw new ApplianceError(
@@ -70,7 +87,7 @@ async function checkProgram({ deps, settings }: BootstrapCall): Promise<void> {
  * A clock before the box's own CA was made makes every certificate of it "not yet valid", one after its end all of them "expired". What
  * k3s makes of its CA it renews itself at each start.
  */
-async function checkClock({ deps, settings }: BootstrapCall): Promise<void> {
+async function checkClock({ deps, settings }: MachineCall): Promise<void> {
   const path = join(settings.paths.root, "var/lib/rancher/k3s/server/tls/server-ca.crt");
   const bytes = await deps.files.read(path, { maxBytes: MAX_CERTIFICATE_BYTES });
   const valid = bytes === undefined ? undefined : validityOf(bytes);
@@ -107,7 +124,7 @@ function validityOf(bytes: Uint8Array): { readonly fromMs: number; readonly toMs
   }
 }
 
-async function checkCgroups({ deps, settings }: BootstrapCall): Promise<void> {
+async function checkCgroups({ deps, settings }: MachineCall): Promise<void> {
   const place = (path: string): string => join(settings.paths.root, path);
   const two = await deps.files.read(place("sys/fs/cgroup/cgroup.controllers"), { maxBytes: 4_096 });
   const one = await deps.files.stat(place("sys/fs/cgroup/memory"));

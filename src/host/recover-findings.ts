@@ -22,6 +22,10 @@ export interface Finding {
 }
 
 export type FindingCode =
+  | "disk-full"
+  | "clock-wrong"
+  | "authority-ended"
+  | "no-cgroup"
   | "no-network"
   | "executable-gone"
   | "payload-gone"
@@ -63,6 +67,7 @@ const RULES: readonly Rule[] = [
   stateJournals,
   stateOwners,
   stateOpen,
+  machine,
   network,
   executable,
   payload,
@@ -157,6 +162,31 @@ function stateOpen(seen: Seen): readonly Finding[] {
     evidence: evidenceOf(faults),
     mend: "They are closed: mode 0600.",
     next: "Choose new passwords when others use this box.",
+  });
+}
+
+const OF_MACHINE: Readonly<Record<string, readonly [code: FindingCode, title: string, cause: string]>> = {
+  "host/disk-full": ["disk-full", "The disk has no room", "Nothing new can be unpacked, and Kubernetes ends pods."],
+  "host/clock-wrong": [
+    "clock-wrong",
+    "The clock of the box is wrong",
+    "Its own certificates are not valid at that time.",
+  ],
+  "host/certificates-expired": [
+    "authority-ended",
+    "The authority of this box's Kubernetes has ended",
+    "No certificate that it made is valid any more, or the clock is wrong.",
+  ],
+  "host/no-cgroup": ["no-cgroup", "The kernel counts no memory for containers", "Kubernetes cannot start on it."],
+};
+
+/** What no command of the appliance can mend: recover stops there, and goes on when it is mended. */
+function machine({ machine: faults }: Seen): readonly Finding[] {
+  return faults.flatMap((fault) => {
+    const [code, title, cause] = OF_MACHINE[fault.code] ?? [];
+    if (code === undefined || title === undefined || cause === undefined) return [];
+    const next = `${fault.hint ?? "Mend it"}; then run recover again.`;
+    return one(code, { title, cause, evidence: fact(fault.code, fault.message), mend: null, next });
   });
 }
 

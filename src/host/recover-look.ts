@@ -14,7 +14,7 @@ import { type BootstrapContext, openCluster } from "./bootstrap-context.ts";
 import { hasImage, listImages } from "./containerd.ts";
 import type { ControlPlaneFacts } from "./control-plane-choice.ts";
 import { CONTROL_PLANE, gatherControlPlaneFacts } from "./control-plane-facts.ts";
-import { isControlPlane } from "./host-checks.ts";
+import { isControlPlane, machineFaults } from "./host-checks.ts";
 import { judgeKubeconfig, type KubeconfigState } from "./kubeconfig-own.ts";
 import { settingsFileFault } from "./recover-settings.ts";
 import { inspectState, type StateFault } from "./recover-state.ts";
@@ -44,6 +44,8 @@ export interface Seen {
   };
   /** What is wrong with the settings file; undefined: nothing. */
   readonly settingsFile: { readonly path: string; readonly why: string } | undefined;
+  /** What keeps Kubernetes from starting whatever is done to it; none for another root. */
+  readonly machine: readonly ApplianceError[];
   readonly kubeconfig: KubeconfigState;
   readonly cluster: { readonly state: "ready" | "waiting" | "silent" | "not-asked"; readonly why: string };
   /** undefined: containerd was not asked or does not answer. */
@@ -96,6 +98,7 @@ export async function lookAtBox(
     },
     k3s: { path: paths.k3s, program: await k3sProgram(context), unit, atBoot },
     settingsFile: await settingsFileFault(deps, paths),
+    machine: isBox ? await machineFaults(context) : [],
     kubeconfig,
     cluster,
     images,

@@ -15,7 +15,8 @@ import { createFileStore } from "../../src/operation/file-store.ts";
 import { acquireLease } from "../../src/operation/lease.ts";
 import type { OperationView } from "../../src/operation/model.ts";
 import { lostDocuments, rebuildDocuments } from "../../src/setup/rebuild.ts";
-import { createFakeBox } from "./fake-box.ts";
+import { makeCertificate } from "../support/tls.ts";
+import { createFakeBox, type FakeBox } from "./fake-box.ts";
 import {
   ARCHIVE,
   BAKED,
@@ -472,7 +473,64 @@ describe("each damage", () => {
   }
 });
 
+const AUTHORITY = "/var/lib/rancher/k3s/server/tls/server-ca.crt";
+const DAY_MS = 86_400_000;
+
 describe("what recover cannot mend", () => {
+  for (const [name, damage, code, problem] of [
+    [
+      "a full disk",
+      ({ state }: FakeHost) => void Object.assign(state, { freeBytes: 1e6 }),
+      "disk-full",
+      "host/disk-full",
+    ],
+    [
+      "a kernel without memory control groups",
+      ({ files }: FakeHost) => files.garble("/sys/fs/cgroup/cgroup.controllers", "cpu io\n"),
+      "no-cgroup",
+      "host/no-cgroup",
+    ],
+    [
+      "an authority that has ended",
+      ({ files }: FakeHost, box: FakeBox) => {
+        files.garble(AUTHORITY, makeCertificate({ commonName: "k3s-server-ca", days: 30 }).cert);
+        box.setWall(Date.now() + 400 * DAY_MS);
+      },
+      "authority-ended",
+      "host/certificates-expired",
+    ],
+    [
+      "a clock before the box was set up",
+      ({ files }: FakeHost, box: FakeBox) => {
+        files.garble(AUTHORITY, makeCertificate({ commonName: "k3s-server-ca" }).cert);
+        box.setWall(Date.now() - 400 * DAY_MS);
+      },
+      "clock-wrong",
+      "host/clock-wrong",
+    ],
+  ] as const) {
+    it(`names ${name} before it does anything, and goes on when that is mended`, async () => {
+      const { host, box } = await settled();
+      host.state.k3s = "inactive";
+      const [right, rightMs] = [host.copy().files, box.clock.now()];
+      damage(host, box);
+      const { findings } = await look(host);
+      assert.deepEqual([findings[0]?.code, findings[0]?.mend], [code, null]);
+      assert.match(findings[0]?.next ?? "", /; then run recover again\.$/);
+      const stopped = await recover(host);
+      assert.deepEqual([stopped.state, stopped.problem?.code], ["blocked", problem]);
+      assert.equal(host.state.k3s, "inactive");
+      host.state.freeBytes = 50e9;
+      box.setWall(rightMs);
+      for (const path of ["/sys/fs/cgroup/cgroup.controllers", AUTHORITY]) {
+        const text = right.snapshot().get(path);
+        if (text === undefined) await host.files.remove(path);
+        else host.files.garble(path, text);
+      }
+      const end = await recover(host);
+      assert.deepEqual([end.state, end.id], ["done", stopped.id]);
+    });
+  }
   it("names a box without a network first, mends the rest, and tells what is left to do", async () => {
     const { host } = await settled();
     await host.kube.delete(CONTROL_PLANE);
