@@ -4,7 +4,7 @@ import { EXIT, type ExitCode } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
 import { createHostAgent } from "./agent.ts";
 import { gatherHostFacts } from "./agent-facts.ts";
-import { keptImages } from "./kept-images.ts";
+import { neededImages } from "./agent-prune.ts";
 
 /** Milliseconds that requests get to end after SIGTERM. */
 const DRAIN_MS = 3_000;
@@ -62,7 +62,7 @@ export const factsCommand: Command = {
 
 async function serveAgent({ deps, settings, signal, out, listen }: CommandContext): Promise<ExitCode> {
   const paths = statePaths(settings.get("root") ?? "/");
-  const agent = createHostAgent(deps, { paths, kept: () => keptImages(deps, paths) });
+  const agent = createHostAgent(deps, { paths, kept: () => neededImages(deps, paths) });
   const listening = await listen({
     socketPath: paths.hostAgentSocket,
     socketMode: 0o660,

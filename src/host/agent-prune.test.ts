@@ -6,6 +6,8 @@ import { commandContext } from "../../test/support/command-context.ts";
 import type { Listen } from "../cli/command.ts";
 import { statePaths } from "../core/paths.ts";
 import type { Exec } from "../core/ports.ts";
+import { createFileStore } from "../operation/file-store.ts";
+import { JOURNAL_SCHEMA, type JournalEntry } from "../operation/journal.ts";
 import { systemMachine } from "../platform/machine.ts";
 import { systemNetwork } from "../platform/network.ts";
 import { createMemoryFiles } from "../rehearsal/memory-files.ts";
@@ -139,24 +141,51 @@ describe("pruneImages()", () => {
   }
 });
 
-it("is what the daemon does with the images that this box needs, as its own files tell", async () => {
+describe("the daemon", () => {
   const storage = { ...image(3), repoTags: [STORAGE_IMAGES.helper], repoDigests: [] };
-  const { deps, ran } = world({ "crictl images": { images: [storage, image(4)] } });
-  const { context } = commandContext({
-    deps: { ...deps, ...createFakeBox({ instant: true }), machine: systemMachine, network: systemNetwork },
-    env: { ALGA_APPLIANCE_ROOT: "/" },
-  });
-  const stop = new AbortController();
-  let removed: unknown;
-  const listen: Listen = async ({ handle, identify }) => {
-    assert.equal(identify, true);
-    const request = new Request("http://host-agent/v1/images/prune", { method: "POST" });
-    const answer = await handle(request, { address: "unix", identity: { pid: 1, uid: 10_001, gid: 10_001 } });
-    ({ removed } = (await answer.json()) as { removed?: unknown });
-    stop.abort();
-    return { address: "", port: 0, close: async () => {} };
+  const prune = async (entries: readonly JournalEntry[]) => {
+    const { deps, ran } = world({ "crictl images": { images: [storage, image(4)] } });
+    const box = { ...deps, ...createFakeBox({ instant: true }), machine: systemMachine, network: systemNetwork };
+    const [first, ...rest] = entries;
+    const store = createFileStore(box, statePaths("/"));
+    if (first !== undefined) await store.createJournal("0001-update", first);
+    for (const entry of rest) await store.appendJournal("0001-update", entry);
+    const { context } = commandContext({ deps: box, env: { ALGA_APPLIANCE_ROOT: "/" } });
+    const stop = new AbortController();
+    const seen: { status?: number; body?: Readonly<Record<string, unknown>> } = {};
+    const listen: Listen = async ({ handle, identify }) => {
+      assert.equal(identify, true);
+      const request = new Request("http://host-agent/v1/images/prune", { method: "POST" });
+      const answer = await handle(request, { address: "unix", identity: { pid: 1, uid: 10_001, gid: 10_001 } });
+      seen.status = answer.status;
+      seen.body = (await answer.json()) as Readonly<Record<string, unknown>>;
+      stop.abort();
+      return { address: "", port: 0, close: async () => {} };
+    };
+    await commands[0]?.run({ ...context, signal: stop.signal, listen });
+    return { ...seen, ran };
   };
-  await commands[0]?.run({ ...context, signal: stop.signal, listen });
-  assert.deepEqual(removed, ["ghcr.io/nine-minds/app:4"]);
-  assert.ok(ran.includes(`crictl rmi ${hex(4)}`));
+  const stamp = (seq: number) => ({ seq, at: "2026-11-21T10:00:00.000Z", uptimeMs: seq });
+  const planned: JournalEntry = {
+    ...stamp(1),
+    ...{ kind: "planned", schema: JOURNAL_SCHEMA, operation: "update", bootId: "b", plan: null },
+    steps: [{ id: "images", title: "Fetch images" }],
+  };
+
+  it("keeps what this box needs, as its own files tell", async () => {
+    const { body, ran } = await prune([]);
+    assert.deepEqual(body?.removed, ["ghcr.io/nine-minds/app:4"]);
+    assert.ok(ran.includes(`crictl rmi ${hex(4)}`));
+  });
+  it("removes nothing while an operation has not ended, also one that rests", async () => {
+    for (const entries of [[planned], [planned, { ...stamp(2), kind: "paused" } as const]]) {
+      const { status, body, ran } = await prune(entries);
+      assert.deepEqual([status, body?.code, ran], [409, "operation/busy", []]);
+    }
+  });
+  it("removes again when it has", async () => {
+    const done: JournalEntry = { ...stamp(2), kind: "step-done", step: "images", detail: null };
+    const { body } = await prune([planned, done, { ...stamp(3), kind: "finished" }]);
+    assert.deepEqual(body?.removed, ["ghcr.io/nine-minds/app:4"]);
+  });
 });

@@ -10,7 +10,10 @@ import { z } from "zod";
 import { ApplianceError } from "../core/errors.ts";
 import type { StatePaths } from "../core/paths.ts";
 import type { Deps } from "../core/ports.ts";
+import { createFileStore } from "../operation/file-store.ts";
+import { foldJournal, hasEnded } from "../operation/fold.ts";
 import { findK3s, programFailed } from "./containerd.ts";
+import { keptImages } from "./kept-images.ts";
 
 const LIST_MS = 15_000;
 const REMOVE_MS = 50_000;
@@ -113,6 +116,27 @@ export async function pruneImages(
     .flatMap(({ id, repoTags, repoDigests }) => [repoTags, repoDigests, [id]].find((all) => all.length > 0) ?? [])
     .sort();
 }
+
+/**
+ * Names of the images that must stay on this box, where nothing is under way.
+ *
+ * @throws {ApplianceError} operation/busy while an operation has not ended, also one that rests: what it fetched is used by nothing yet.
+ *   What `keptImages` throws.
+ */
+export async function neededImages(deps: NeededDeps, paths: StatePaths): Promise<ReadonlySet<string>> {
+  const store = createFileStore(deps, paths, { leaveDamaged: true });
+  const id = (await store.listJournals()).at(-1);
+  const journal = id === undefined ? undefined : await store.readJournal(id);
+  const run = id === undefined || journal === undefined ? undefined : foldJournal(id, journal.entries);
+  if (id === undefined || (run !== undefined && hasEnded(run.view))) return await keptImages(deps, paths);
+  throw new ApplianceError(
+    "operation/busy",
+    `Cannot remove images now: operation "${id}" has not ended, and what it fetched is used by nothing yet`,
+    { hint: "Let it go on or cancel it, then try again" },
+  );
+}
+
+type NeededDeps = Pick<Deps, "files" | "clock" | "random" | "log" | "machine">;
 
 function read<T>(schema: z.ZodType<T>, text: string): T {
   let value: unknown;
