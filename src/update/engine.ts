@@ -7,14 +7,10 @@
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { OperationView } from "../operation/model.ts";
 import type { Operations } from "../operation/operations.ts";
-import type { ReleaseRef, ResolvedRelease } from "../release/resolved.ts";
 import { type Installed, readInstalled } from "../status/installed.ts";
-import type { ApplianceStatus } from "../status/model.ts";
 import { createChannelWatch } from "./channel.ts";
-import { createDefinitions, type Definitions } from "./definitions.ts";
 import { updateRecords } from "./history.ts";
 import {
-  type DefinitionChange,
   NO_POLICY,
   type NotNow,
   POLICY_SCHEMA,
@@ -25,15 +21,14 @@ import {
   type UpdateRecord,
   type UpdatesView,
 } from "./model.ts";
-import { differenceFrom, neededBytesOf, planChanges, planUpdate, RESTORE } from "./plan.ts";
-import { createPlanPreflight, type PlanPreflight } from "./plan-preflight.ts";
+import { planChanges, RESTORE } from "./plan.ts";
+import { createPlanner, installedNow, type Planner, statusNow } from "./planner.ts";
 import { mayBegin } from "./policy.ts";
 import type { UpdateDeps, UpdateSettings } from "./ports.ts";
 import { type KeptRelease, readPrevious, whyNoReturn } from "./previous.ts";
 import { keepPulse } from "./pulse-keeper.ts";
-import { manifestOnDisk, resolveInstalled, resolveWanted } from "./releases.ts";
+import { manifestOnDisk } from "./releases.ts";
 import { readPolicy, readRequest, readStart, type UpdateRequest } from "./request.ts";
-import { describeSteps } from "./steps.ts";
 import { foldUpdates } from "./view.ts";
 
 /** Updates of this box. Bodies are untrusted and checked field by field. */
@@ -63,35 +58,24 @@ export interface Updates {
   follow(signal: AbortSignal): void;
 }
 
-/** Plans that were shown and may be started: enough for a few tabs. */
-const MAX_PLANS = 8;
-
 /** Puts updates together over one set of operations. Nothing is asked before the first call. */
 export function createUpdates(deps: UpdateDeps, settings: UpdateSettings, operations: Operations): Updates {
   return new Engine(deps, settings, operations);
-}
-
-interface SeenPlan {
-  readonly plan: UpdatePlan;
-  readonly request: UpdateRequest;
 }
 
 class Engine implements Updates {
   readonly #deps: UpdateDeps;
   readonly #settings: UpdateSettings;
   readonly #operations: Operations;
-  readonly #seen = new Map<string, SeenPlan>();
   readonly #listeners = new Set<() => void>();
   readonly #channel;
-  readonly #preflight: PlanPreflight;
-  readonly #definitions: Definitions;
+  readonly #planner: Planner;
 
   constructor(deps: UpdateDeps, settings: UpdateSettings, operations: Operations) {
     this.#deps = deps;
     this.#settings = settings;
     this.#operations = operations;
-    this.#preflight = createPlanPreflight(deps, settings);
-    this.#definitions = createDefinitions(deps);
+    this.#planner = createPlanner(deps, settings, () => operations.current());
     this.#channel = createChannelWatch(deps, settings, () => this.#changed());
   }
 
@@ -105,7 +89,7 @@ class Engine implements Updates {
       policy: await this.#policy(),
       previous: await this.#previous(),
       operation: this.#operations.current(),
-      status: await this.#status(signal),
+      status: await statusNow(this.#deps, signal),
       history: await this.history(),
     });
   }
@@ -117,15 +101,15 @@ class Engine implements Updates {
   }
 
   async plan(body: unknown, signal: AbortSignal): Promise<UpdatePlan> {
-    return this.#make(readRequest(body), signal);
+    return this.#planner.make(readRequest(body), signal);
   }
 
   async start(body: unknown, signal: AbortSignal): Promise<OperationView> {
     const asked = readStart(body);
-    const seen = this.#seen.get(asked.planDigest);
+    const seen = this.#planner.seen(asked.planDigest);
     if (seen === undefined && asked.ref === undefined) throw unknownPlan(asked.planDigest);
     const request = seen?.request ?? asked;
-    const now = await this.#make(request, signal);
+    const now = await this.#planner.make(request, signal);
     if (now.digest !== asked.planDigest) {
       throw planChanged(now, seen === undefined ? ["It is another plan now"] : planChanges(seen.plan, now));
     }
@@ -134,7 +118,7 @@ class Engine implements Updates {
   }
 
   async rollback(signal: AbortSignal): Promise<OperationView> {
-    const installed = await this.#installed();
+    const installed = await installedNow(this.#deps);
     const kept = await this.#previous();
     if (kept === undefined) throw noReturn("nothing is kept of the release before", undefined);
     const why = whyNoReturn(kept, { installed, manifest: await manifestOnDisk(this.#deps, installed.digest) });
@@ -203,69 +187,6 @@ class Engine implements Updates {
     return (await this.history()).some((record) => record.kind === "update" && record.to.digest === digest);
   }
 
-  async #make(request: UpdateRequest, signal: AbortSignal): Promise<UpdatePlan> {
-    const { settings, deps } = { settings: this.#settings, deps: this.#deps };
-    const installed = await this.#installed();
-    const ref = request.ref ?? followedRef(installed);
-    const options = { settings, signal, acceptExpired: request.acceptExpired };
-    const to = await resolveWanted(deps, ref, options);
-    const from = await resolveInstalled(deps, installed, options);
-    const plan = await this.#planned({ installed, from, to, ref }, signal);
-    this.#seen.delete(plan.digest);
-    this.#seen.set(plan.digest, { plan, request: { ...request, ref } });
-    for (const old of [...this.#seen.keys()].slice(0, -MAX_PLANS)) this.#seen.delete(old);
-    return plan;
-  }
-
-  async #planned(
-    made: {
-      readonly installed: Installed;
-      readonly from: ResolvedRelease | undefined;
-      readonly to: ResolvedRelease;
-      readonly ref: ReleaseRef;
-    },
-    signal: AbortSignal,
-  ): Promise<UpdatePlan> {
-    const { files } = this.#deps;
-    const { from, to } = made;
-    const neededBytes = neededBytesOf(differenceFrom(from, to));
-    const [space, checks, definitions] = await Promise.all([
-      files.space(this.#settings.stateFolder).catch(() => undefined),
-      this.#preflight.checks({ to, neededBytes }, signal),
-      this.#definitionsOf({ from, to }, signal),
-    ]);
-    const box = {
-      freeBytes: space?.freeBytes,
-      operation: this.#operations.current(),
-      status: await this.#status(signal),
-      history: await this.history(),
-    };
-    return planUpdate({ ...made, box, checks, definitions, steps: describeSteps(), pace: this.#settings.pace ?? 1 });
-  }
-
-  /** undefined where a part cannot be had or read now: the plan says so. */
-  async #definitionsOf(
-    release: Parameters<Definitions["changes"]>[0],
-    signal: AbortSignal,
-  ): Promise<readonly DefinitionChange[] | undefined> {
-    try {
-      return await this.#definitions.changes(release, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isApplianceError(error)) throw error;
-      this.#deps.log.info("definitions of the wanted release not read", { error });
-      return undefined;
-    }
-  }
-
-  async #installed(): Promise<Installed> {
-    const installed = await readInstalled(this.#deps);
-    if (installed !== undefined && installed.installedAt !== null) return installed;
-    throw new ApplianceError("update/nothing-installed", "Cannot update: nothing is installed yet", {
-      hint: "Complete setup first",
-    });
-  }
-
   async #policy(): Promise<UpdatePolicy> {
     const found = await this.#deps.store.readDocument("update-policy", policyDocumentSchema).catch(() => undefined);
     return found?.policy ?? NO_POLICY;
@@ -281,24 +202,9 @@ class Engine implements Updates {
     }
   }
 
-  async #status(signal: AbortSignal): Promise<ApplianceStatus | undefined> {
-    try {
-      return await this.#deps.observe(signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      this.#deps.log.debug("status not read", { error });
-      return undefined;
-    }
-  }
-
   #changed(): void {
     for (const call of [...this.#listeners]) call();
   }
-}
-
-/** The channel that is followed; a box that is pinned is asked for its own release, which repairs it. */
-function followedRef({ channel, digest }: Installed): ReleaseRef {
-  return channel === null ? { digest } : { channel };
 }
 
 function runPlanOf(plan: UpdatePlan, { acceptExpired }: UpdateRequest): RunPlan {
