@@ -21,7 +21,7 @@ import { freshUnitsBox, screenNow } from "./lab/units-box.ts";
 import { bringUp, buildLab, type LabState, labState, takeDown } from "./lab/up.ts";
 
 /** Stories that make a box of their own: asked for one of them alone, the lab's box is not made. */
-const OWN_BOX = /^(updates|units|host)$/;
+const OWN_BOX = /^(updates|units|host|life)$/;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 

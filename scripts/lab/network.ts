@@ -1,6 +1,6 @@
 // The one piece of network outside the box: a bridge with the host's address, on which registry and name server listen.
 
-import { NETWORK } from "./places.ts";
+import { BOX_NAME, NETWORK } from "./places.ts";
 import { run, tryRun } from "./shell.ts";
 
 /** Makes the bridge unless it is there. */
@@ -11,6 +11,11 @@ export function ensureBridge(): void {
     run(["ip", "addr", "add", `${host}/${prefix}`, "dev", bridge]);
   }
   run(["ip", "link", "set", bridge, "up"]);
+}
+
+/** Pulls the network cable out of the box that runs, or plugs it in. */
+export function plugNetwork(state: "in" | "out"): void {
+  run(["ip", "link", "set", `vb-${BOX_NAME}`, state === "in" ? "up" : "down"]);
 }
 
 /** Removes the bridge; safe to call again. */

@@ -16,6 +16,8 @@ const DIFFERENT: readonly (readonly [RegExp, string])[] = [
   [/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\S*Z/g, "<time>"],
   [/\b[\d.]+ (?:bytes|kB|MB)\b/g, "<size>"],
   [/Alga Appliance \d\S*/g, "Alga Appliance <version>"],
+  [/\d{4}-\d{2}-\d{2} \d{2}:\d{2} UTC/g, "<time>"],
+  [/\bRelease \d\S*/g, "Release <version>"],
   // It is tried some times before it stands: which of both is shown is a matter of when one looks.
   [/^(?:The start waits|The box cannot start) at step \d+ of \d+/gm, "The start stands at step <number>"],
 ];

@@ -12,9 +12,10 @@ import { publishing } from "./publishing.lab.ts";
 import { type Case, newOutcome, type Outcome, runCases, runStory } from "./runner.ts";
 import { units } from "./units.lab.ts";
 import { unitsHost } from "./units-host.lab.ts";
+import { unitsLife } from "./units-life.lab.ts";
 import { updates } from "./updates.lab.ts";
 
-/** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good", "publishing", "failures", "updates", "units" or "host" */
+/** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good", "publishing", "failures", "updates", "units", "host" or "units life" */
 export async function runSuite(lab: LabState, filter: RegExp | undefined): Promise<Outcome> {
   const outcome = newOutcome();
   if (boxPid() !== undefined) await keepFreshBox();
@@ -42,10 +43,12 @@ export async function runSuite(lab: LabState, filter: RegExp | undefined): Promi
   // Last, because they make a box of their own in the other's place.
   const updated = (): readonly Case[] => updates(lab);
   const hosted = (): readonly Case[] => unitsHost(lab);
+  const lived = (): readonly Case[] => unitsLife(lab);
   for (const [word, story] of [
     ["updates", updated],
     ["units", units],
     ["host", hosted],
+    ["units life", lived],
   ] as const) {
     if (filter === undefined || filter.test(word))
       await runStory(story(), outcome, { explain: diagnosis, again: async () => story() });
