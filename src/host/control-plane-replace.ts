@@ -31,8 +31,13 @@ const RBAC = "rbac.authorization.k8s.io/v1";
 export async function makeWay(call: BootstrapCall, kube: Kube, wanted: KubeObject): Promise<string | undefined> {
   const { signal } = call;
   const live = await kube.get(CONTROL_PLANE, { signal });
-  const why = live === undefined ? undefined : whyNotOver(live, wanted);
-  if (live === undefined || why === undefined) return undefined;
+  if (live === undefined) {
+    // Also after a run that was killed when the former one had just gone.
+    await removeOldRole(kube, signal);
+    return undefined;
+  }
+  const why = whyNotOver(live, wanted);
+  if (why === undefined) return undefined;
   const image = textAt(listAt(live, "spec", "template", "spec", "containers")[0], "image") ?? null;
   if (live.metadata.deletionTimestamp === undefined) {
     const trial = { ...wanted, metadata: { ...wanted.metadata, name: `${CONTROL_PLANE.name}-trial` } };

@@ -633,6 +633,12 @@ const older = async (host: FakeHost): Promise<void> => {
   host.state.images.add("ghcr.io/older:1");
 };
 
+/** Who is bound to a role that a box of an older kind had. */
+const bindings = async (host: FakeHost): Promise<string[]> =>
+  (await host.kube.list({ apiVersion: "rbac.authorization.k8s.io/v1", kind: "ClusterRoleBinding" })).items
+    .map(({ metadata }) => metadata.name)
+    .filter((one) => ["setup-admin", "of-somebody"].includes(one));
+
 describe("control planes", () => {
   const NEXT = "registry.test/b/alga-appliance-control-plane@sha256:next";
   it("goes back to the last healthy one when the one that is applied does not answer, and remembers it", async () => {
@@ -659,10 +665,6 @@ describe("control planes", () => {
     assert.equal((await boot(host)).state, "done");
     assert.equal(await runningImage(host), NEXT);
   });
-  const bindings = async (host: FakeHost): Promise<string[]> =>
-    (await host.kube.list({ apiVersion: "rbac.authorization.k8s.io/v1", kind: "ClusterRoleBinding" })).items
-      .map(({ metadata }) => metadata.name)
-      .filter((one) => ["setup-admin", "of-somebody"].includes(one));
   it("takes the place of an older kind of Deployment with another selector, keeps that one, and says so", async () => {
     const { box, host } = scene();
     host.state.k3s = "active";
@@ -802,6 +804,7 @@ async function remains(host: FakeHost): Promise<unknown> {
     files: text.sort(),
     image: await runningImage(host),
     images: [...host.state.images].sort(),
+    bindings: await bindings(host),
     token: /^\d{4}(-\d{4}){4}\n$/.test(host.files.snapshot().get(PATHS.setupToken) ?? ""),
   };
 }
