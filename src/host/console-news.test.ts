@@ -34,6 +34,7 @@ describe("claims", () => {
   it("are told: who has the box, and who tried to have it too in the last week", async () => {
     const { files, box, deps } = world();
     assert.deepEqual(await claimNews(deps, PATHS), []);
+    files.garble(PATHS.adminCredential, "{}");
     files.garble(PATHS.claims, claims(["2026-11-21T09:14:33Z", "192.0.2.99", "claimed"]));
     assert.deepEqual(await claimNews(deps, PATHS), ["Claimed 2026-11-21 09:14 UTC from 192.0.2.99"]);
     files.garble(
@@ -50,6 +51,17 @@ describe("claims", () => {
     ]);
     box.nowMs += 7 * DAY_MS;
     assert.deepEqual(await claimNews(deps, PATHS), ["Claimed 2026-11-21 09:14 UTC from 192.0.2.99"]);
+  });
+  it("of an owner whose password was lost are told no more, and then who claimed it anew", async () => {
+    const { files, deps } = world();
+    files.garble(PATHS.claims, claims(["2026-11-20T09:14:33Z", "192.0.2.99", "claimed"]));
+    assert.deepEqual(await claimNews(deps, PATHS), []);
+    files.garble(PATHS.adminCredential, "{}");
+    files.garble(
+      PATHS.claims,
+      claims(["2026-11-20T09:14:33Z", "192.0.2.99", "claimed"], ["2026-11-21T09:14:33Z", "192.0.2.7", "claimed"]),
+    );
+    assert.deepEqual(await claimNews(deps, PATHS), ["Claimed 2026-11-21 09:14 UTC from 192.0.2.7"]);
   });
   it("that are damaged are no news", async () => {
     const { files, deps } = world();

@@ -34,7 +34,9 @@ const endSchema = z.looseObject({
 export async function claimNews(deps: NewsDeps, paths: StatePaths): Promise<readonly string[]> {
   const claims = await readClaims(deps.files, paths.claims);
   const nowMs = deps.clock.now();
-  const claimed = claims.find(({ outcome }) => outcome === "claimed");
+  // One whose password was lost has been claimed before, and belongs to nobody until it is claimed again.
+  const isClaimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
+  const claimed = isClaimed ? claims.findLast(({ outcome }) => outcome === "claimed") : undefined;
   const refused = claims.filter(
     ({ outcome, at }) => outcome === "refused" && nowMs - (parseInstant(at) ?? 0) < REFUSED_MS,
   );
