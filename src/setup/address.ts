@@ -23,9 +23,10 @@ import { describeReleaseRef, type ResolvedRelease } from "../release/resolved.ts
 import { type Installed, readInstalled } from "../status/installed.ts";
 import { ADDRESS_STEPS } from "./address-steps.ts";
 import { answersDigest, planRecordSchema, readAnswers } from "./documents.ts";
-import { appHost, type SetupInputs, validateAddress } from "./model.ts";
+import { appHost, type SetupInputs } from "./model.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 import { refOfAnswers, resolveForSetup } from "./release-of-run.ts";
+import { validateAddress } from "./validate.ts";
 import { addressWarning } from "./warnings.ts";
 
 /** What the page and the command show before anything is asked. */

@@ -6,8 +6,8 @@ import { followRun } from "../operation/follow.ts";
 import type { Lend } from "../operation/opened.ts";
 import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
 import { addressPlanText, licensePlanText } from "./command-text.ts";
-import { validateAddress } from "./model.ts";
 import type { OpenSetup } from "./opened.ts";
+import { validateAddress } from "./validate.ts";
 
 /** Bytes of a password and its line break. */
 const MAX_PASSWORD_BYTES = 4 * 1024;

@@ -5,7 +5,8 @@ import { isApplianceError } from "../core/errors.ts";
 import type { OperationView } from "../operation/model.ts";
 import { runText } from "../operation/run-text.ts";
 import { EXAMPLE_ANSWERS, historyText } from "./command-text.ts";
-import { answersSchema, validateAnswers } from "./model.ts";
+import { answersSchema } from "./model.ts";
+import { validateAnswers } from "./validate.ts";
 
 test("the example answers name every field, and only the password is missing", () => {
   const example: unknown = parse(EXAMPLE_ANSWERS);

@@ -13,8 +13,8 @@ import { REGISTRY_FLAGS, TRUST_FLAGS } from "../release/registry-flags.ts";
 import { changeCommands } from "./change-command.ts";
 import { EXAMPLE_ANSWERS, historyText, planText } from "./command-text.ts";
 import { readAnswers } from "./documents.ts";
-import { validateAnswers } from "./model.ts";
 import type { OpenSetup, SetupOpener } from "./opened.ts";
+import { validateAnswers } from "./validate.ts";
 
 /** 64 KiB, as for the same document over HTTP. */
 const MAX_ANSWERS_BYTES = 64 * 1024;

@@ -13,7 +13,8 @@ import { createDialogue } from "./console-dialogue.ts";
 import { openWizardDraft } from "./console-draft.ts";
 import { WIZARD_QUESTIONS } from "./console-questions.ts";
 import { runWizard } from "./console-wizard.ts";
-import { answersSchema, validateAnswers } from "./model.ts";
+import { answersSchema } from "./model.ts";
+import { validateAnswers } from "./validate.ts";
 
 const PATHS = statePaths("/");
 const DRAFT = `${PATHS.host}/console/setup-draft.json`;

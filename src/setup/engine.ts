@@ -18,18 +18,13 @@ import { describeReleaseRef } from "../release/resolved.ts";
 import { readInstalled } from "../status/installed.ts";
 import { type ChannelOffers, createChannels } from "./channels.ts";
 import { type PlanRecord, planRecordSchema, readAnswers, writeAnswers } from "./documents.ts";
-import {
-  type SetupInputs,
-  type SetupSecrets,
-  type ValidAnswers,
-  validateAnswers,
-  validateNameQuestion,
-} from "./model.ts";
+import type { SetupInputs, SetupSecrets } from "./model.ts";
 import { askNameServers, type NameServerReport } from "./name-servers.ts";
 import { planDigest, planSetup, type SetupPlan } from "./plan.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 import { refOfAnswers } from "./release-of-run.ts";
 import { SETUP_STEPS } from "./steps.ts";
+import { type ValidAnswers, validateAnswers, validateNameQuestion } from "./validate.ts";
 
 export interface SetupConfig extends ChannelOffers {
   readonly mode: "setup" | "status";

@@ -22,9 +22,9 @@ import { planRecordSchema, readAnswers } from "./documents.ts";
 import { type LicenseFacts, licenseFacts } from "./license-claims.ts";
 import { keptSeed, licenseOfCode, tenantInCluster } from "./license-code.ts";
 import { GIVEN, keyInCluster, LICENSE_STEPS, removeLicenseRemains } from "./license-key-steps.ts";
-import { readInstallCode, readLicenseKey } from "./model.ts";
 import type { SetupDeps, SetupSettings } from "./ports.ts";
 import { refOfAnswers } from "./release-of-run.ts";
+import { readInstallCode, readLicenseKey } from "./validate.ts";
 
 /** What the page shows: what the key in use says of itself. */
 export interface LicenseView {

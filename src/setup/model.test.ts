@@ -5,7 +5,7 @@ import type { FieldProblem } from "../core/http.ts";
 import { isIpAddress } from "../core/ip.ts";
 import { nameServersOf } from "../release/answered-registry.ts";
 import { parseAppUrl } from "./app-url.ts";
-import { readInstallCode, validateAnswers } from "./model.ts";
+import { readInstallCode, validateAnswers } from "./validate.ts";
 
 const GOOD = {
   channel: "stable",

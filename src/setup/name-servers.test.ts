@@ -5,8 +5,8 @@ import { createFakeBox } from "../../test/crash/fake-box.ts";
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { Network } from "../core/ports.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
-import { validateNameQuestion } from "./model.ts";
 import { askNameServers } from "./name-servers.ts";
+import { validateNameQuestion } from "./validate.ts";
 
 const REGISTRY = { place: { registry: "ghcr.io", base: "nine-minds" } } as RegistryAccess;
 const KNOWN: Readonly<Record<string, string>> = { "ghcr.io": "192.0.2.1", "psa.example.com": "192.0.2.10" };

@@ -8,7 +8,7 @@ import { isIpAddress } from "../core/ip.ts";
 import type { Deps } from "../core/ports.ts";
 import { redactText } from "../core/redact.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
-import type { NameQuestion } from "./model.ts";
+import type { NameQuestion } from "./validate.ts";
 
 /** `works`: it answers and knows the name; `no-such-name`: it answers and does not; `refused`: it answers with an error. */
 export type NameServerState = "works" | "no-such-name" | "refused" | "no-answer";
