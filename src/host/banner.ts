@@ -233,18 +233,27 @@ function serving(facts: BannerFacts, most: number): readonly (readonly string[])
   if (!facts.claimed) {
     const token =
       facts.token === null ? "The setup token is on the console of the box." : `Setup token: ${facts.token}`;
-    return [["Set up this appliance in a browser:", ...where], [token], [facts.status?.release ?? ""]];
+    const head = facts.addresses.length === 0 ? [] : ["Set up this appliance in a browser:"];
+    const other = facts.addresses.length === 0 ? WITHOUT_NETWORK : [];
+    return [[...head, ...where], other, [token], [facts.status?.release ?? ""]];
   }
   if (facts.status === null) return [["Its page:", ...where]];
   const { message, next, doing, release } = facts.status;
   return [[message, doing ?? ""], [next ?? ""], where, [release ?? ""]];
 }
 
+/** What a person in front of the box can do all the same. */
+const NO_ADDRESS = [
+  "This box has no address: plug in the network, or log in and give it one:",
+  "alga-appliance console network set --help",
+] as const;
+const WITHOUT_NETWORK = ["Or set it up there without a browser:", "alga-appliance console setup"] as const;
+
 /** How to reach the page: over TLS with what proves it, and the plain one where it is the only one or the first step to it. */
 function addressLines(facts: BannerFacts, most: number): readonly string[] {
   const { addresses, secure } = facts;
   const [first] = addresses;
-  if (first === undefined) return ["This box has no address: plug in the network."];
+  if (first === undefined) return NO_ADDRESS;
   const left = addresses.length - Math.max(1, most);
   const more = left > 0 ? [`and ${left} more ${left === 1 ? "address" : "addresses"}`] : [];
   const urls = [...addresses.slice(0, Math.max(1, most)).map((address) => urlOf(facts, address)), ...more];
