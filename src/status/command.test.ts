@@ -115,6 +115,33 @@ describe("status", () => {
     assert.match(said.text, /^Nothing is installed on this cluster yet\nNext: Open the setup address that the console/);
   });
 
+  test("tells at once of a kubelet that has been silent for half a minute, by the time of the API server", async () => {
+    const { server, kube } = memoryKube();
+    await kube.create({ apiVersion: "v1", kind: "Node", metadata: { name: "box" }, spec: {} });
+    const conditions = [{ type: "Ready", status: "True", lastTransitionTime: "2026-11-21T09:00:00Z" }];
+    await kube.patch(
+      { apiVersion: "v1", kind: "Node", name: "box" },
+      { status: { conditions } },
+      { subresource: "status" },
+    );
+    // Another clock than ours: only the API server's is compared.
+    const serverMs = Date.UTC(2031, 0, 1);
+    const spec = { holderIdentity: "box", renewTime: new Date(serverMs - 31_000).toISOString() };
+    const metadata = { name: "box", namespace: "kube-node-lease" };
+    await kube.create({ apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec });
+    const silentAfter = async (aheadMs: number): Promise<string | undefined> => {
+      const date = new Date(serverMs + aheadMs).toUTCString();
+      const fetch: Fetch = async (request) => {
+        const answer = await server.fetch(request);
+        answer.headers.set("date", date);
+        return answer;
+      };
+      const { said } = await run({ kubeconfig: KUBECONFIG, fetch });
+      return applianceStatusSchema.parse(said.value).checks.find(({ code }) => code === "node/silent")?.state;
+    };
+    assert.deepEqual([await silentAfter(0), await silentAfter(-15_000)], ["failed", "ok"]);
+  });
+
   test("folds by itself from a kubeconfig, and reads the release from the cluster", async () => {
     const { server, kube } = memoryKube();
     await kube.create({ apiVersion: "v1", kind: "Namespace", metadata: { name: "alga-system" } });

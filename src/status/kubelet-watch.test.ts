@@ -182,3 +182,50 @@ describe("askKubelet()", () => {
     assert.equal(await asked, "silent");
   });
 });
+
+describe("a process that has just begun", () => {
+  const at = (secondsAgo: number): string => new Date(Date.UTC(2026, 10, 21) - secondsAgo * 1_000).toISOString();
+  const begin = (leases: readonly KubeObject[], more: Partial<KubeletSources> = {}) => {
+    const serverNow = (): number => Date.UTC(2026, 10, 21);
+    const world = start({ ages: { ready: Promise.resolve(), serverNow }, ...more });
+    world.state.watched = leases;
+    return world;
+  };
+
+  test("knows at its first look since when a kubelet is silent, by the API server's own time", async () => {
+    const { watch, state, live, quietMs } = begin([lease("box", at(31))]);
+    await watch.look(never);
+    assert.equal(quietMs(), 31_000);
+    await live(2);
+    assert.equal(quietMs(), 33_000);
+    state.watched = [lease("box", at(-3))];
+    await live(1);
+    assert.equal(quietMs(), 0, "a renewal ends it");
+    state.watched = [lease("box", at(40))];
+    await live(1);
+    assert.equal(quietMs(), 0, "later only what arrives counts");
+  });
+
+  test("knows it also while the watch has not told anything yet", async () => {
+    const { watch, state, quietMs } = begin([]);
+    state.watched = undefined;
+    state.there = [lease("box", at(31))];
+    await watch.look(never);
+    assert.equal(quietMs(), 31_000);
+  });
+
+  test("accuses nobody of more nodes, of a time to come, without a time, or where Kubernetes is away", async () => {
+    const quiet = async (leases: readonly KubeObject[], more: Partial<KubeletSources> = {}): Promise<number> => {
+      const { watch } = begin(leases, more);
+      await watch.look(never);
+      return Math.max(0, ...watch.current().map(({ quietMs }) => quietMs));
+    };
+    const ready = Promise.resolve();
+    assert.equal(await quiet([lease("box", at(31)), lease("other", at(31))]), 0);
+    assert.equal(await quiet([lease("box", at(-3_600))]), 0);
+    assert.equal(await quiet([lease("box", "")]), 0);
+    assert.equal(await quiet([lease("box", at(31))], { ages: { ready, serverNow: () => undefined } }), 0);
+    assert.equal(await quiet([lease("box", at(31))], { isReachable: () => false }), 0);
+    assert.equal(await quiet([lease("box", at(31))], { ages: undefined }), 0);
+  });
+});

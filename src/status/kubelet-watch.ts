@@ -36,6 +36,20 @@ export interface KubeletSources {
   readonly port?: ((signal: AbortSignal) => Promise<KubeletPort>) | undefined;
   /** The watch did not tell what a read shows. */
   readonly watchHangs: () => void;
+  /** For a process that looks once: absent where there is time to count. */
+  readonly ages?: Ages | undefined;
+}
+
+/**
+ * How a process that has just begun knows since when a kubelet is silent: by the clock of the API server, against what the kubelet wrote.
+ * Both are one clock where there is one node, and there alone it counts. A clock that was set within the last renewal can accuse for
+ * these seconds; who goes on running counts by itself and must not use it.
+ */
+export interface Ages {
+  /** Resolves when it is known whether Kubernetes answers. */
+  readonly ready: Promise<void>;
+  /** Milliseconds since 1970 by the last answer of the API server; undefined before one. */
+  readonly serverNow: () => number | undefined;
 }
 
 const LOOK_MS = 1_000;
@@ -81,6 +95,18 @@ export function createKubeletWatch(clock: Clock, sources: KubeletSources): Kubel
     if (hear(leases)) sources.watchHangs();
     port = (await sources.port?.(signal)) ?? "unknown";
   };
+  let ages = sources.ages;
+  /** Once: what was silent before this process began. */
+  const age = async ({ ready, serverNow }: Ages, signal: AbortSignal): Promise<void> => {
+    await ready;
+    if (!sources.isReachable()) return;
+    hear((await readLeases(clock, sources, signal)) ?? []);
+    looked.atMs = clock.monotonic();
+    const [one, another] = heard.values();
+    const [renewedMs, nowMs] = [parseInstant(one?.renewal ?? ""), serverNow()];
+    if (one === undefined || another !== undefined || renewedMs === undefined || nowMs === undefined) return;
+    one.quietMs = Math.max(0, nowMs - renewedMs);
+  };
   return {
     // The port is that of this box: with more nodes nobody knows whose.
     current: () =>
@@ -89,6 +115,11 @@ export function createKubeletWatch(clock: Clock, sources: KubeletSources): Kubel
         return { node, heardAtMs: atMs, quietMs, port: own ? port : "unknown" };
       }),
     look: async (signal) => {
+      if (ages !== undefined) {
+        const once = ages;
+        ages = undefined;
+        await age(once, signal);
+      }
       const nowMs = clock.monotonic();
       const passedMs = nowMs - looked.atMs;
       looked.atMs = nowMs;

@@ -2,6 +2,7 @@
 import type { CommandContext } from "../cli/command.ts";
 import { publicError } from "../core/errors.ts";
 import { statePaths } from "../core/paths.ts";
+import type { Clock, Fetch } from "../core/ports.ts";
 import { createKube } from "../kube/client.ts";
 import { findKubeAccess, openConnection } from "../kube/config.ts";
 import { corruptRun } from "../operation/corrupt.ts";
@@ -44,14 +45,32 @@ export async function openLocalSources(context: CommandContext): Promise<StatusS
   };
 }
 
-async function openCluster(context: CommandContext): Promise<Pick<StatusSources, "kube" | "kubeProblem">> {
+async function openCluster(context: CommandContext): Promise<Pick<StatusSources, "kube" | "kubeProblem" | "kubeNow">> {
   const kubeconfig = context.settings.get("kubeconfig");
   try {
     const access = await findKubeAccess(context.deps, { kubeconfig, environment: context.env });
-    return { kube: createKube(context.deps, openConnection(context.deps.transports, access)) };
+    const { fetch, kubeNow } = timed(context.deps.clock, context.deps.transports.open(access.transport));
+    return { kube: createKube(context.deps, { ...openConnection(context.deps.transports, access), fetch }), kubeNow };
   } catch (thrown) {
     return { kubeProblem: publicError(thrown).message };
   }
+}
+
+/** Notes the time that each answer tells in its head, and goes on from it by the clock that never jumps. */
+function timed(
+  clock: Pick<Clock, "monotonic">,
+  fetch: Fetch,
+): { readonly fetch: Fetch; readonly kubeNow: () => number | undefined } {
+  let last: { readonly serverMs: number; readonly atMs: number } | undefined;
+  return {
+    fetch: async (request) => {
+      const response = await fetch(request);
+      const serverMs = Date.parse(response.headers.get("date") ?? "");
+      if (!Number.isNaN(serverMs)) last = { serverMs, atMs: clock.monotonic() };
+      return response;
+    },
+    kubeNow: () => (last === undefined ? undefined : last.serverMs + clock.monotonic() - last.atMs),
+  };
 }
 
 /** The journal tells how far the newest operation is, whoever runs it; one that cannot be read is told as that. */

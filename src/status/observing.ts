@@ -146,7 +146,7 @@ export function startObserving(deps: ObservingDeps, sources: StatusSources, opti
 /** Counts the silence of kubelets by their Leases: as the watch has them, and read beside it before anybody is accused. */
 function watchKubelets(
   { clock, log }: ObservingDeps,
-  { kube, kubelet }: StatusSources,
+  { kube, kubelet, kubeNow }: StatusSources,
   given: { readonly cache: WatchCache | undefined; readonly heartbeat: Heartbeat },
 ): KubeletWatch | undefined {
   const { cache, heartbeat } = given;
@@ -159,6 +159,7 @@ function watchKubelets(
     isReachable: () => heartbeat.current().state === "reachable",
     read: async (signal) => (await kube.list(LIST_KINDS.leases, { signal, keep: keepNeeded })).items,
     port: kubelet,
+    ages: kubeNow === undefined ? undefined : { ready: heartbeat.first, serverNow: kubeNow },
     watchHangs: () => {
       log.warn("watches hang and are opened again", { kind: LIST_KINDS.leases.kind });
       cache.reopen();

@@ -31,6 +31,8 @@ export interface StatusSources {
   /** Absent: no Kubernetes is known, and `kubeProblem` says why. */
   readonly kube?: Kube;
   readonly kubeProblem?: string;
+  /** The time by the last answer of Kubernetes, for a process that looks once; absent for one that goes on running. */
+  readonly kubeNow?: () => number | undefined;
   readonly box: () => Promise<BoxFacts>;
   readonly operations?: {
     readonly current: () => OperationView | undefined;
