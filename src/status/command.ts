@@ -158,7 +158,7 @@ async function openSource(context: CommandContext): Promise<Source> {
 }
 
 async function openLocal(context: CommandContext): Promise<Source> {
-  const engine = createStatusEngine(context.deps, await openLocalSources(context));
+  const engine = createStatusEngine(context.deps, await openLocalSources(context, { looksOnce: true }));
   return {
     read: (signal) => engine.observe(signal),
     next: (known, signal) =>

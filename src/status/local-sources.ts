@@ -13,12 +13,19 @@ import { createResolvedStore } from "../release/resolved-store.ts";
 import { createBoxReader, createHostLook } from "./box.ts";
 import type { BoxFacts, StatusSources } from "./sources.ts";
 
-/** Opens everything that can be had; what cannot is named by the status itself. */
-export async function openLocalSources(context: CommandContext): Promise<StatusSources> {
+/**
+ * Opens everything that can be had; what cannot is named by the status itself.
+ *
+ * @param options.looksOnce For a process that does not live long enough to count a kubelet's silence by itself.
+ */
+export async function openLocalSources(
+  context: CommandContext,
+  options: { readonly looksOnce?: boolean } = {},
+): Promise<StatusSources> {
   const { deps } = context;
   const paths = statePaths(context.settings.get("root") ?? "/");
   const store = createFileStore(deps, paths, { leaveDamaged: true });
-  const cluster = await openCluster(context);
+  const { kubeNow, ...cluster } = await openCluster(context);
   const kube = "kube" in cluster ? { kube: cluster.kube } : {};
   let newest: Pick<Run, "view" | "plan"> | undefined;
   const readBox = createBoxReader(deps, {
@@ -35,6 +42,7 @@ export async function openLocalSources(context: CommandContext): Promise<StatusS
   const direct = deps.transports.open();
   return {
     ...cluster,
+    ...(kubeNow === undefined || options.looksOnce !== true ? {} : { kubeNow }),
     box: async () => {
       newest = await newestRun(store).catch(() => undefined);
       return readBox().catch((): BoxFacts => nothingKnown(context));
