@@ -24,6 +24,7 @@ import { Appliance } from "./appliance.ts";
 import { administers, object } from "./cluster.ts";
 import { typed } from "./inside.ts";
 import type { Case } from "./runner.ts";
+import * as screen from "./units-console.lab.ts";
 import * as login from "./units-login.lab.ts";
 import * as network from "./units-network.lab.ts";
 import * as storage from "./units-storage.lab.ts";
@@ -45,6 +46,7 @@ export function unitsHost(lab: LabState): Case[] {
     told("the first bootstrap takes over what it finds, and closes the folder of the volumes", takesOver),
     told("login: it is on the screen alone", login.isOnTheScreenAlone),
     told("login: its first use makes it worthless", login.isExpiredByItsUse),
+    told("console: without its executable it ends in a login prompt that says why", screen.endsInALoginPrompt),
     told("network: it is shown, and what is wrong is refused", network.isRefused),
     told("network: a change that is confirmed stays", network.isConfirmed),
     told("network: so does one of another interface", network.isConfirmedElsewhere),
