@@ -6,7 +6,7 @@
  */
 import { createOperations } from "../operation/engine.ts";
 import type { Operations } from "../operation/operations.ts";
-import { openRegistryOfBox } from "../release/answered-registry.ts";
+import { watchedRegistry } from "../release/answered-registry.ts";
 import { type Address, createAddress } from "../setup/address.ts";
 import { type AdminPassword, createAdminPassword } from "../setup/admin-password.ts";
 import { createSetup, type Setup } from "../setup/engine.ts";
@@ -49,11 +49,11 @@ export function createEngines(deps: EngineDeps, settings: EngineSettings): Engin
 
 /**
  * Whether it is worth trying again what failed by the network: the registry answers, with or without a login. It is asked as the steps
- * ask it, by the name servers of the answers: those of the system may be the ones that are broken.
+ * ask it, by the name servers of the answers.
  */
 async function registryAnswers(deps: EngineDeps, signal: AbortSignal): Promise<boolean> {
   try {
-    await (await openRegistryOfBox(deps)).ping(signal);
+    await watchedRegistry(deps).ping(signal);
     return true;
   } catch (error) {
     deps.log.debug("registry does not answer", { error });

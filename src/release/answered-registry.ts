@@ -47,6 +47,21 @@ export async function openRegistryOfBox(
   return openRegistryAsking(deps, await nameServersOfBox(deps));
 }
 
+/**
+ * The registry as something to look at: each ping asks the name servers that are kept by then. Those of the system may be the ones that
+ * are broken, so whoever asks them calls a registry away that every fetch reaches.
+ *
+ * @param deps.store One that leaves damaged documents, where this only looks.
+ */
+export function watchedRegistry(
+  deps: WireDeps & { readonly store: Pick<StateStore, "readDocument"> },
+): Pick<RegistryClient, "registry" | "ping"> {
+  return {
+    registry: deps.registry.place.registry,
+    ping: async (signal) => (await openRegistryOfBox(deps)).ping(signal),
+  };
+}
+
 /** A client that asks these name servers; undefined: those of the access, else the system's. Nothing is sent yet. */
 export function openRegistryAsking(deps: WireDeps, nameServers: readonly string[] | undefined): RegistryClient {
   return openRegistry(deps, { ...deps.registry, ...(nameServers === undefined ? {} : { nameServers }) });

@@ -13,9 +13,10 @@ import type { Kube } from "../kube/calls.ts";
 import { createFileStore } from "../operation/file-store.ts";
 import type { Operations } from "../operation/operations.ts";
 import type { StateStore } from "../operation/store.ts";
+import { watchedRegistry } from "../release/answered-registry.ts";
 import { createPartsShelf } from "../release/kept-parts.ts";
 import { createPartsRegistry, isForRegistry } from "../release/parts-registry.ts";
-import { openRegistry, type RegistryAccess } from "../release/registry-access.ts";
+import type { RegistryAccess } from "../release/registry-access.ts";
 import { createResolvedStore, type ResolvedStore } from "../release/resolved-store.ts";
 import type { Setup } from "../setup/engine.ts";
 import { createLicenseService } from "../setup/license.ts";
@@ -228,6 +229,8 @@ function statusSources(
 ): StatusSources {
   const { proxy } = options.registry;
   const direct = deps.transports.open();
+  // A look moves nothing: damaged answers stay for whoever works with them.
+  const looking = createFileStore(deps, options.paths, { leaveDamaged: true });
   return {
     ...(options.kubeProblem === undefined ? { kube: options.kube } : { kubeProblem: options.kubeProblem }),
     box: late.box,
@@ -235,7 +238,7 @@ function statusSources(
       current: late.operations.current.bind(late.operations),
       subscribe: (call) => late.operations.subscribe(call),
     },
-    registry: () => openRegistry(deps, options.registry),
+    registry: () => watchedRegistry({ ...deps, store: looking, registry: options.registry }),
     host: createHostLook(deps, options.paths),
     // A rehearsed node has no kubelet of its own; one that listens here is that of another cluster.
     ...(options.rehearsal ? {} : { kubelet: (signal) => askKubelet(deps.clock, direct, signal) }),
