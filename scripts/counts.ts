@@ -58,6 +58,9 @@ export interface RunOptions {
   readonly quiet?: boolean;
 }
 
+/** Commands that run now: when we are told to end, the last of them ends us. */
+const running = new Set<object>();
+
 /** Runs a command, shows its output as it comes, and counts. A command that ends badly without a count is one failure. */
 export async function runCounted(command: readonly string[], options: RunOptions): Promise<LegResult> {
   const { code, output } = await run(command, options);
@@ -82,10 +85,16 @@ function run(command: readonly string[], options: RunOptions): Promise<{ code: n
       env: { ...process.env, NO_COLOR: "1", ...options.env },
       detached: true,
     });
+    running.add(child);
+    const timers: NodeJS.Timeout[] = [];
     let interrupted = false;
-    const stopWithUs = (): void => {
-      interrupted = true;
+    const stop = (): void => {
       signal(child.pid, "SIGTERM");
+      timers[1] = setTimeout(() => signal(child.pid, "SIGKILL"), GRACE_MS);
+    };
+    const stopWithUs = (): void => {
+      if (!interrupted) stop();
+      interrupted = true;
     };
     for (const name of STOP_SIGNALS) process.on(name, stopWithUs);
     let output = "";
@@ -95,18 +104,18 @@ function run(command: readonly string[], options: RunOptions): Promise<{ code: n
     };
     child.stdout.on("data", take);
     child.stderr.on("data", take);
-    const timers: NodeJS.Timeout[] = [];
     let timedOut = false;
     timers[0] = setTimeout(() => {
       timedOut = true;
       take(Buffer.from(`\nstopped: "${command.join(" ")}" took longer than ${options.timeoutMs / 1000} s\n`));
-      signal(child.pid, "SIGTERM");
-      timers[1] = setTimeout(() => signal(child.pid, "SIGKILL"), GRACE_MS);
+      stop();
     }, options.timeoutMs);
     const end = (code: number): void => {
       for (const timer of timers) clearTimeout(timer);
       for (const name of STOP_SIGNALS) process.off(name, stopWithUs);
-      if (interrupted) process.exit(INTERRUPTED);
+      running.delete(child);
+      if (interrupted && options.quiet === true) process.stdout.write(output);
+      if (interrupted && running.size === 0) process.exit(INTERRUPTED);
       child.stdout.destroy();
       child.stderr.destroy();
       resolve({ code, output });

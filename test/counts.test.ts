@@ -1,6 +1,8 @@
 /** The counting of CI: what a command prints, and what becomes of one that ends badly, hangs, or leaves others running. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { readCounts, readFailures, runCounted } from "../scripts/counts.ts";
 import { eventually } from "./support/eventually.ts";
@@ -52,6 +54,27 @@ describe("a command that is counted", () => {
     const child = Number(/child (\d+)/.exec(result.output)?.[1]);
     // The kernel closes what a dying process had open before it counts it as gone.
     await eventually("the child is gone", () => !isRunning(child));
+  });
+});
+
+describe("commands side by side", () => {
+  it("are all ended before a runner that is told to end is gone", async () => {
+    const counts = join(import.meta.dirname, "../scripts/counts.ts");
+    const slow = 'trap "sleep 1; exit 0" TERM; echo $$; sleep 98 & wait';
+    const quick = "echo $$; sleep 98";
+    const program = `import { runCounted } from ${JSON.stringify(counts)};
+      for (const script of ${JSON.stringify([quick, slow])}) void runCounted(["sh", "-c", script], { timeoutMs: 90_000 });`;
+    const runner = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    runner.stdout.on("data", (chunk) => {
+      output += chunk;
+    });
+    const pids = (): number[] => (output.match(/^\d+$/gm) ?? []).map(Number);
+    await eventually("both run", () => pids().length === 2);
+    const code = new Promise((resolve) => runner.on("exit", resolve));
+    runner.kill("SIGTERM");
+    assert.equal(await code, 130);
+    assert.deepEqual(pids().filter(isRunning), []);
   });
 });
 
