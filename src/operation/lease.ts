@@ -17,6 +17,8 @@ export const LEASE_SCHEMA = "alga.appliance.lease/v1";
 const LEASE_TTL_MS = 15_000;
 const RENEW_EVERY_MS = 5_000;
 
+const TAKEN_OVER = "another process has taken the lease over";
+
 export const leaseSchema = z.object({
   schema: z.literal(LEASE_SCHEMA),
   /** Grows by one with each holder. */
@@ -86,7 +88,7 @@ export async function acquireLease(deps: LeaseDeps): Promise<HeldLease | undefin
     return undefined;
   }
   await deps.store.removeLeases({ below: lease.number });
-  return hold(deps, lease);
+  return new RenewedLease(deps, lease);
 }
 
 async function gatherFacts(deps: LeaseDeps, current: Lease | undefined): Promise<Facts> {
@@ -99,63 +101,77 @@ async function gatherFacts(deps: LeaseDeps, current: Lease | undefined): Promise
   return { bootId, uptimeMs, self, holderStart };
 }
 
-function hold(deps: LeaseDeps, first: Lease): HeldLease {
-  const lost = new AbortController();
-  let lease = first;
-  let cancelTimer = (): void => {};
-  let renewing: Promise<void> = Promise.resolve();
+/** A lease that renews itself from its making until it is released or lost. */
+class RenewedLease implements HeldLease {
+  readonly number: number;
+  readonly #deps: LeaseDeps;
+  readonly #lost = new AbortController();
+  #lease: Lease;
+  #cancelTimer = (): void => {};
+  #renewing: Promise<void> = Promise.resolve();
 
-  const lose = (why: string): ApplianceError => {
-    const error = new ApplianceError("operation/lease-lost", `Cannot go on with the operation: ${why}`);
-    if (!lost.signal.aborted) deps.log.warn("lease lost", { number: lease.number, why });
-    cancelTimer();
-    lost.abort(error);
-    return error;
-  };
-  const confirm = async (): Promise<void> => {
-    if (lost.signal.aborted) throw lost.signal.reason;
-    if (lease.released) throw lose("its lease was given back");
-    const found = await deps.store.readLease();
-    if (found?.holder !== lease.holder) throw lose("another process has taken the lease over");
-    const silentMs = (await deps.machine.uptimeMs()) - lease.renewedUptimeMs;
+  constructor(deps: LeaseDeps, lease: Lease) {
+    this.#deps = deps;
+    this.#lease = lease;
+    this.number = lease.number;
+    this.#schedule();
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async confirm(): Promise<void> {
+    if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
+    if (this.#lease.released) throw this.#lose("its lease was given back");
+    if (!(await this.#isOurs())) throw this.#lose(TAKEN_OVER);
+    const silentMs = (await this.#deps.machine.uptimeMs()) - this.#lease.renewedUptimeMs;
     if (silentMs < LEASE_TTL_MS) return;
     // Stale, yet nobody came: renew first, so that the others see us before the effect.
-    await renew();
-  };
-  const renew = async (): Promise<void> => {
-    const next = { ...lease, renewedUptimeMs: await deps.machine.uptimeMs() };
-    await deps.store.writeLease(next);
-    lease = next;
-  };
-  const tick = async (): Promise<void> => {
-    try {
-      const found = await deps.store.readLease();
-      if (found?.holder !== lease.holder) return void lose("another process has taken the lease over");
-      await renew();
-    } catch (thrown) {
-      deps.log.warn("lease not renewed", { number: lease.number, error: thrown });
-    }
-    schedule();
-  };
-  const schedule = (): void => {
-    if (lease.released || lost.signal.aborted) return;
-    cancelTimer = deps.clock.after(RENEW_EVERY_MS, () => {
-      renewing = tick();
-    });
-  };
-  schedule();
+    await this.#renew();
+  }
 
-  return {
-    number: first.number,
-    lost: lost.signal,
-    confirm,
-    release: async () => {
-      cancelTimer();
-      await renewing;
-      cancelTimer();
-      if (lease.released || lost.signal.aborted) return;
-      lease = { ...lease, released: true };
-      if ((await deps.store.readLease())?.holder === lease.holder) await deps.store.writeLease(lease);
-    },
-  };
+  async release(): Promise<void> {
+    this.#cancelTimer();
+    await this.#renewing;
+    this.#cancelTimer();
+    if (this.#lease.released || this.#lost.signal.aborted) return;
+    this.#lease = { ...this.#lease, released: true };
+    if (await this.#isOurs()) await this.#deps.store.writeLease(this.#lease);
+  }
+
+  #schedule(): void {
+    if (this.#lease.released || this.#lost.signal.aborted) return;
+    this.#cancelTimer = this.#deps.clock.after(RENEW_EVERY_MS, () => {
+      this.#renewing = this.#tick();
+    });
+  }
+
+  async #tick(): Promise<void> {
+    try {
+      if (!(await this.#isOurs())) return void this.#lose(TAKEN_OVER);
+      await this.#renew();
+    } catch (thrown) {
+      this.#deps.log.warn("lease not renewed", { number: this.number, error: thrown });
+    }
+    this.#schedule();
+  }
+
+  async #renew(): Promise<void> {
+    const next = { ...this.#lease, renewedUptimeMs: await this.#deps.machine.uptimeMs() };
+    await this.#deps.store.writeLease(next);
+    this.#lease = next;
+  }
+
+  async #isOurs(): Promise<boolean> {
+    return (await this.#deps.store.readLease())?.holder === this.#lease.holder;
+  }
+
+  #lose(why: string): ApplianceError {
+    const error = new ApplianceError("operation/lease-lost", `Cannot go on with the operation: ${why}`);
+    if (!this.#lost.signal.aborted) this.#deps.log.warn("lease lost", { number: this.number, why });
+    this.#cancelTimer();
+    this.#lost.abort(error);
+    return error;
+  }
 }
