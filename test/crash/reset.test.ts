@@ -1,6 +1,7 @@
 /** Reset on a host in memory: it takes what is ours and nothing else, goes on after every kill, and a fresh setup works afterwards. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { Digest } from "../../src/core/digest.ts";
 import { SILENT_LOG } from "../../src/core/log.ts";
 import { statePaths } from "../../src/core/paths.ts";
 import type { Deps, Fetch } from "../../src/core/ports.ts";
@@ -14,6 +15,8 @@ import type { KubeObject } from "../../src/kube/model.ts";
 import { createFileStore } from "../../src/operation/file-store.ts";
 import { acquireLease } from "../../src/operation/lease.ts";
 import type { OperationView } from "../../src/operation/model.ts";
+import { readReleaseManifest } from "../../src/release/model.ts";
+import { keepPrevious } from "../../src/update/previous.ts";
 import { commandContext, newSaid } from "../support/command-context.ts";
 import { bringToEnd, openBench } from "./bench.ts";
 import { createFakeBox, FOREVER_MS } from "./fake-box.ts";
@@ -232,6 +235,25 @@ describe("what goes and what stays", () => {
     assert.equal(host.files.snapshot().get(`${DATA}/pgdata`), "rows");
     assert.ok(await exists(others, CLASS, [undefined, "local-path"]));
     assert.deepEqual(state(host), []);
+  });
+  it("takes only images that its releases name where they lie at the root of a registry of the house", async () => {
+    const { host } = await installed();
+    const release = host.files.snapshot().get(PATHS.release) ?? "";
+    host.files.garble(PATHS.release, release.replace("b/alga-appliance-release", "alga-appliance-release"));
+    const before = { ...JSON.parse(host.files.snapshot().get(PATHS.release) ?? "{}"), version: "1.0.2" };
+    const manifest = readReleaseManifest({
+      version: "1.0.2",
+      images: { algaCore: "1.0.2" },
+      additionalImages: [{ reference: "docker.io/library/postgres:17", digest: DIGEST }],
+      config: { repository: "ghcr.io/nine-minds/alga-appliance-config", digest: DIGEST },
+    });
+    const kept = { digest: DIGEST as Digest, installed: before, manifest, values: [], parts: [] };
+    await keepPrevious(createFileStore(host.deps(), PATHS), kept);
+    const stay = ["registry.test/till:1", "docker.io/library/postgres:17", BAKED];
+    for (const image of [...stay, "registry.test/alga-psa-ee:1.0.2"]) host.state.images.add(image);
+    assert.equal((await reset(host)).state, "done");
+    assert.ok(!host.state.images.has("registry.test/alga-psa-ee:1.0.2"));
+    for (const image of stay) assert.ok(host.state.images.has(image), image);
   });
   it("removes a folder only where volumes lie, whatever a volume says", () => {
     assert.equal(volumeFolder(DATA), DATA);
