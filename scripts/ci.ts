@@ -26,6 +26,8 @@ interface Leg {
   readonly after?: () => void;
   /** Runs beside the legs of another lane, which share nothing with it; those of one lane run one after the other. */
   readonly lane?: "browser" | "contracts";
+  /** It is skipped when less is left of the whole run. */
+  readonly wantsMs?: number;
 }
 
 /** What the pages looked like in this run, one picture of each page that is audited. */
@@ -35,6 +37,15 @@ const MINUTE_MS = 60_000;
 const isRoot = process.getuid?.() === 0;
 const TEST = [bun, "test", "--timeout=300000"];
 const hasApt = existsSync("/usr/bin/apt-get");
+
+/**
+ * When the whole run has to be over, in Unix milliseconds, by `.ci/run`: what ends it at its limit would lose every count. On a machine
+ * that is too slow for all of it, cases of the lab that have not begun are printed as skipped.
+ */
+const { ALGA_CI_UNTIL } = process.env;
+const until = ALGA_CI_UNTIL === undefined ? undefined : Number(ALGA_CI_UNTIL);
+/** The longest case of the lab and taking the box down, then the benchmarks. */
+const AFTER_LAB_MS = 12 * MINUTE_MS;
 
 const LEGS: readonly Leg[] = [
   {
@@ -92,11 +103,19 @@ const LEGS: readonly Leg[] = [
     needsRoot: true,
     prepare: () => hasGo() && buildExecutable() && tool("scripts/lab.ts", "build"),
     command: [bun, "run", "scripts/lab.ts"],
+    env: until === undefined ? {} : { ALGA_LAB_UNTIL: String(until - AFTER_LAB_MS) },
+    wantsMs: AFTER_LAB_MS,
     after: () => tool("scripts/lab.ts", "down"),
     // Half an hour on two quiet cores.
     timeoutMs: 60 * MINUTE_MS,
   },
-  { name: "benchmarks", packages: [], command: [bun, "run", "bench/run.ts", "--quick"], timeoutMs: 10 * MINUTE_MS },
+  {
+    name: "benchmarks",
+    packages: [],
+    command: [bun, "run", "bench/run.ts", "--quick"],
+    timeoutMs: 10 * MINUTE_MS,
+    wantsMs: 5 * MINUTE_MS,
+  },
 ];
 
 // `bun scripts/ci.ts "" lab` runs the legs alone whose names hold a match of that word.
@@ -145,7 +164,8 @@ async function runLeg(leg: Leg, { missing, took }: Prepared, { quiet = false } =
   }
   console.log(quiet ? `\nruns beside others: ${leg.name}` : `\n== ${leg.name}`);
   const running = performance.now();
-  const result = await runCounted(leg.command, { timeoutMs: leg.timeoutMs, env: leg.env ?? {}, quiet });
+  const timeoutMs = Math.min(leg.timeoutMs, until === undefined ? Number.POSITIVE_INFINITY : until - Date.now());
+  const result = await runCounted(leg.command, { timeoutMs, env: leg.env ?? {}, quiet });
   leg.after?.();
   if (quiet) console.log(`\n== ${leg.name}\n${result.output}`);
   rows.push(`${leg.name}: ${closingLine(result)} (${took} to prepare, ${seconds(running)} to run)`);
@@ -159,6 +179,8 @@ function seconds(since: number): string {
 }
 
 function whyNot(leg: Leg): string | undefined {
+  if (until !== undefined && leg.wantsMs !== undefined && Date.now() + leg.wantsMs > until)
+    return "no time is left for it";
   if (leg.needsRoot === true && !(isRoot && hasApt)) return "it needs root on Debian";
   if (!installed(leg.packages)) return `its packages cannot be installed here (${leg.packages.join(", ")})`;
   if (leg.prepare !== undefined && !leg.prepare()) return "its tools cannot be built here";

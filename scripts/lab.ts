@@ -8,7 +8,8 @@
 //   npm run lab -- run <pattern>   the suite, only the cases that match ("good", "registry", "StorageClass", ...)
 //   npm run lab -- units           boots a box of our own units and the ISO's payload, and leaves it running
 //
-// ALGA_LAB_CACHE moves the cache, ALGA_LAB_EXECUTABLE tests another file than dist/alga-appliance.
+// ALGA_LAB_CACHE moves the cache, ALGA_LAB_EXECUTABLE tests another file than dist/alga-appliance, ALGA_LAB_UNTIL (Unix milliseconds)
+// skips what has not begun by then.
 
 import { BOX, boxPid, inBox, kubectl } from "./lab/box.ts";
 import { daemonPid } from "./lab/daemon.ts";

@@ -22,7 +22,11 @@ export interface RunnerOptions {
   readonly filter?: RegExp | undefined;
   /** What to print beside a failure, so that it explains itself. */
   readonly explain: () => Promise<string>;
+  /** No case is begun after it (Unix milliseconds), and none is tried again: whoever runs this has to end soon. */
+  readonly until?: number | undefined;
 }
+
+const NO_TIME = "no time is left for it in this run";
 
 export function newOutcome(): Outcome {
   return { passed: 0, failed: 0, skipped: 0, failures: [], secondTries: [] };
@@ -35,12 +39,16 @@ export async function runCases(cases: readonly Case[], outcome: Outcome, options
       outcome.skipped += 1;
       continue;
     }
+    if (isLate(options)) {
+      outcome.skipped += skip([one], NO_TIME);
+      continue;
+    }
     const first = await runCase(one, options);
     if (first === undefined) {
       outcome.passed += 1;
       continue;
     }
-    const second = await runCase(one, options);
+    const second = isLate(options) ? first : await runCase(one, options);
     if (second === undefined) outcome.passed += 1;
     else outcome.failed += 1;
     note(outcome, second === undefined, `${one.name}: ${second ?? first}`);
@@ -57,7 +65,8 @@ export async function runStory(
   options: RunnerOptions & { readonly again: () => Promise<readonly Case[]> },
 ): Promise<void> {
   const first = await tellStory(cases, options);
-  const told = first.failure === undefined ? first : await tellStory(await options.again(), options);
+  const isOver = first.failure === undefined || isLate(options);
+  const told = isOver ? first : await tellStory(await options.again(), options);
   outcome.passed += told.passed;
   outcome.skipped += told.skipped;
   if (told.failure !== undefined) outcome.failed += 1;
@@ -69,13 +78,22 @@ async function tellStory(
   options: RunnerOptions,
 ): Promise<{ passed: number; skipped: number; failure?: string }> {
   for (const [passed, one] of cases.entries()) {
+    if (isLate(options)) return { passed, skipped: skip(cases.slice(passed), NO_TIME) };
     const problem = await runCase(one, options);
     if (problem === undefined) continue;
-    const rest = cases.slice(passed + 1);
-    for (const { name } of rest) print(`skip  ${name}: an earlier case that it builds on failed`);
-    return { passed, skipped: rest.length, failure: `${one.name}: ${problem}` };
+    const skipped = skip(cases.slice(passed + 1), "an earlier case that it builds on failed");
+    return { passed, skipped, failure: `${one.name}: ${problem}` };
   }
   return { passed: cases.length, skipped: 0 };
+}
+
+function skip(cases: readonly Case[], why: string): number {
+  for (const { name } of cases) print(`skip  ${name}: ${why}`);
+  return cases.length;
+}
+
+function isLate({ until }: RunnerOptions): boolean {
+  return until !== undefined && Date.now() > until;
 }
 
 function note(outcome: Outcome, held: boolean, text: string): void {

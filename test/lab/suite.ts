@@ -18,6 +18,8 @@ import { updates } from "./updates.lab.ts";
 /** @param filter only bad days whose name matches run; the stories run when it is absent or matches "good", "publishing", "failures", "updates", "units", "host" or "units life" */
 export async function runSuite(lab: LabState, filter: RegExp | undefined): Promise<Outcome> {
   const outcome = newOutcome();
+  const { ALGA_LAB_UNTIL } = process.env;
+  const options = { explain: diagnosis, until: ALGA_LAB_UNTIL === undefined ? undefined : Number(ALGA_LAB_UNTIL) };
   if (boxPid() !== undefined) await keepFreshBox();
   if (!hasBrowser()) {
     outcome.skipped += 1;
@@ -36,10 +38,10 @@ export async function runSuite(lab: LabState, filter: RegExp | undefined): Promi
     ["failures", failed],
   ] as const) {
     if (filter === undefined || filter.test(word))
-      await runStory(story(), outcome, { explain: diagnosis, again: fresh(story) });
+      await runStory(story(), outcome, { ...options, again: fresh(story) });
     else outcome.skipped += story().length;
   }
-  await runCases(badDays(lab), outcome, { filter, explain: diagnosis });
+  await runCases(badDays(lab), outcome, { ...options, filter });
   // Last, because they make a box of their own in the other's place.
   const updated = (): readonly Case[] => updates(lab);
   const hosted = (): readonly Case[] => unitsHost(lab);
@@ -51,7 +53,7 @@ export async function runSuite(lab: LabState, filter: RegExp | undefined): Promi
     ["units life", lived],
   ] as const) {
     if (filter === undefined || filter.test(word))
-      await runStory(story(), outcome, { explain: diagnosis, again: async () => story() });
+      await runStory(story(), outcome, { ...options, again: async () => story() });
     else outcome.skipped += story().length;
   }
   return outcome;
