@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import type { OperationView } from "../../src/operation/model.ts";
 import { controlPlaneIdentity } from "../../src/rehearsal/control-plane-identity.ts";
 import type { ApplianceStatus } from "../../src/status/model.ts";
+import { eventually } from "../support/eventually.ts";
 import { ANSWERS, type Play, startPlay } from "./play.ts";
 
 /** What a rehearsal does not ask for, and who does. A right that nobody needs is taken away, not listed here. */
@@ -67,10 +68,17 @@ async function liveThrough(play: Play): Promise<readonly string[]> {
   await doneBy(play, "/api/updates/rollback", {});
   await play.until("the release before works", isWhole("1.0.3"));
   await play.ask("GET", "/api/inventory");
-  const { items } = await play.cluster("/api/v1/namespaces/msp/pods");
-  const [pod] = items as readonly { readonly metadata: { readonly name: string } }[];
-  assert.equal((await play.ask("GET", `/api/pods/msp/${pod?.metadata.name}/log`)).status, 200);
+  await eventually("a pod shows its log", () => showsLog(play), 60_000);
   return (await play.cluster("/rehearsal/asked")) as unknown as readonly string[];
+}
+
+/** Pods of a way back come and go while one looks: any that is still there will do. */
+async function showsLog(play: Play): Promise<boolean> {
+  const { items } = await play.cluster("/api/v1/namespaces/msp/pods");
+  for (const { metadata } of items as readonly { readonly metadata: { readonly name: string } }[]) {
+    if ((await play.ask("GET", `/api/pods/msp/${metadata.name}/log`)).status === 200) return true;
+  }
+  return false;
 }
 
 async function doneBy(play: Play, path: string, asked: Readonly<Record<string, unknown>>): Promise<void> {
