@@ -24,6 +24,7 @@ import {
 } from "../../scripts/lab/units-box.ts";
 import type { LabState } from "../../scripts/lab/up.ts";
 import { ANSWERS, Appliance, loginAnswers } from "./appliance.ts";
+import { objects } from "./cluster.ts";
 import { marked, writeMark } from "./data.ts";
 import { footprint } from "./footprint.ts";
 import { assertFrame } from "./frames.ts";
@@ -61,11 +62,12 @@ export function unitsLife(lab: LabState): Case[] {
   const told = (name: string, run: () => Promise<void>): Case => ({ name: `life: ${name}`, run });
   return [
     told("the node takes the control plane from the registry of the house", () => followsHouse(lab)),
-    told("a setup to its end with the token of the screen", () => setsUp("running")),
+    told("a setup to its end with the token of the screen", () => setsUp({ frame: "running" })),
     ...DAMAGES.map((damage) => told(`recover: ${damage.name}`, () => recovers(damage))),
     told("a reset lists what goes, and does nothing without the name", asksFirst),
     told("a reset that the power cuts comes to its end, and leaves what is not the appliance's", resets),
-    told("a box that was reset is set up anew", () => setsUp("running-again")),
+    told("a box that was reset is set up anew", () => setsUp({ frame: "running-again" })),
+    told("a reset that keeps the data: the next setup takes it over", keepsData),
   ];
 }
 
@@ -104,14 +106,14 @@ function imageNow(): string {
   return inBox(["k3s", "kubectl", ...named]).stdout;
 }
 
-async function setsUp(frame: string): Promise<void> {
+async function setsUp({ frame, keepsData = false }: { frame: string; keepsData?: boolean }): Promise<void> {
   const token = await claims();
   const appliance = new Appliance(UNITS_BOX.address);
   await appliance.login();
   const { id } = await appliance.start({ ...ANSWERS, channel: CHANNEL });
   await appliance.finishes(id, SETUP_SECONDS);
   await loginAnswers();
-  await writeMark();
+  await (keepsData ? marked() : writeMark());
   const shown = await screenShows("Everything works", SAID_SECONDS);
   assert.ok(!shown.join("\n").includes(token), "the token is shown after it was used");
   // Without the first login after a start: it is shown in one boot alone.
@@ -231,16 +233,33 @@ async function asksFirst(): Promise<void> {
   for (const name of FOREIGN) assert.ok(!planned(JSON.parse(plan.stdout)).includes(name), `${name} would go`);
 }
 
+const claimNames = (): string[] => objects("persistentvolumeclaims", "msp").map(({ metadata }) => metadata.name);
+
+async function keepsData(): Promise<void> {
+  const reset = ["alga-appliance", "reset", "--keep-data", "--yes", "--name", nameOfBox()];
+  const before = claimNames();
+  const done = inBox(reset, { timeoutMs: COMMAND_MS });
+  assert.equal(done.code, 0, `${done.stdout}${done.stderr}`);
+  assert.deepEqual([claimNames(), objects("pods", "msp")], [before, []]);
+  await bootstrapDone(START_SECONDS);
+  await pageAnswers(START_SECONDS);
+  await setsUp({ frame: "running-again", keepsData: true });
+  assertForeign();
+}
+
 async function resets(): Promise<void> {
   const before = existing();
   const plan = inBox(["alga-appliance", "reset", "plan", "-o", "json"], { timeoutMs: COMMAND_MS });
   const reset = ["alga-appliance", "reset", "--yes", "--name", nameOfBox()];
+  const last = hostJournal("reset").name;
   inside(`systemd-run --quiet --collect ${reset.join(" ")}`);
-  const { name, lines } = await until("the namespaces that go", START_SECONDS, () => {
+  const { name } = await until("the namespaces that go", START_SECONDS, () => {
     const journal = hostJournal("reset");
-    return journal.lines.some((line) => line.includes('"step-started","step":"namespaces"')) ? journal : undefined;
+    const isThere = journal.lines.some((line) => line.includes('"step-started","step":"namespaces"'));
+    return journal.name !== last && isThere ? journal : undefined;
   });
   await powerCut();
+  const { lines } = hostJournal("reset");
   assert.ok(!lines.some((line) => line.includes('"step-done","step":"namespaces"')), "the power was cut too late");
   await bootUnitsBox();
   await pageAnswers(START_SECONDS);
@@ -248,6 +267,7 @@ async function resets(): Promise<void> {
   await kubernetesReady();
   const journal = hostJournal("reset");
   assert.equal(journal.name, name, "it did not go on with the same reset");
+  assert.ok(journal.lines.some((line) => line.includes('"kind":"recovered"')));
   assert.match(journal.lines.at(-1) ?? "", /"kind":"finished"/);
   const after = existing();
   assert.deepEqual(gone(before, after).toSorted(), planned(JSON.parse(plan.stdout)).toSorted());
