@@ -119,8 +119,12 @@ export class Play {
   }
 
   /** Looks again and again until the status is as wanted. @throws {Error} with the last status when it never is. */
-  async until(what: string, holds: (status: ApplianceStatus) => boolean): Promise<ApplianceStatus> {
-    const end = Date.now() + PATIENCE_MS;
+  async until(
+    what: string,
+    holds: (status: ApplianceStatus) => boolean,
+    patienceMs = PATIENCE_MS,
+  ): Promise<ApplianceStatus> {
+    const end = Date.now() + patienceMs;
     for (;;) {
       const status = await this.status();
       if (holds(status)) return status;
