@@ -33,10 +33,9 @@ const LANES: Readonly<Record<string, readonly string[]>> = {
     "./test/unverified.test.ts",
     "./test/contract/registry.test.ts",
     "./test/contract/kubernetes-memory.test.ts",
-    "./test/server",
   ],
-  rehearsals: ["./test/rehearsal"],
-  processes: ["./test/crash", "./test/binary", "./test/publisher-guide.test.ts", "./test/deno"],
+  rehearsals: ["./test/rehearsal", "./test/publisher-guide.test.ts"],
+  processes: ["./test/crash", "./test/server", "./test/binary", "./test/deno"],
 };
 const SLOWEST_SHOWN = 10;
 

@@ -17,13 +17,19 @@ function run(settings: string, ...words: readonly string[]) {
   return spawnSync(process.execPath, [MAIN, ...words], { cwd: root, env, encoding: "utf8", timeout: 60_000 });
 }
 
-test("the log level of the settings file counts, and a level that there is not is refused", () => {
+test("the log level of the settings file counts; one that there is not is told by doctor and refused by what works", () => {
   const good = run("log:\n  level: error\n", "doctor", "--settings", "-o", "json");
   assert.equal(good.status, 0, good.stderr);
   assert.match(good.stdout, /"key": "log\.level",\s*"value": "error"/);
-  const bad = run("log:\n  level: loud\n", "doctor", "--settings");
-  assert.equal(bad.status, 2);
-  assert.match(bad.stderr, /^Cannot use log level "loud": one of debug, info, warn, error is wanted/);
+  const told = run("log:\n  level: loud\n", "doctor", "--settings");
+  assert.equal(told.status, 3);
+  assert.match(
+    told.stderr,
+    /^Cannot use settings file ".*": log\.level is "loud", one of debug, info, warn, error is wanted/,
+  );
+  const refused = run("log:\n  level: loud\n", "status");
+  assert.equal(refused.status, 2);
+  assert.match(refused.stderr, /^Cannot use log level "loud": one of debug, info, warn, error is wanted/);
 });
 
 test("a settings file that was asked for has to be there", () => {

@@ -14,8 +14,8 @@ import type { Fetch } from "../../src/core/ports.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import { listen } from "../../src/platform/http-server.ts";
 import { systemRandom } from "../../src/platform/random.ts";
-import { comparableFiles } from "./remains.ts";
-import { createSampleRegistry, createStage, type Stage } from "./stage.ts";
+import { comparableFiles } from "../crash/remains.ts";
+import { createSampleRegistry, createStage, type Stage } from "../crash/stage.ts";
 
 const deps = { clock: systemClock, random: systemRandom };
 const roots = mkdtempSync(join(tmpdir(), "alga-crash-"));
@@ -24,7 +24,7 @@ const program = join(roots, "child.js");
 let registry: Listening;
 
 before(async () => {
-  const source = join(import.meta.dirname, "child.ts");
+  const source = join(import.meta.dirname, "../crash/child.ts");
   execFileSync(process.execPath, ["build", source, "--target=bun", `--outfile=${program}`], { stdio: "pipe" });
   let serve: Fetch = async () => new Response(null, { status: 503 });
   registry = await listen({ host: "127.0.0.1", port: 0, handle: (request) => serve(request) });
