@@ -93,6 +93,48 @@ test("another registry, its CA, its credentials and plain HTTP reach the source 
   );
 });
 
+const PINNED = release({
+  config: { repository: "ghcr.io/nine-minds/alga-appliance-config", digest: DIGEST, chartSource: "OCIRepository" },
+});
+
+test("Flux goes through the proxy of the settings, for the bundle and for the charts, and its login stands only in the Secret", () => {
+  const proxy = { https: "http://box:p%40ss@proxy.example:3128" };
+  const objects = sourceObjects(PINNED, { ...HOME, proxy });
+  const source = find(objects, "OCIRepository", "alga-appliance");
+  assert.deepEqual(fieldAt(source, "spec", "proxySecretRef"), { name: "alga-appliance-registry-proxy" });
+  const patches = patchesOf(find(objects, "Kustomization", "alga-appliance"));
+  const charts = patches.filter(({ target }) => isChartSource(String(target?.name)));
+  assert.ok(charts.length > 3);
+  for (const { patch } of charts) assert.match(patch, /proxySecretRef:\n +name: alga-appliance-registry-proxy/);
+  const data = fieldAt(find(objects, "Secret", "alga-appliance-registry-proxy"), "data") as Record<string, string>;
+  const read = Object.entries(data).map(([key, text]) => [key, Buffer.from(text, "base64").toString()]);
+  assert.deepEqual(Object.fromEntries(read), {
+    address: "http://proxy.example:3128",
+    username: "box",
+    password: "p@ss",
+  });
+  assert.doesNotMatch(JSON.stringify(objects.filter((object) => object.kind !== "Secret")), /p@ss|p%40ss|box:/);
+});
+
+test("where this process goes directly, Flux does too", () => {
+  const proxy = { https: "http://proxy.example:3128", no: ".example" };
+  const inHouse = { place: { registry: "harbor.example:5000", base: "alga" }, proxy };
+  const kept = { place: { registry: "192.0.2.1:8443", base: "kept" } };
+  for (const objects of [
+    sourceObjects(PINNED, inHouse),
+    sourceObjects(PINNED, { ...HOME, plainHttp: true, proxy }),
+    sourceObjects(PINNED, { ...HOME, proxy }, kept),
+    sourceObjects(PINNED, HOME),
+  ])
+    assert.doesNotMatch(JSON.stringify(objects), /proxy/i);
+});
+
+test("a proxy that is no address is refused before anything is made", () => {
+  assert.throws(() => sourceObjects(PINNED, { ...HOME, proxy: { https: "ftp://proxy.example" } }), {
+    code: "config/invalid",
+  });
+});
+
 test("credentials stand only in the Secret, as Docker's configuration", () => {
   const objects = sourceObjects(release(), MIRROR);
   const text = JSON.stringify(objects.filter((object) => object.kind !== "Secret"));

@@ -3,7 +3,7 @@
  * to pull from another registry than the publisher's.
  *
  * The bundle is the same bytes for everybody, and pins each chart by digest. What differs on this appliance (the registry of
- * the charts, a private CA, credentials, plain HTTP, another profile) comes as patches of the parent, which
+ * the charts, a private CA, credentials, plain HTTP, a proxy, another profile) comes as patches of the parent, which
  * kustomize-controller applies when it builds. Patches for HelmReleases go through the child Kustomization that builds
  * them; so do the names of images that charts bring themselves. Bundles of the older form name one HelmRepository for all charts, and take chart versions from the manifest.
  *
@@ -11,6 +11,7 @@
  */
 import { stringify } from "yaml";
 import type { Digest } from "../core/digest.ts";
+import { chooseProxy, proxyLogin } from "../core/proxy.ts";
 import type { KubeObject } from "../kube/model.ts";
 import type { Credentials } from "../oci/credentials.ts";
 import type { ComponentSpec } from "../release/components.ts";
@@ -33,8 +34,10 @@ const AUTH_SECRET = "alga-appliance-registry-auth";
 /** The login for what the box keeps itself; apart, so that the registry's own stays as it is. */
 const PARTS_SECRET = "alga-appliance-parts-auth";
 
+const PROXY_SECRET = "alga-appliance-registry-proxy";
+
 /** How Flux reaches the registry: as this process does. */
-export type SourceAccess = Pick<RegistryAccess, "place" | "plainHttp" | "ca" | "credentials">;
+export type SourceAccess = Pick<RegistryAccess, "place" | "plainHttp" | "ca" | "credentials" | "proxy">;
 
 /** The Secret of Flux's login for what the box keeps. */
 export const PARTS_SECRET_REF = { apiVersion: "v1", kind: "Secret", namespace: FLUX_NAMESPACE, name: PARTS_SECRET };
@@ -56,6 +59,7 @@ interface Reads extends SourceAccess {
  * Everything that `source` applies: Secrets for the registry where they are needed, the source, the parent.
  *
  * @param parts Where bundle and charts are read instead: what the box keeps. Images stay those of `access`.
+ * @throws {ApplianceError} config/invalid when the proxy of the settings is no address.
  */
 export function sourceObjects(
   release: SourceRelease,
@@ -79,7 +83,7 @@ function ociRepository(release: SourceRelease, reads: Reads): KubeObject {
       timeout: "2m",
       url: `oci://${repository}`,
       ref: { digest: config.digest },
-      ...registryFields(reads),
+      ...sourceFields(reads),
     },
   };
 }
@@ -132,18 +136,28 @@ function registryFields(access: Reads): Readonly<Record<string, unknown>> {
   };
 }
 
+/** Only an OCIRepository has a proxy of its own. @see source-controller v1, OCIRepository, "Proxy secret reference" */
+function sourceFields(access: Reads): Readonly<Record<string, unknown>> {
+  const proxied = proxyOf(access) === undefined ? {} : { proxySecretRef: { name: PROXY_SECRET } };
+  return { ...registryFields(access), ...proxied };
+}
+
+/** Flux knows no list of exceptions here: where this process goes directly, Flux is told of no proxy. */
+function proxyOf({ place, plainHttp, proxy }: SourceAccess): URL | undefined {
+  return chooseProxy(new URL(`${plainHttp === true ? "http" : "https"}://${place.registry}/`), proxy);
+}
+
 /** The charts come from this appliance's registry, by the digests of the release. */
 function chartPatches(manifest: ReleaseManifest, access: Reads): readonly Patch[] {
   const charts = `oci://${placeText(access.place)}/charts`;
-  const fields = registryFields(access);
   if (!isPinnedByDigest(manifest)) {
     const repository = { apiVersion: "source.toolkit.fluxcd.io/v1", kind: "HelmRepository", name: CHARTS_NAME };
-    return [patchOf(repository, { url: charts, ...fields })];
+    return [patchOf(repository, { url: charts, ...registryFields(access) })];
   }
   return [...new Set(componentsOf(manifest).map((component) => component.chart))].map((chart) =>
     patchOf(
       { apiVersion: "source.toolkit.fluxcd.io/v1", kind: "OCIRepository", name: chartSourceName(chart) },
-      { url: `${charts}/${chart}`, ...fields },
+      { url: `${charts}/${chart}`, ...sourceFields(access) },
     ),
   );
 }
@@ -201,12 +215,14 @@ function patchOf(
   return { target: { kind, name }, patch };
 }
 
-/** Secrets by which Flux trusts and enters the registry; none for a public one. */
+/** Secrets by which Flux reaches, trusts and enters the registry; none for a public one without a proxy. */
 function accessSecrets(access: Reads): readonly KubeObject[] {
   const secrets: KubeObject[] = [];
   if (access.ca !== undefined)
     secrets.push(secretOf(CA_SECRET, { type: "Opaque", data: { "ca.crt": base64(access.ca) } }));
   if (access.credentials !== undefined) secrets.push(secretOf(access.login, dockerConfig(access, access.credentials)));
+  const proxy = proxyOf(access);
+  if (proxy !== undefined) secrets.push(secretOf(PROXY_SECRET, { type: "Opaque", data: proxyData(proxy) }));
   return secrets;
 }
 
@@ -222,6 +238,12 @@ function dockerConfig(
 ): { readonly type: string; readonly data: Record<string, string> } {
   const config = JSON.stringify({ auths: { [access.place.registry]: authEntry(credentials) } });
   return { type: "kubernetes.io/dockerconfigjson", data: { ".dockerconfigjson": base64(config) } };
+}
+
+/** @see source-controller v1, OCIRepository, "Proxy secret reference": address, username, password */
+function proxyData(proxy: URL): Record<string, string> {
+  const data = { address: `${proxy.protocol}//${proxy.host}`, ...proxyLogin(proxy) };
+  return Object.fromEntries(Object.entries(data).map(([key, text]) => [key, base64(text)]));
 }
 
 function authEntry(credentials: Credentials): Readonly<Record<string, string>> {

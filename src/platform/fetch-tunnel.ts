@@ -6,7 +6,7 @@
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { ApplianceError } from "../core/errors.ts";
-import { proxyAuthorization } from "./proxy.ts";
+import { proxyAuthorization } from "../core/proxy.ts";
 
 /** 16 KiB for the head of an answer that has no body for us. */
 const MAX_HEAD_BYTES = 16 * 1024;

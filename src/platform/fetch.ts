@@ -9,11 +9,11 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { abortReason } from "../core/deadline.ts";
 import { ApplianceError, isApplianceError } from "../core/errors.ts";
 import type { TransportOptions, Transports } from "../core/ports.ts";
+import { chooseProxy, proxyAuthorization } from "../core/proxy.ts";
 import { incomingBody, type OutgoingBody, outgoingBody, sendBody } from "./fetch-body.ts";
 import { createWiring, type Route, RouteAgent, type Wiring } from "./fetch-connect.ts";
 import { netError } from "./fetch-errors.ts";
 import { type Idle, watchIdle } from "./fetch-idle.ts";
-import { chooseProxy, proxyAuthorization } from "./proxy.ts";
 
 const IDLE_MS = 30_000;
 const MAX_HEADER_BYTES = 64 * 1024;

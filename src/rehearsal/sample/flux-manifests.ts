@@ -89,6 +89,7 @@ const SOURCE_KINDS: readonly Kind[] = [
     spec: record(
       {
         ...registryFields,
+        proxySecretRef: named,
         ref: record({ digest: text, semver: text, semverFilter: text, tag: text }),
         layerSelector: record({ mediaType: text, operation: text }),
         verify: free,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { isApplianceError } from "../core/errors.ts";
+import { isApplianceError } from "./errors.ts";
 import { chooseProxy, isExcluded, proxyAuthorization } from "./proxy.ts";
 
 describe("isExcluded()", () => {
@@ -58,5 +58,9 @@ describe("proxyAuthorization()", () => {
     const login = proxyAuthorization(new URL("http://us%40er:p%3Ass@proxy.test"));
     assert.equal(login, `Basic ${Buffer.from("us@er:p:ss").toString("base64")}`);
     assert.equal(proxyAuthorization(new URL("http://proxy.test")), undefined);
+  });
+  it("takes a percent sign that begins no byte as it stands", () => {
+    const login = proxyAuthorization(new URL("http://user:100%@proxy.test"));
+    assert.equal(login, `Basic ${Buffer.from("user:100%").toString("base64")}`);
   });
 });

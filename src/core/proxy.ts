@@ -4,10 +4,10 @@
  * NO_PROXY is a list of `*`, hosts (which cover their subdomains), `.suffix`, `*.suffix`, addresses and CIDR ranges, each
  * with an optional port. Loopback is always reached directly, as in curl and Go.
  */
-import { BlockList, isIP } from "node:net";
-import { ApplianceError } from "../core/errors.ts";
-import { isLoopbackHost } from "../core/hosts.ts";
-import type { TransportOptions } from "../core/ports.ts";
+import { ApplianceError } from "./errors.ts";
+import { isLoopbackHost } from "./hosts.ts";
+import { isInside, parseIp, parseNetwork } from "./ip.ts";
+import type { TransportOptions } from "./ports.ts";
 
 type ProxySettings = NonNullable<TransportOptions["proxy"]>;
 
@@ -43,7 +43,7 @@ function matches(rule: string, target: { readonly host: string; readonly port: s
   if (rule.includes("/")) return isInRange(target.host, rule);
   const { name, port } = splitPort(rule);
   if (port !== undefined && port !== target.port) return false;
-  if (isIP(name) !== 0) return name === target.host;
+  if (parseIp(name) !== undefined) return name === target.host;
   const suffix = name.replace(/^\*?\./, "");
   return target.host === suffix || target.host.endsWith(`.${suffix}`);
 }
@@ -55,13 +55,8 @@ function splitPort(rule: string): { readonly name: string; readonly port: string
 }
 
 function isInRange(host: string, range: string): boolean {
-  const [network = "", bits = ""] = range.split("/");
-  const [family, hostFamily] = [isIP(network), isIP(host)];
-  const length = /^\d{1,3}$/.test(bits) ? Number(bits) : Number.NaN;
-  if (family === 0 || family !== hostFamily || !(length <= (family === 4 ? 32 : 128))) return false;
-  const list = new BlockList();
-  list.addSubnet(network, length, family === 4 ? "ipv4" : "ipv6");
-  return list.check(host, family === 4 ? "ipv4" : "ipv6");
+  const [ip, network] = [parseIp(host), parseNetwork(range)];
+  return ip !== undefined && network !== undefined && isInside(ip, network);
 }
 
 function bareHost(hostname: string): string {
@@ -71,9 +66,26 @@ function bareHost(hostname: string): string {
     .replace(/\.$/, "");
 }
 
+/** The login in a proxy's URL, as it is meant; undefined when it has none. It is a secret: never log it. */
+export function proxyLogin({
+  username,
+  password,
+}: URL): { readonly username: string; readonly password: string } | undefined {
+  return username === "" && password === "" ? undefined : { username: decoded(username), password: decoded(password) };
+}
+
 /** Proxy-Authorization for the login in a proxy's URL; undefined when it has none. It is a secret: never log it. */
 export function proxyAuthorization(proxy: URL): string | undefined {
-  if (proxy.username === "" && proxy.password === "") return undefined;
-  const login = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  return `Basic ${Buffer.from(login).toString("base64")}`;
+  const login = proxyLogin(proxy);
+  if (login === undefined) return undefined;
+  return `Basic ${Buffer.from(`${login.username}:${login.password}`).toString("base64")}`;
+}
+
+/** URL parsers let a "%" through that begins no byte: then it is meant as it stands. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
