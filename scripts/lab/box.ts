@@ -1,9 +1,10 @@
 // One box: boot, commands inside it, an orderly stop, a power cut, a snapshot to start the next case from.
 
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { daemonLog, daemonPid, Hopeless, startDaemon, stopDaemon, until } from "./daemon.ts";
 import { BOX_NAME, LAB_SOURCES, NETWORK, RUN } from "./places.ts";
+import { lay } from "./run-folder.ts";
 import { type RunOptions, type RunResult, run, say, tryRun } from "./shell.ts";
 
 export const BOX = {
@@ -29,7 +30,7 @@ const KUBERNETES_PROGRAMS = [
   "registries",
 ];
 
-/** Lays hard links to the programs and image archives beside the tree; the box sees both folders read-only. */
+/** Lays the programs and image archives beside the tree; the box sees both folders read-only. */
 export function furnish(programs: Readonly<Record<string, string>>, archives: readonly string[]): void {
   for (const [folder, files] of [
     [BOX.programs, KUBERNETES_PROGRAMS.map((name) => [name, programs[name] ?? ""] as const)],
@@ -37,7 +38,7 @@ export function furnish(programs: Readonly<Record<string, string>>, archives: re
   ] as const) {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    for (const [name, source] of files) linkSync(source, join(folder, name));
+    for (const [name, source] of files) lay(source, join(folder, name));
   }
 }
 
@@ -45,7 +46,7 @@ export function furnish(programs: Readonly<Record<string, string>>, archives: re
 export function addArchives(archives: readonly string[]): void {
   for (const path of archives) {
     const place = join(BOX.archives, `${basename(join(path, ".."))}.tar`);
-    if (!existsSync(place)) linkSync(path, place);
+    if (!existsSync(place)) lay(path, place);
   }
 }
 

@@ -1,17 +1,7 @@
 // A box of our own units and nothing else of the lab's: the executable, the units that it carries, and the payload as the ISO lays
 // it down. Kubernetes is what bootstrap finds under k3s' command; its parts and what is inside the real one's binary are the lab's.
 
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { stringify } from "yaml";
 import { HOST_FILES } from "../../embed/manifests.ts";
@@ -23,6 +13,7 @@ import type { BuiltImage } from "./images.ts";
 import { ensureBridge } from "./network.ts";
 import { ensureImages, type LabImages, storageImages, testedExecutable } from "./parts.ts";
 import { LAB_SOURCES, NETWORK, RUN } from "./places.ts";
+import { lay } from "./run-folder.ts";
 import { run } from "./shell.ts";
 import { ensureTools, toolPath } from "./tools.ts";
 import { configureNames, copyInto, ensureDebianTree, PLACES } from "./tree.ts";
@@ -74,7 +65,7 @@ function layPayload({ pause, coredns, controlPlane }: LabImages): void {
   ];
   for (const [folder, { archive }] of archives) {
     mkdirSync(join(payload, folder), { recursive: true });
-    linkSync(archive, join(payload, folder, `${basename(join(archive, ".."))}.tar`));
+    lay(archive, join(payload, folder, `${basename(join(archive, ".."))}.tar`));
   }
   const bundle = { image: controlPlane.name, version: BAKED_VERSION };
   writeFileSync(join(payload, "control-plane/bundle.json"), JSON.stringify(bundle));

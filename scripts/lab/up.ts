@@ -2,7 +2,7 @@
 // is kept in the cache; what runs is kept under the run folder and removed by `down`.
 
 import { randomInt } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TLS } from "./authority.ts";
 import {
@@ -17,13 +17,14 @@ import {
   shutDown,
   takeSnapshot,
 } from "./box.ts";
-import { sleep, stopDaemon, until } from "./daemon.ts";
+import { stopDaemon, until } from "./daemon.ts";
 import { ensureBridge, removeBridge } from "./network.ts";
 import { ensurePackages, PACKAGES } from "./packages.ts";
 import { ensureImages, type LabImages } from "./parts.ts";
 import { LAB_SOURCES, NETWORK, REPOSITORY, RUN } from "./places.ts";
 import { type Published, publishContent, publishRelease } from "./publish.ts";
 import { REGISTRY, startServices, stopServices } from "./registry.ts";
+import { makeRunFolder, removeRunFolder } from "./run-folder.ts";
 import { say, tryRun } from "./shell.ts";
 import { ensureTools } from "./tools.ts";
 import { ensureDebianTree, makeBoxTree } from "./tree.ts";
@@ -52,7 +53,7 @@ export function buildLab(): LabImages {
 export async function bringUp(options: { readonly box?: boolean } = {}): Promise<LabState> {
   await takeDown();
   const images = buildLab();
-  mkdirSync(RUN, { recursive: true });
+  makeRunFolder();
   ensureBridge();
   await startServices();
   const published = publishContent(images);
@@ -157,10 +158,7 @@ export async function takeDown(): Promise<void> {
   await stopDaemon("terminal", "SIGKILL");
   await stopServices();
   removeBridge();
-  for (let tries = 0; existsSync(RUN) && tries < 20; tries++) {
-    rmSync(RUN, { recursive: true, force: true });
-    await sleep(100);
-  }
+  await removeRunFolder();
 }
 
 function newToken(): string {

@@ -3,21 +3,13 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import {
-  chmodSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { BOX, kubectl } from "../../scripts/lab/box.ts";
 import { until } from "../../scripts/lab/daemon.ts";
 import { ensureImages } from "../../scripts/lab/parts.ts";
 import { LAB_SOURCES } from "../../scripts/lab/places.ts";
+import { lay } from "../../scripts/lab/run-folder.ts";
 import { run } from "../../scripts/lab/shell.ts";
 import { copyInto, PLACES } from "../../scripts/lab/tree.ts";
 import { bootstrapJournal } from "../../scripts/lab/units-box.ts";
@@ -41,7 +33,7 @@ export function layK3sStorage(): void {
   const images = join(BOX.tree, "var/lib/rancher/k3s/agent/images");
   mkdirSync(images, { recursive: true });
   for (const { archive } of [pause, coredns, busybox, provisioner])
-    linkSync(archive, join(images, `${basename(join(archive, ".."))}.tar`));
+    lay(archive, join(images, `${basename(join(archive, ".."))}.tar`));
   for (const name of ["k3s", "k3s.service"])
     copyInto(join(LAB_SOURCES, "box", name), join(BOX.tree, PLACES[name] ?? ""));
   chmodSync(join(BOX.tree, PLACES.k3s ?? ""), 0o755);
