@@ -19,12 +19,18 @@ type ProxySettings = NonNullable<TransportOptions["proxy"]>;
 export function chooseProxy(url: URL, settings: ProxySettings | undefined): URL | undefined {
   const setting = url.protocol === "https:" ? settings?.https : settings?.http;
   if (setting === undefined || setting.trim() === "" || isExcluded(url, settings?.no ?? "")) return undefined;
-  const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(setting) ? setting : `http://${setting}`;
-  const proxy = URL.canParse(text) ? new URL(text) : undefined;
-  if (proxy !== undefined && (proxy.protocol === "http:" || proxy.protocol === "https:")) return proxy;
+  const proxy = parseProxy(setting);
+  if (proxy !== undefined) return proxy;
   throw new ApplianceError("config/invalid", "Cannot use proxy: its setting is not an http or https URL", {
     hint: "Write it like http://proxy.example.com:3128; where it is set tells: alga-appliance doctor --settings",
   });
+}
+
+/** Reads the address of a proxy, http where no scheme is named; undefined when it is no http or https URL. It may hold a login. */
+export function parseProxy(setting: string): URL | undefined {
+  const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(setting) ? setting : `http://${setting}`;
+  const proxy = URL.canParse(text) ? new URL(text) : undefined;
+  return proxy?.protocol === "http:" || proxy?.protocol === "https:" ? proxy : undefined;
 }
 
 /** Tells whether a URL is reached without the proxy. */

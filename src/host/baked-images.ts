@@ -90,8 +90,8 @@ function broughtBy(
 }
 
 /** Whether every image that is known to have come of an archive is still there. */
-function hasAll({ archives }: Imported, there: ReadonlySet<string>): boolean {
-  const names = Object.values(archives).flatMap(({ images, among = [] }) => (images.length > 0 ? images : among));
+function hasAll(record: Imported, there: ReadonlySet<string>): boolean {
+  const names = namesIn(record);
   return names.length > 0 && names.every((name) => there.has(name));
 }
 
@@ -112,7 +112,11 @@ function shapeOf({ sizeBytes, modifiedMs }: FileStat): { readonly sizeBytes: num
 
 /** Names of the images that the payload brought, as far as they are known. Reads only. */
 export async function bakedNames(deps: Pick<Deps, "files" | "log">, paths: StatePaths): Promise<readonly string[]> {
-  const { archives } = await readImported({ deps, settings: { paths } });
+  return namesIn(await readImported({ deps, settings: { paths } }));
+}
+
+/** Names of what was ever imported, as far as they are known. */
+function namesIn({ archives }: Imported): readonly string[] {
   return Object.values(archives).flatMap(({ images, among = [] }) => (images.length > 0 ? images : among));
 }
 

@@ -8,6 +8,7 @@
  */
 import { isApplianceError } from "../core/errors.ts";
 import { CLUSTER_NETWORKS } from "../core/ip.ts";
+import { parseProxy } from "../core/proxy.ts";
 import type { RegistryAccess } from "../release/registry-access.ts";
 import type { BootstrapCall } from "./bootstrap-context.ts";
 import { ownText, placeOwnFile } from "./own-file.ts";
@@ -50,9 +51,8 @@ export function proxyEnvironment(proxy: RegistryAccess["proxy"], addresses: read
 /** As the URL parser writes it: no blank, double quote or line break is left. @see WHATWG URL, "userinfo percent-encode set" */
 function urlOf(setting: string | undefined): string | undefined {
   if (setting === undefined || setting.trim() === "") return undefined;
-  const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(setting) ? setting : `http://${setting}`;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if ((url?.protocol !== "http:" && url?.protocol !== "https:") || !HOST.test(url.host)) return undefined;
+  const url = parseProxy(setting);
+  if (url === undefined || !HOST.test(url.host)) return undefined;
   const login = url.username === "" ? "" : `${url.username}${url.password === "" ? "" : `:${url.password}`}@`;
   return `${url.protocol}//${login}${url.host}`;
 }

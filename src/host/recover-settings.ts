@@ -2,6 +2,7 @@
  * The settings file of a box that somebody broke by hand: kept as it was beside, and written anew with what can be read of it and what
  * the box knows of its release. Without it neither the page nor a command of the box would start.
  */
+import { basename } from "node:path/posix";
 import { stringify } from "yaml";
 import { salvageSettings, settingsFault } from "../cli/settings.ts";
 import { isApplianceError } from "../core/errors.ts";
@@ -28,8 +29,8 @@ export async function settingsFileFault(
 ): Promise<{ readonly path: string; readonly why: string } | undefined> {
   const path = paths.config;
   try {
-    const text = await textOf(deps, path);
-    const problem = text === undefined ? undefined : settingsFault({ path, text });
+    const bytes = await bytesOf(deps, path);
+    const problem = bytes === undefined ? undefined : settingsFault({ path, text: new TextDecoder().decode(bytes) });
     return problem === undefined ? undefined : { path, why: problem.message };
   } catch (thrown) {
     if (!isApplianceError(thrown)) throw thrown;
@@ -48,23 +49,23 @@ export async function mendSettings(call: BootstrapCall): Promise<StepResult> {
     return { state: "done", detail: "All as it should be" };
   }
   const mode = (await deps.files.stat(config))?.mode ?? MODE;
-  const text = await textOf(deps, config).catch((thrown: unknown) => {
+  const bytes = await bytesOf(deps, config).catch((thrown: unknown) => {
     if (!isApplianceError(thrown)) throw thrown;
     return undefined;
   });
-  const aside = await keep(call, { text, mode });
-  const { kept, lost } = salvageSettings({ path: config, text: text ?? "" });
+  const aside = await keep(call, { bytes, mode });
+  const { kept, lost } = salvageSettings({ path: config, text: new TextDecoder().decode(bytes) });
   const known = { ...(await settingsOfRelease(call)), ...Object.fromEntries(kept) };
   const unnamed = `${config}.new`;
   await deps.files.write(unnamed, documentOf(known), { mode });
   await run(call, ["chown", "--no-dereference", `--reference=${aside}`, unnamed]);
   await deps.files.rename(unnamed, config);
-  const left = text === undefined ? ["everything in it"] : lost;
+  const left = bytes === undefined ? ["everything in it"] : lost;
   const names = Object.keys(known);
   return {
     state: "done",
     detail:
-      `${config} was kept as ${nameOf(aside)} and written anew with ${names.length === 0 ? "nothing but the defaults" : names.join(", ")}` +
+      `${config} was kept as ${basename(aside)} and written anew with ${names.length === 0 ? "nothing but the defaults" : names.join(", ")}` +
       `${left.length === 0 ? "" : `; could not be used: ${left.join(", ")}`}. Look it through`,
   };
 }
@@ -72,14 +73,13 @@ export async function mendSettings(call: BootstrapCall): Promise<StepResult> {
 /** A copy where its bytes can be had, else the file itself under another name. @returns the name. */
 async function keep(
   call: BootstrapCall,
-  { text, mode }: { readonly text: string | undefined; readonly mode: number },
+  { bytes, mode }: { readonly bytes: Uint8Array | undefined; readonly mode: number },
 ): Promise<string> {
   const { files } = call.deps;
   const { config } = call.settings.paths;
-  if (text === undefined) return (await putFileAside(call, config)).aside;
+  if (bytes === undefined) return (await putFileAside(call, config)).aside;
   const aside = asideName(call, config);
-  const bytes = await files.read(config, { maxBytes: MAX_BYTES });
-  await files.write(aside, bytes ?? text, { mode });
+  await files.write(aside, bytes, { mode });
   await run(call, ["chown", "--no-dereference", `--reference=${config}`, aside]);
   return aside;
 }
@@ -110,9 +110,6 @@ function documentOf(known: Readonly<Record<string, string>>): string {
   return `${HEAD}${Object.keys(document).length === 0 ? "" : stringify(document)}`;
 }
 
-async function textOf({ files }: Pick<Deps, "files">, path: string): Promise<string | undefined> {
-  const bytes = await files.read(path, { maxBytes: MAX_BYTES });
-  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+function bytesOf({ files }: Pick<Deps, "files">, path: string): Promise<Uint8Array | undefined> {
+  return files.read(path, { maxBytes: MAX_BYTES });
 }
-
-const nameOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
