@@ -11,7 +11,7 @@ import { ensureConsoleCredential } from "./credential-make.ts";
 import { giveToken } from "./host-files.ts";
 import { assertRoot, assertRootOnBox } from "./host-run.ts";
 import { noteAccess } from "./maintenance.ts";
-import { ensureSetupToken, replaceSetupToken } from "./setup-token.ts";
+import { ensureSetupToken, isClaimed, replaceSetupToken } from "./setup-token.ts";
 
 /** As the record of the box tells it. */
 const PASSWORD = "management password";
@@ -68,7 +68,7 @@ async function initToken(context: CommandContext): Promise<ExitCode> {
   const { deps, settings, signal, out } = context;
   await assertRootOnBox(context, "make the setup token");
   const paths = statePaths(settings.get("root") ?? "/");
-  const claimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
+  const claimed = await isClaimed(deps, paths);
   if (!claimed) {
     await deps.files.makeDirectory(paths.state);
     await ensureSetupToken(deps, paths.setupToken);
@@ -101,7 +101,7 @@ async function initCredential(context: CommandContext): Promise<ExitCode> {
 async function rotateToken(context: CommandContext): Promise<ExitCode> {
   const { deps, signal, out } = context;
   const paths = await boxOf(context, "make a new setup token");
-  if ((await deps.files.stat(paths.adminCredential)) !== undefined) throw claimedAlready();
+  if (await isClaimed(deps, paths)) throw claimedAlready();
   await noted(context, paths, { from: TOKEN, to: NEW_TOKEN });
   if (!(await replaceSetupToken(deps, paths))) throw claimedAlready();
   // The control plane reads it as its own user.
@@ -117,7 +117,7 @@ async function rotateToken(context: CommandContext): Promise<ExitCode> {
 async function resetAdmin(context: CommandContext): Promise<ExitCode> {
   const { deps, signal, out } = context;
   const paths = await boxOf(context, "take the management password away");
-  const claimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
+  const claimed = await isClaimed(deps, paths);
   if (claimed) {
     await consent(context);
     await noted(context, paths, { from: PASSWORD, to: NEW_TOKEN });

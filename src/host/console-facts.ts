@@ -11,7 +11,7 @@ import { bootstrapOfBoot } from "./bootstrap.ts";
 import { claimNews } from "./console-news.ts";
 import { consoleLogin } from "./credential-show.ts";
 import { isControlPlane } from "./host-checks.ts";
-import { readSetupToken } from "./setup-token.ts";
+import { isClaimed, readSetupToken } from "./setup-token.ts";
 
 type ConsoleDeps = Pick<Deps, "files" | "clock" | "machine" | "network" | "transports" | "log">;
 
@@ -32,7 +32,7 @@ export interface ConsoleOptions {
 /** Gathers the facts, without a status. Reads only, and quick: it is called every other second. */
 export async function gatherBannerFacts(deps: ConsoleDeps, options: ConsoleOptions): Promise<BannerFacts> {
   const { paths, name, version, port, signal } = options;
-  const claimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
+  const claimed = await isClaimed(deps, paths);
   const wantsToken = options.showToken && !claimed;
   const [addresses, bootstrap, answers, token, login, certificate, claims] = await Promise.all([
     deps.network.addresses(),

@@ -10,6 +10,7 @@ import { createFileStore } from "../operation/file-store.ts";
 import type { HistoryRecord } from "../operation/store.ts";
 import { compareVersions } from "../release/version.ts";
 import type { ApplianceStatus } from "../status/model.ts";
+import { isClaimed } from "./setup-token.ts";
 
 type NewsDeps = Pick<Deps, "files" | "clock">;
 
@@ -35,8 +36,8 @@ export async function claimNews(deps: NewsDeps, paths: StatePaths): Promise<read
   const claims = await readClaims(deps.files, paths.claims);
   const nowMs = deps.clock.now();
   // One whose password was lost has been claimed before, and belongs to nobody until it is claimed again.
-  const isClaimed = (await deps.files.stat(paths.adminCredential)) !== undefined;
-  const claimed = isClaimed ? claims.findLast(({ outcome }) => outcome === "claimed") : undefined;
+  const isOwned = await isClaimed(deps, paths);
+  const claimed = isOwned ? claims.findLast(({ outcome }) => outcome === "claimed") : undefined;
   const refused = claims.filter(
     ({ outcome, at }) => outcome === "refused" && nowMs - (parseInstant(at) ?? 0) < REFUSED_MS,
   );

@@ -18,6 +18,7 @@ import {
   readCredentialRecord,
   writeCredentialRecord,
 } from "./credential.ts";
+import { isClaimed } from "./setup-token.ts";
 
 /** What making it needs. */
 export interface CredentialScope {
@@ -47,7 +48,7 @@ export async function ensureConsoleCredential(scope: CredentialScope): Promise<E
   const verdict = judgeCredential({
     ...{ record, bootId, hash: account.hash, hasPerson: personOf(accounts) !== undefined },
     plainHere: (await deps.files.stat(places.login)) !== undefined,
-    claimed: (await deps.files.stat(paths.adminCredential)) !== undefined,
+    claimed: await isClaimed(deps, paths),
   });
   if (verdict !== "make") return verdict;
   const made = { user: CONSOLE_USER, before: digestOf(account.hash), bootId, shownUptimeMs: null };

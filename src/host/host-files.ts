@@ -11,7 +11,7 @@ import type { StepResult } from "../operation/step.ts";
 import { type BootstrapCall, run } from "./bootstrap-context.ts";
 import { ensureConsoleCredential } from "./credential-make.ts";
 import { undoExpiredNetwork } from "./netplan-change.ts";
-import { ensureSetupToken } from "./setup-token.ts";
+import { ensureSetupToken, isClaimed } from "./setup-token.ts";
 
 const MAX_HOST_FILE_BYTES = 256 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
@@ -107,7 +107,7 @@ export async function placeProgram({ files }: Pick<Deps, "files">, path: string,
 export async function makeSecrets(call: BootstrapCall): Promise<StepResult> {
   const { deps, settings } = call;
   const login = await firstLogin(call);
-  if ((await deps.files.stat(settings.paths.adminCredential)) !== undefined) {
+  if (await isClaimed(deps, settings.paths)) {
     return { state: "skipped", detail: "The appliance is claimed: it needs no token" };
   }
   await ensureSetupToken(deps, settings.paths.setupToken);

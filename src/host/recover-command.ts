@@ -14,6 +14,7 @@ import { diagnosisText, reportOf, reportText } from "./recover-report.ts";
 import { RECOVER_STEPS, type RecoverContext } from "./recover-steps.ts";
 import { unfinishedReset } from "./reset.ts";
 import { newsOf } from "./run-news.ts";
+import { isClaimed } from "./setup-token.ts";
 
 /** What recover asks of other rooms: the state from the cluster, an image of this executable. */
 export interface RecoverRooms {
@@ -126,7 +127,7 @@ async function recover(context: CommandContext, rooms: RecoverRooms): Promise<Ex
   const report = reportOf(view, {
     before: before.findings,
     after: await diagnoseBox(recovering, options),
-    claimed: (await deps.files.stat(paths.adminCredential)) !== undefined,
+    claimed: await isClaimed(deps, paths),
     addresses: await deps.network.addresses(),
     port,
   });

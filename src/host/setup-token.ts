@@ -47,6 +47,14 @@ export async function ensureSetupToken(
   return (await readSetupToken(deps.files, path)) ?? made;
 }
 
+/** Whether somebody owns the box: the management password is set, and no setup token opens anything. Reads only. */
+export async function isClaimed(
+  { files }: { readonly files: Pick<Files, "stat"> },
+  { adminCredential }: { readonly adminCredential: string },
+): Promise<boolean> {
+  return (await files.stat(adminCredential)) !== undefined;
+}
+
 /**
  * Puts another token in the place of the one that is there: whoever has read the old one opens nothing with it. Safe to call again.
  *
@@ -57,7 +65,7 @@ export async function replaceSetupToken(
   paths: { readonly setupToken: string; readonly adminCredential: string },
 ): Promise<boolean> {
   await deps.files.write(paths.setupToken, `${newSetupToken(deps.random).reveal()}\n`, { mode: 0o600 });
-  if ((await deps.files.stat(paths.adminCredential)) === undefined) return true;
+  if (!(await isClaimed(deps, paths))) return true;
   await deps.files.remove(paths.setupToken);
   return false;
 }
